@@ -1,0 +1,55 @@
+"""The spiking graph and the neuron-level program: numpy and the standard library alone.
+
+`Graph` is what a person reads, ONNX is written from and energy is counted on; `Program` is what a
+neuromorphic chip holds. Nodes say their equation in their docstring.
+"""
+
+from convert.ir.check import LEGAL, check
+from convert.ir.errors import (
+    ArtifactError,
+    BadInput,
+    BasaltError,
+    GraphError,
+    ShapeError,
+    StageError,
+    Unsupported,
+)
+from convert.ir.graph import Graph
+from convert.ir.linear import (
+    Add,
+    Affine,
+    AvgPool2d,
+    BatchNorm,
+    ChannelMix,
+    ChannelScale,
+    Conv2d,
+    Delay,
+    GraphConv,
+    JointMean,
+    Reshape,
+    StepConv,
+)
+from convert.ir.loihi import LoihiIntegrator, LoihiLIF
+from convert.ir.neurons import IF, LIF, CubaLIF, LeakyIntegrator
+from convert.ir.node import NODES, LinearNode, Neuron, Node, Shape, Source
+from convert.ir.program import (
+    ConvWeights,
+    DenseWeights,
+    Population,
+    Program,
+    Projection,
+    SparseWeights,
+    Weights,
+)
+from convert.ir.serial import load_graph, load_program, save_graph, save_program
+from convert.ir.sources import Input
+from convert.ir.text import text
+
+__all__ = [
+    "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput", "BasaltError",
+    "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay", "DenseWeights",
+    "Graph", "GraphConv", "GraphError", "Input", "JointMean", "LeakyIntegrator", "LinearNode", "LoihiIntegrator",
+    "LoihiLIF", "Neuron", "Node", "Population", "Program", "Projection", "Reshape", "Shape", "ShapeError",
+    "Source", "SparseWeights", "StageError", "StepConv", "Unsupported", "Weights", "check", "load_graph",
+    "load_program", "save_graph", "save_program", "text",
+]  # fmt: skip

@@ -1,0 +1,257 @@
+"""Linear nodes: everything that may stand between two spiking layers.
+
+`weight_exp` is the integer stage's power of two: the result is `(W x) << weight_exp`, or a floor shift to
+the right of the *sum* where it is negative, as Lava's Dense does. It is 0 in float graphs.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from convert.ir.errors import GraphError, ShapeError
+from convert.ir.node import LinearNode, Shape, array, node
+
+
+def _freeze(self: object, **dtypes: object) -> None:
+    for name, dtype in dtypes.items():
+        value = getattr(self, name)
+        if value is not None:
+            object.__setattr__(self, name, array(value, dtype))
+
+
+def _channels(name: str, expected: int, in_shape: Shape) -> None:
+    if not in_shape or in_shape[0] != expected:
+        raise ShapeError(name, expected=f"({expected}, ...)", got=in_shape, hint="channels do not meet")
+
+
+@node
+class Affine(LinearNode):
+    """y = W x + b.  x is flattened in C order; W [out, in], b [out] or None; y has shape `shape`.
+
+    The universal linear map of one step: a dense layer, and what a collapsed linear region becomes.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray | None = None
+    shape: Shape | None = None
+    weight_exp: int = 0
+
+    def __post_init__(self) -> None:
+        _freeze(self, weight=None, bias=None)
+        object.__setattr__(self, "shape", tuple(self.shape or (self.weight.shape[0],)))
+        if math.prod(self.shape) != self.weight.shape[0]:
+            raise GraphError(f"Affine: shape {self.shape} does not hold {self.weight.shape[0]} outputs")
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        if math.prod(in_shapes[0]) != self.weight.shape[1]:
+            raise ShapeError(name, expected=f"{self.weight.shape[1]} values", got=in_shapes[0])
+        return self.shape
+
+
+@node
+class ChannelMix(LinearNode):
+    """y[o, ...] = sum_c W[o, c] x[c, ...] + b[o].   W [out, in], b [out] or None. A 1x1 convolution."""
+
+    weight: np.ndarray
+    bias: np.ndarray | None = None
+    weight_exp: int = 0
+
+    def __post_init__(self) -> None:
+        _freeze(self, weight=None, bias=None)
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        _channels(name, self.weight.shape[1], in_shapes[0])
+        return (self.weight.shape[0], *in_shapes[0][1:])
+
+
+@node
+class GraphConv(LinearNode):
+    """y[o, v] = sum_k sum_c sum_u W[k, o, c] x[c, u] A[k, u, v] + b[o].
+
+    W [K, out, in] channel weights, A [K, V, V] adjacency (fixed and learned part already added), b [out] or
+    None. The graph convolution of ST-GCN and Base-SGN, kept factored: K (out in + V V) weights, not
+    out in V V.
+    """
+
+    weight: np.ndarray
+    adjacency: np.ndarray
+    bias: np.ndarray | None = None
+    weight_exp: int = 0
+
+    def __post_init__(self) -> None:
+        _freeze(self, weight=None, adjacency=None, bias=None)
+        if self.weight.ndim != 3 or self.adjacency.ndim != 3 or len(self.weight) != len(self.adjacency):
+            raise GraphError(
+                f"GraphConv: weight {self.weight.shape} and adjacency {self.adjacency.shape} do not share K"
+            )
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        want = (self.weight.shape[2], self.adjacency.shape[1])
+        if in_shapes[0] != want:
+            raise ShapeError(name, expected=want, got=in_shapes[0], hint="(channels, joints)")
+        return (self.weight.shape[1], self.adjacency.shape[2])
+
+
+@node
+class StepConv(LinearNode):
+    """y_t[o, ...] = sum_k sum_c W[o, c, k] x_{t-k}[c, ...] + b[o],  x before the first step is 0.
+
+    W [out, in, K]: tap k looks k steps back (causal). On a chip tap k is a delay of k steps.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray | None = None
+    weight_exp: int = 0
+
+    def __post_init__(self) -> None:
+        _freeze(self, weight=None, bias=None)
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        _channels(name, self.weight.shape[1], in_shapes[0])
+        return (self.weight.shape[0], *in_shapes[0][1:])
+
+
+@node
+class Conv2d(LinearNode):
+    """y[o, i, j] = sum_{c, p, q} W[o, c, p, q] x[g(o) + c, i s0 + p d0 - p0, j s1 + q d1 - p1] + b[o].
+
+    Cross-correlation with zero padding, W [out, in / groups, kh, kw], b [out] or None; the field's
+    convolution. Pairs are (height, width).
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray | None = None
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    weight_exp: int = 0
+
+    def __post_init__(self) -> None:
+        _freeze(self, weight=None, bias=None)
+        for pair in ("stride", "padding", "dilation"):
+            object.__setattr__(self, pair, tuple(int(n) for n in getattr(self, pair)))
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        _channels(name, self.weight.shape[1] * self.groups, in_shapes[0])
+        if len(in_shapes[0]) != 3:
+            raise ShapeError(name, expected="(C, H, W)", got=in_shapes[0])
+        sides = [
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, p, d, k, s in zip(
+                in_shapes[0][1:], self.padding, self.dilation, self.weight.shape[2:], self.stride, strict=True
+            )
+        ]
+        if min(sides) < 1:
+            raise ShapeError(name, expected="an input larger than the kernel", got=in_shapes[0])
+        return (self.weight.shape[0], *sides)
+
+
+@node
+class AvgPool2d(LinearNode):
+    """y[c, i, j] = mean of x[c, i s0 : i s0 + k0, j s1 : j s1 + k1];  no padding, incomplete windows dropped."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        for pair in ("kernel", "stride"):
+            object.__setattr__(self, pair, tuple(int(n) for n in getattr(self, pair)))
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        if len(in_shapes[0]) != 3:
+            raise ShapeError(name, expected="(C, H, W)", got=in_shapes[0])
+        c, *sides = in_shapes[0]
+        out = [(n - k) // s + 1 for n, k, s in zip(sides, self.kernel, self.stride, strict=True)]
+        if min(out) < 1:
+            raise ShapeError(name, expected=f"at least {self.kernel}", got=in_shapes[0])
+        return (c, *out)
+
+
+@node
+class BatchNorm(LinearNode):
+    """y[c, ...] = gamma[c] (x[c, ...] - mean[c]) / sqrt(var[c] + eps) + beta[c], with running statistics.
+
+    Legal in traced graphs only: `fold_batchnorm` turns it into the weights before it.
+    """
+
+    gamma: np.ndarray
+    beta: np.ndarray
+    mean: np.ndarray
+    var: np.ndarray
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _freeze(self, gamma=None, beta=None, mean=None, var=None)
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        _channels(name, len(self.gamma), in_shapes[0])
+        return in_shapes[0]
+
+
+@node
+class ChannelScale(LinearNode):
+    """y[c, ...] = scale[c] x[c, ...] + bias[c];  scale [C], bias [C] or None."""
+
+    scale: np.ndarray
+    bias: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        _freeze(self, scale=None, bias=None)
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        _channels(name, len(self.scale), in_shapes[0])
+        return in_shapes[0]
+
+
+@node
+class JointMean(LinearNode):
+    """y[c] = mean over the last axis of x[c, v]."""
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        if len(in_shapes[0]) < 2:
+            raise ShapeError(name, expected="(C, ..., V)", got=in_shapes[0])
+        return in_shapes[0][:-1]
+
+
+@node
+class Reshape(LinearNode):
+    """The same values in C order under another shape (Flatten is Reshape to one axis)."""
+
+    shape: Shape
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        if math.prod(self.shape) != math.prod(in_shapes[0]):
+            raise ShapeError(name, expected=f"{math.prod(self.shape)} values", got=in_shapes[0])
+        return self.shape
+
+
+@node
+class Delay(LinearNode):
+    """y_t = x_{t - steps},  0 before the first step. `steps` >= 0."""
+
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise GraphError(f"Delay: steps {self.steps} is negative; a graph cannot look ahead")
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        return in_shapes[0]
+
+
+@node
+class Add(LinearNode):
+    """y = x_1 + x_2 + ...   All inputs have one shape (residual addition)."""
+
+    inputs = None
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        if len(in_shapes) < 2 or len(set(in_shapes)) != 1:
+            raise ShapeError(name, expected="two or more inputs of one shape", got=list(in_shapes))
+        return in_shapes[0]

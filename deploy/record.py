@@ -1,0 +1,47 @@
+"""What a target gives back: outputs, spike counts, and rasters where asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """The run of N samples over T steps on one target.
+
+    outputs: readout -> its value after the last step [N, *shape] (float64, or int64 in units of v);
+             for a spiking output its spike count over the steps.
+    counts:  spiking node or population -> spikes per neuron over all steps, int64 [N, *shape].
+    rasters: name -> uint8 [T, N, *shape] for spiking nodes asked for; an Input asked for appears as encoded
+             (int64, float64).
+    steps:   T.   wall_s: seconds the target took, compilation and encoding left out.
+    """
+
+    outputs: Mapping[str, np.ndarray]
+    counts: Mapping[str, np.ndarray]
+    steps: int
+    rasters: Mapping[str, np.ndarray] = field(default_factory=dict)
+    wall_s: float = 0.0
+
+    @property
+    def samples(self) -> int:
+        return len(next(iter(self.outputs.values())))
+
+    def rate(self, name: str) -> float:
+        """Firing rate: spikes per neuron and step, over all samples."""
+        return float(self.counts[name].mean()) / self.steps
+
+
+def joined(records: list[Record]) -> Record:
+    """Records of consecutive batches as one."""
+    first = records[0]
+    return Record(
+        outputs={n: np.concatenate([r.outputs[n] for r in records]) for n in first.outputs},
+        counts={n: np.concatenate([r.counts[n] for r in records]) for n in first.counts},
+        steps=first.steps,
+        rasters={n: np.concatenate([r.rasters[n] for r in records], axis=1) for n in first.rasters},
+        wall_s=sum(r.wall_s for r in records),
+    )
