@@ -14,8 +14,10 @@ from convert.ir.errors import StageError
 from convert.ir.graph import Graph
 from convert.ir.node import Node
 
-_SHAPING = (linear.JointMean, linear.AvgPool2d, linear.ChannelScale)
-_WEIGHTED = (linear.Affine, linear.ChannelMix, linear.GraphConv, linear.StepConv, linear.Conv2d)
+_SHAPING = (linear.JointMean, linear.AvgPool2d)
+_WEIGHTED = (
+    linear.Affine, linear.ChannelMix, linear.GraphConv, linear.StepConv, linear.Conv2d, linear.ChannelScale
+)  # fmt: skip
 _MOVING = (linear.Reshape, linear.Delay, linear.Add)
 _FLOAT_NEURONS = (neurons.LIF, neurons.CubaLIF, neurons.IF, neurons.LeakyIntegrator)
 _INTEGER_NEURONS = (loihi.LoihiLIF, loihi.LoihiIntegrator)

@@ -193,10 +193,11 @@ class BatchNorm(LinearNode):
 
 @node
 class ChannelScale(LinearNode):
-    """y[c, ...] = scale[c] x[c, ...] + bias[c];  scale [C], bias [C] or None."""
+    """y[c, ...] = scale[c] x[c, ...] + bias[c];  scale [C], bias [C] or None. A residual's own weight."""
 
     scale: np.ndarray
     bias: np.ndarray | None = None
+    weight_exp: int = 0
 
     def __post_init__(self) -> None:
         _freeze(self, scale=None, bias=None)

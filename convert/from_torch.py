@@ -1,0 +1,289 @@
+"""torch module to graph, by tracing: the one file outside train/ that knows torch.
+
+`torch.fx` walks the model with our layers and the common torch modules as leaves; each leaf becomes one
+node. A model speaks time-major tensors [T, N, *shape]; its graph is per step. What would lose state or mix
+steps unseen is refused with the module's name: an attribute written in forward, a buffer read there, a
+recurrent torch module, a loop over steps, an operation without a meaning here.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from convert.ir import (
+    IF,
+    LIF,
+    Add,
+    Affine,
+    AvgPool2d,
+    BatchNorm,
+    ChannelMix,
+    Conv2d,
+    CubaLIF,
+    Graph,
+    GraphConv,
+    Input,
+    JointMean,
+    LeakyIntegrator,
+    Node,
+    Reshape,
+    Shape,
+    StepConv,
+    Unsupported,
+    check,
+)
+from train import layers, neurons
+from train.stepwise import Stepwise
+
+Handler = Callable[[str, Any, Shape], Node | None]  # None: the module is an identity at inference
+HANDLERS: dict[type[nn.Module], Handler] = {}
+_ADDITIONS = {operator.add, operator.iadd, torch.add}
+_MOVES = {"contiguous", "float", "clone"}
+
+
+def from_torch(
+    model: nn.Module,
+    in_shape: Shape,
+    operand: str = "real",
+    handlers: Mapping[type[nn.Module], Handler] | None = None,
+    dt_s: float | None = None,
+) -> Graph:
+    """The traced graph of a model in eval mode.
+
+    in_shape: shape of one step of one sample; operand: 'real' or 'binary', what the input holds.
+    handlers: module type -> handler, tried before the built-in ones.
+    Raises Unsupported naming the module, the reason and the remedy.
+    """
+    known = {**HANDLERS, **(handlers or {})}
+    was_training = model.training
+    model.eval()
+    try:
+        traced = _trace(model, known)
+        return check(_Builder(model, known, Input(in_shape, operand), dt_s).build(traced))
+    finally:
+        model.train(was_training)
+
+
+def _handler(module: nn.Module, known: Mapping[type[nn.Module], Handler]) -> Handler | None:
+    return next((known[cls] for cls in type(module).__mro__ if cls in known), None)
+
+
+class _Tracer(fx.Tracer):
+    def __init__(self, known: Mapping[type[nn.Module], Handler]) -> None:
+        super().__init__()
+        self.known = known
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if _handler(m, self.known) is not None:
+            return True
+        return type(m).__module__.startswith("torch.nn") and not isinstance(m, nn.Sequential)
+
+
+def _trace(model: nn.Module, known: Mapping[type[nn.Module], Handler]) -> fx.Graph:
+    before = {name: dict(vars(m)) for name, m in model.named_modules()}
+    try:
+        traced = _Tracer(known).trace(model)
+    except (TypeError, ValueError, fx.proxy.TraceError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise Unsupported(type(model).__name__, f"its forward cannot be traced ({reason})",
+                          "build it of layers of train/ and torch.nn, no loops or branches on data") from error  # fmt: skip
+    for name, module in model.named_modules():
+        changed = [k for k, v in vars(module).items() if before[name].get(k, vars) is not v]
+        if changed:
+            for key in changed:  # leave the model as it was found
+                vars(module)[key] = before[name].get(key)
+            raise Unsupported(name or type(model).__name__,
+                              f"hidden state: forward writes the attribute {changed[0]!r}",
+                              "take state in and give it out, or use a neuron of train.neurons")  # fmt: skip
+    return traced
+
+
+class _Builder:
+    """Walks the traced graph once, filling nodes and edges."""
+
+    def __init__(
+        self, model: nn.Module, known: Mapping[type[nn.Module], Handler], source: Input, dt_s: float | None
+    ) -> None:
+        self.modules, self.known, self.dt_s = dict(model.named_modules()), known, dt_s
+        self.nodes: dict[str, Node] = {"input": source}
+        self.edges: list[tuple[str, str]] = []
+        self.shapes: dict[str, Shape] = {"input": source.shape}
+        self.at: dict[fx.Node, str] = {}
+        self.meta: dict[str, str] = {}
+
+    def build(self, traced: fx.Graph) -> Graph:
+        outputs: tuple[str, ...] = ()
+        for step in traced.nodes:
+            if step.op == "placeholder":
+                if self.at:
+                    raise Unsupported(step.name, "the model has a second input", "give it one tensor")
+                self.at[step] = "input"
+            elif step.op == "output":
+                found = step.args[0]
+                found = found if isinstance(found, tuple | list) else (found,)
+                outputs = tuple(self.at[a] for a in found)
+            else:
+                self.at[step] = getattr(self, f"_{step.op}")(step)
+        return Graph(self.nodes, tuple(self.edges), outputs, "traced", self.dt_s, self.meta)
+
+    def _add(self, name: str, node: Node, inputs: tuple[str, ...]) -> str:
+        name = name if name not in self.nodes else f"{name}.again{len(self.nodes)}"
+        self.shapes[name] = node.out_shape(name, *(self.shapes[i] for i in inputs))
+        self.nodes[name] = node
+        self.edges += [(i, name) for i in inputs]
+        return name
+
+    def _call_module(self, step: fx.Node) -> str:
+        name, module = str(step.target), self.modules[str(step.target)]
+        handler = _handler(module, self.known)
+        if handler is None:
+            kind = type(module).__name__
+            why = "keeps hidden state" if isinstance(module, nn.RNNBase) else "has no node"
+            raise Unsupported(name, f"{kind} {why}", "use a layer of train/ or pass a handler for it")
+        source = self.at[step.args[0]]  # type: ignore[index]
+        node = handler(name, module, self.shapes[source])
+        if isinstance(module, neurons.LeakyIntegrator):
+            self.meta[f"read.{name}"] = module.read
+        return source if node is None else self._add(name, node, (source,))
+
+    def _call_function(self, step: fx.Node) -> str:
+        tensors = all(isinstance(a, fx.Node) for a in step.args)
+        if step.target in _ADDITIONS and len(step.args) == 2 and tensors and not step.kwargs:
+            return self._add(step.name, Add(), tuple(self.at[a] for a in step.args))  # type: ignore[index]
+        target = getattr(step.target, "__name__", str(step.target))
+        raise Unsupported(step.name, f"the function {target} has no node", "use a layer of train/ or torch.nn")
+
+    def _call_method(self, step: fx.Node) -> str:
+        if step.target in _MOVES:
+            return self.at[step.args[0]]  # type: ignore[index]
+        raise Unsupported(step.name, f"the tensor method {step.target} has no node",
+                          "use a layer of train/ or torch.nn")  # fmt: skip
+
+    def _get_attr(self, step: fx.Node) -> str:
+        raise Unsupported(str(step.target), "forward reads this tensor outside a known layer: hidden state or "
+                          "a parameter of no layer", "put it into a layer of train/")  # fmt: skip
+
+
+def _handles(*types: type[nn.Module]) -> Callable[[Handler], Handler]:
+    def register(function: Handler) -> Handler:
+        for cls in types:
+            HANDLERS[cls] = function
+        return function
+
+    return register
+
+
+def _values(tensor: torch.Tensor | None) -> np.ndarray | None:
+    return None if tensor is None else tensor.detach().cpu().double().numpy()
+
+
+@_handles(layers.ChannelMix)
+def _channel_mix(name: str, m: layers.ChannelMix, shape: Shape) -> Node:
+    return ChannelMix(_values(m.weight), _values(m.bias))
+
+
+@_handles(layers.GraphConv)
+def _graph_conv(name: str, m: layers.GraphConv, shape: Shape) -> Node:
+    # Added in the model's own precision, as its forward does.
+    return GraphConv(_values(m.weight), _values(m.A + m.B))
+
+
+@_handles(layers.StepConv)
+def _step_conv(name: str, m: layers.StepConv, shape: Shape) -> Node:
+    return StepConv(_values(m.weight))
+
+
+@_handles(layers.JointMean)
+def _joint_mean(name: str, m: layers.JointMean, shape: Shape) -> Node:
+    return JointMean()
+
+
+@_handles(nn.Linear)
+def _linear(name: str, m: nn.Linear, shape: Shape) -> Node:
+    if len(shape) != 1:
+        raise Unsupported(name, f"Linear over the last axis of {shape}", "flatten before it, or use ChannelMix")
+    return Affine(_values(m.weight), _values(m.bias))
+
+
+@_handles(nn.Conv2d)
+def _conv2d(name: str, m: nn.Conv2d, shape: Shape) -> Node:
+    if m.padding_mode != "zeros" or isinstance(m.padding, str):
+        raise Unsupported(name, f"padding {m.padding!r} in mode {m.padding_mode!r}", "use zero padding in numbers")
+    return Conv2d(_values(m.weight), _values(m.bias), m.stride, m.padding, m.dilation, m.groups)
+
+
+@_handles(nn.BatchNorm1d, nn.BatchNorm2d)
+def _batch_norm(name: str, m: nn.BatchNorm1d, shape: Shape) -> Node:
+    if m.running_mean is None or m.running_var is None:
+        raise Unsupported(name, "batch norm without running statistics depends on the batch",
+                          "train with track_running_stats=True")  # fmt: skip
+    ones = np.ones(m.num_features)
+    gamma, beta = _values(m.weight), _values(m.bias)
+    return BatchNorm(ones if gamma is None else gamma, 0 * ones if beta is None else beta,
+                     _values(m.running_mean), _values(m.running_var), m.eps)  # fmt: skip
+
+
+@_handles(nn.AvgPool2d)
+def _avg_pool(name: str, m: nn.AvgPool2d, shape: Shape) -> Node:
+    if m.padding not in (0, (0, 0)) or m.ceil_mode or m.divisor_override:
+        raise Unsupported(name, "average pooling with padding, ceil_mode or divisor", "pool whole windows only")
+    return AvgPool2d(_pair(m.kernel_size), _pair(m.stride))
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[return-value]
+
+
+@_handles(nn.Flatten)
+def _flatten(name: str, m: nn.Flatten, shape: Shape) -> Node:
+    if m.end_dim != -1 or m.start_dim not in (1, 2):
+        raise Unsupported(name, f"Flatten({m.start_dim}, {m.end_dim})", "flatten all axes behind the batch")
+    return Reshape((int(np.prod(shape)),))
+
+
+@_handles(nn.Identity, nn.Dropout, nn.Dropout2d)
+def _identity(name: str, m: nn.Module, shape: Shape) -> None:
+    return None
+
+
+@_handles(Stepwise)
+def _stepwise(name: str, m: Stepwise, shape: Shape) -> Node | None:
+    handler = _handler(m.module, HANDLERS)
+    if handler is None:
+        raise Unsupported(name, f"{type(m.module).__name__} has no node", "use a stateless torch.nn layer")
+    return handler(name, m.module, shape)
+
+
+def _scalar(value: Any) -> float:
+    return float(value.detach()) if isinstance(value, torch.Tensor) else float(value)
+
+
+def _neuron_bias(m: Any) -> np.ndarray | None:
+    bias = _scalar(getattr(m, "bias", 0.0))
+    return np.asarray(bias) if bias else None
+
+
+@_handles(neurons.LIF)
+def _lif(name: str, m: neurons.LIF, shape: Shape) -> Node:
+    return LIF(_scalar(m.dv), _scalar(m.threshold), _neuron_bias(m))
+
+
+@_handles(neurons.CubaLIF)
+def _cuba_lif(name: str, m: neurons.CubaLIF, shape: Shape) -> Node:
+    return CubaLIF(_scalar(m.du), _scalar(m.dv), _scalar(m.threshold), _neuron_bias(m))
+
+
+@_handles(neurons.IF)
+def _if(name: str, m: neurons.IF, shape: Shape) -> Node:
+    return IF(_scalar(m.threshold), _neuron_bias(m))
+
+
+@_handles(neurons.LeakyIntegrator)
+def _leaky_integrator(name: str, m: neurons.LeakyIntegrator, shape: Shape) -> Node:
+    return LeakyIntegrator(_scalar(m.dv))

@@ -1,0 +1,108 @@
+"""Integer graph to program: every linear region becomes projections with delays.
+
+A branch with one Conv2d keeps its shared kernel; any other becomes one matrix per delay, dense where at least
+a quarter of the pairs are joined, in compressed columns otherwise. Latency of a population: one chip step
+per projection on the longest path from the input. Weights stay what they are: a product of two integer
+matrices that leaves 8 bits is refused, quantise composes such regions before rounding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from convert.ir import (
+    Conv2d,
+    ConvWeights,
+    DenseWeights,
+    Graph,
+    Input,
+    LoihiIntegrator,
+    LoihiLIF,
+    Population,
+    Program,
+    Projection,
+    Reshape,
+    SparseWeights,
+    StageError,
+    Unsupported,
+    Weights,
+    check,
+)
+from convert.passes.operators import conv_weights
+from convert.passes.region import Branch, branches, compose
+
+DENSE_FROM = 0.25
+
+
+def lower(graph: Graph) -> Program:
+    """The program of an integer graph; population names are the names of its inputs and neurons."""
+    if check(graph).stage != "integer":
+        raise StageError(f"lower: needs an integer graph, got {graph.stage}; quantise first")
+    populations = {n: _population(graph, n, 0) for n in graph.sources()}
+    projections: list[Projection] = []
+    for name in graph.neurons():
+        found = branches(graph, name)
+        latency = 1 + max(populations[b.source].latency for b in found)
+        populations[name] = _population(graph, name, latency)
+        for branch in found:
+            projections += _projections(graph, branch, name, len(projections))
+    return Program(populations, tuple(projections), graph.outputs, graph.meta)
+
+
+def _population(graph: Graph, name: str, latency: int) -> Population:
+    node = graph.nodes[name]
+    if not isinstance(node, Input | LoihiLIF | LoihiIntegrator):
+        raise Unsupported(name, f"{type(node).__name__} is no population of a program", "quantise the graph")
+    return Population(name, graph.shapes[name], node, latency)
+
+
+def _projections(graph: Graph, branch: Branch, neuron: str, first: int) -> list[Projection]:
+    exp = _exponent(graph, branch, neuron)
+    shared = _shared(graph, branch)
+    if shared is not None:
+        return [Projection(f"{first}:{branch.source}->{neuron}", branch.source, neuron, shared, exp)]
+    taps = compose(graph, branch)
+    if exp < 0 and len(taps) > 1:
+        raise Unsupported(neuron, "a negative weight exponent over several delays rounds per delay on a chip",
+                          "quantise with more headroom")  # fmt: skip
+    out = []
+    for delay, matrix in sorted(taps.items()):
+        matrix.data = matrix.data * 2.0**-exp  # compose applied the exponent: back to mantissas
+        weights = _weights(matrix, neuron)
+        name = f"{first + len(out)}:{branch.source}->{neuron}"
+        out.append(Projection(name, branch.source, neuron, weights, exp, delay))
+    return out
+
+
+def _exponent(graph: Graph, branch: Branch, neuron: str) -> int:
+    exps = [graph.nodes[n].weight_exp for n in branch.chain if hasattr(graph.nodes[n], "weight_exp")]
+    if min(exps, default=0) < 0 and len(exps) > 1:
+        raise Unsupported(neuron, "a negative exponent inside a chain of linear maps rounds in the middle",
+                          "quantise composes such chains first")  # fmt: skip
+    return sum(exps)
+
+
+def _shared(graph: Graph, branch: Branch) -> ConvWeights | None:
+    """The branch as one shared kernel, if it is one Conv2d and moves of values in C order."""
+    at = graph.shapes[branch.source]
+    kernel: ConvWeights | None = None
+    for name in branch.chain:
+        node = graph.nodes[name]
+        if isinstance(node, Conv2d) and kernel is None:
+            kernel = conv_weights(node, at)
+        elif not isinstance(node, Reshape):
+            return None
+        at = graph.shapes[name]
+    return kernel
+
+
+def _weights(matrix: sparse.csr_matrix, neuron: str) -> Weights:
+    top = float(np.abs(matrix.data).max(initial=0.0))
+    if top > 127 and matrix.data.max(initial=0.0) > 127 or matrix.data.min(initial=0.0) < -128:
+        raise Unsupported(neuron, f"a composed weight of {top:.0f} does not fit 8 bits", "quantise the float graph")
+    if matrix.nnz >= DENSE_FROM * matrix.shape[0] * matrix.shape[1]:
+        return DenseWeights(matrix.toarray().astype(np.int8))
+    columns = matrix.tocsc()
+    columns.sort_indices()
+    return SparseWeights(columns.indptr, columns.indices, columns.data.astype(np.int8), matrix.shape)

@@ -1,0 +1,160 @@
+"""Every linear node as sparse matrices, one per delay: what composing and lowering a region rest on.
+
+`operator(node, in_shape)` gives {delay: M}, so that  y_t = sum_delay M_delay x_{t-delay}  (bias apart), x
+and y flattened in C order, M a scipy CSR matrix [out, in] in float64. Integer weights stay exact: their
+products are far below 2^53. The structure of M is the structure of the synapses: a weight that is zero is
+an entry that is stored; a pair that no weight joins is not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from scipy import sparse
+
+from convert.ir import (
+    Affine,
+    AvgPool2d,
+    ChannelMix,
+    ChannelScale,
+    Conv2d,
+    ConvWeights,
+    Delay,
+    GraphConv,
+    JointMean,
+    Node,
+    Reshape,
+    Shape,
+    StepConv,
+)
+
+Taps = dict[int, sparse.csr_matrix]
+_RULES: dict[type[Node], Callable[..., Taps]] = {}
+
+
+def operator(node: Node, in_shape: Shape) -> Taps:
+    """The matrices of a linear node for an input of this shape; KeyError for a node without a rule."""
+    return _RULES[type(node)](node, in_shape)
+
+
+def has_operator(node: Node) -> bool:
+    """Whether the node has a rule (every linear node but Add, which is a sum of branches)."""
+    return type(node) in _RULES
+
+
+def _rule(cls: type[Node]) -> Callable[[Callable[..., Taps]], Callable[..., Taps]]:
+    def register(function: Callable[..., Taps]) -> Callable[..., Taps]:
+        _RULES[cls] = function
+        return function
+
+    return register
+
+
+def _entries(rows: np.ndarray, cols: np.ndarray, values: np.ndarray, shape: Shape) -> sparse.csr_matrix:
+    """A matrix that stores what it is given, zeros included; no pair is given twice."""
+    flat = (rows.astype(np.int64) * shape[1] + cols).reshape(-1)
+    order = np.argsort(flat, kind="stable")
+    starts = np.searchsorted(flat[order], np.arange(shape[0] + 1, dtype=np.int64) * shape[1])
+    columns = (flat[order] % shape[1]).astype(np.int32)
+    data = np.asarray(values, np.float64).reshape(-1)[order]
+    return sparse.csr_matrix((data, columns, starts), shape=shape)
+
+
+def _full(matrix: np.ndarray) -> sparse.csr_matrix:
+    """Every pair of a dense matrix, its zeros included."""
+    rows, cols = np.indices(matrix.shape)
+    return _entries(rows, cols, matrix, matrix.shape)
+
+
+def _per_place(matrix: np.ndarray, places: int) -> sparse.csr_matrix:
+    """kron(matrix, identity): the same channel matrix at each of `places` joints."""
+    o, c, v = np.indices((*matrix.shape, places))
+    values = np.broadcast_to(matrix[:, :, None], o.shape)
+    return _entries(o * places + v, c * places + v, values, (len(matrix) * places, matrix.shape[1] * places))
+
+
+def identity(size: int) -> sparse.csr_matrix:
+    """The matrix of a node that only moves values."""
+    return sparse.identity(size, dtype=np.float64, format="csr")
+
+
+def _gain(node: Node) -> float:
+    return 2.0 ** getattr(node, "weight_exp", 0)
+
+
+@_rule(Affine)
+def _affine(node: Affine, in_shape: Shape) -> Taps:
+    return {0: _full(node.weight * _gain(node))}
+
+
+@_rule(ChannelMix)
+def _channel_mix(node: ChannelMix, in_shape: Shape) -> Taps:
+    return {0: _per_place(node.weight * _gain(node), math.prod(in_shape[1:]))}
+
+
+@_rule(ChannelScale)
+def _channel_scale(node: ChannelScale, in_shape: Shape) -> Taps:
+    values = np.repeat(node.scale.astype(np.float64) * _gain(node), math.prod(in_shape[1:]))
+    index = np.arange(len(values))
+    return {0: _entries(index, index, values, (len(values), len(values)))}
+
+
+@_rule(GraphConv)
+def _graph_conv(node: GraphConv, in_shape: Shape) -> Taps:
+    # Every channel of every joint reaches every channel of every joint its adjacency (over all K) touches;
+    # exact cancellation to zero in the sum is still a synapse, so the full pair set is kept.
+    together = np.einsum("koc,kuv->ovcu", node.weight, node.adjacency, optimize=True) * _gain(node)
+    o, v, c, u = together.shape
+    joined = np.any(node.adjacency != 0, axis=0).T  # [v, u]
+    if joined.all():
+        return {0: _full(together.reshape(o * v, c * u))}
+    keep = np.broadcast_to(joined[None, :, None, :], together.shape).reshape(o * v, c * u)
+    rows, cols = np.nonzero(keep)
+    return {0: _entries(rows, cols, together.reshape(o * v, c * u)[rows, cols], (o * v, c * u))}
+
+
+@_rule(StepConv)
+def _step_conv(node: StepConv, in_shape: Shape) -> Taps:
+    places = math.prod(in_shape[1:])
+    return {k: _per_place(node.weight[:, :, k] * _gain(node), places) for k in range(node.weight.shape[2])}
+
+
+@_rule(Conv2d)
+def _conv2d(node: Conv2d, in_shape: Shape) -> Taps:
+    shared = conv_weights(node, in_shape)
+    target, source, _ = shared.synapses()
+    # Values travel as positions into the kernel, so that float kernels pass through the integer walk.
+    index = np.arange(node.weight.size, dtype=np.int64).reshape(node.weight.shape)
+    place = ConvWeights(index, *list(vars(shared).values())[1:]).synapses()[2]
+    return {0: _entries(target, source, node.weight.reshape(-1)[place] * _gain(node), shared.shape)}
+
+
+def conv_weights(node: Conv2d, in_shape: Shape) -> ConvWeights:
+    """The shared kernel of a Conv2d with its geometry."""
+    shape = node.out_shape("conv", in_shape)
+    return ConvWeights(node.weight, in_shape, shape, node.stride, node.padding, node.dilation, node.groups)
+
+
+@_rule(AvgPool2d)
+def _avg_pool(node: AvgPool2d, in_shape: Shape) -> Taps:
+    kernel = np.full((in_shape[0], 1, *node.kernel), 1.0 / math.prod(node.kernel))
+    return _conv2d(Conv2d(kernel, stride=node.stride, groups=in_shape[0]), in_shape)
+
+
+@_rule(JointMean)
+def _joint_mean(node: JointMean, in_shape: Shape) -> Taps:
+    places, joints = math.prod(in_shape[:-1]), in_shape[-1]
+    rows, cols = np.divmod(np.arange(places * joints), joints)
+    return {0: _entries(rows, rows * joints + cols, np.full(len(rows), 1.0 / joints), (places, len(rows)))}
+
+
+@_rule(Reshape)
+def _reshape(node: Reshape, in_shape: Shape) -> Taps:
+    return {0: identity(math.prod(in_shape))}
+
+
+@_rule(Delay)
+def _delay(node: Delay, in_shape: Shape) -> Taps:
+    return {node.steps: identity(math.prod(in_shape))}

@@ -1,0 +1,251 @@
+"""Float graph to integer graph: 8-bit weights with exponents, 12-bit decays, 17-bit thresholds, 13-bit biases.
+
+Each neuron layer gets one real scale S [integer input counts per float unit], free to choose because spikes
+carry no scale from layer to layer:
+
+    weights    mantissa k = round(w S / 2^e), |k| < 2^(bits-1), one exponent e per branch
+    threshold  vth = round(threshold S)                          v itself lives 2^6 finer than its input
+    bias       b S 2^6 = mant << exp
+    decays     dv = round(4096 dv),  du = round(4096 du) - 1
+
+S is as large as the finest branch can use and the 24-bit membrane allows (peak seen in calibration times
+`headroom`), then chosen among eighths of an octave for the least weight error, weighted by the measured
+rate of each source. The mean current that rounding changed, at the measured rates, goes into the bias of
+layers that have one. Branches with one weighted node keep their node (convolutions stay shared); composed
+branches (graph convolution, mean and linear head) become one dense matrix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from convert.ir import Add, Graph, Input, LoihiIntegrator, LoihiLIF, Neuron, Node, Unsupported
+from convert.ir.loihi import STATE_SHIFT, VTH_MAX
+from convert.passes.arm import Arm, attach, kept, source_shape, weight_of, with_weight
+from convert.passes.base import Pass
+from convert.passes.operators import operator
+from convert.passes.region import Branch, bias, branches
+
+STATE_MAX = 1 << 23
+EXP_MIN, EXP_MAX = -8, 8
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What running the float graph on data showed.
+
+    peak: largest |x| of each input and largest |v| (before reset) of each neuron.
+    rate: mean value per neuron (or input value) of each source, [*shape].
+    """
+
+    peak: Mapping[str, float]
+    rate: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """How one layer was quantised, for people to read."""
+
+    neuron: str
+    scale: float
+    vth: int
+    exponents: tuple[int, ...]
+    weight_error: float  # rms weight error over rms weight, weighted by source rates
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """One neuron's linear input, in float: what the scale is chosen for."""
+
+    name: str
+    node: Neuron
+    branches: tuple[Branch, ...]
+    weights: tuple[np.ndarray, ...]  # per branch, in the form its integer node holds them
+    kinds: tuple[Node | None, ...]  # the node each branch keeps, None for a dense composite
+    counts: Mapping[str, float]  # graded source -> float value of one count
+    bias: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Quantise:
+    """The pass, with its data and options; call it on a folded graph. `report` fills as it runs."""
+
+    calibration: Calibration
+    bits: int = 8
+    input_bits: int = 8
+    headroom: float = 2.0
+    report: list[LayerReport] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (("bits", self.bits, 2, 8), ("input_bits", self.input_bits, 2, 16)):
+            if not low <= value <= high:
+                raise Unsupported("quantise", f"{name} = {value} is outside {low}..{high}", "choose another")
+
+    def __call__(self, graph: Graph) -> Graph:
+        """The integer graph; node names of neurons and inputs stay, so spikes can be compared by name."""
+        return Pass("quantise", "folded", "integer", self._rewrite)(graph)
+
+    def _rewrite(self, graph: Graph) -> Graph:
+        nodes: dict[str, Node] = {n: self._input(n, graph.nodes[n]) for n in graph.sources()}
+        edges: list[tuple[str, str]] = []
+        for name in graph.neurons():
+            self._layer(graph, name, nodes, edges)
+        outputs = tuple(graph.outputs)
+        return Graph(nodes, tuple(edges), outputs, "integer", graph.dt_s, graph.meta)
+
+    def _input(self, name: str, node: Node) -> Input:
+        if not isinstance(node, Input):
+            raise Unsupported(name, f"{type(node).__name__} has no integer form", "feed the graph by an Input")
+        if node.operand != "real":
+            return node
+        limit = (1 << (self.input_bits - 1)) - 1
+        scale = max(self.calibration.peak[name], 1e-12) / limit
+        return Input(node.shape, "graded", scale, self.input_bits)
+
+    def _layer(self, graph: Graph, name: str, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> None:
+        layer = _float_layer(graph, name, nodes)
+        scale = self._choose_scale(layer)
+        drift = self._drift(graph, layer, scale)
+        arms = []
+        for branch, weight, kind, exp in zip(
+            layer.branches, layer.weights, layer.kinds, self._exponents(layer, scale), strict=True
+        ):
+            mantissa = np.rint(weight * scale / 2.0**exp).astype(np.int8)
+            arms.append(attach(Arm(branch, kind, mantissa, exp), graph, name, nodes, edges))
+        if len(arms) > 1:
+            nodes[f"{name}.sum"] = Add()
+            edges += [(arm, f"{name}.sum") for arm in arms]
+            arms = [f"{name}.sum"]
+        nodes[name] = self._neuron(layer, scale, drift)
+        edges.append((arms[0], name))
+        self._tell(layer, scale)
+
+    def _exponents(self, layer: _Layer, scale: float) -> tuple[int, ...]:
+        """The smallest exponent per branch that holds its largest weight."""
+        limit = (1 << (self.bits - 1)) - 1
+        out = []
+        for weight, branch in zip(layer.weights, layer.branches, strict=True):
+            peak = float(np.abs(weight).max(initial=0.0)) * scale
+            if peak == 0.0:
+                raise Unsupported(layer.name, "an incoming weight matrix is all zero", "remove the branch")
+            exp = math.ceil(math.log2(peak / (limit + 0.4999)))
+            out.append(max(exp, EXP_MIN if branch.source in layer.counts else 0))
+            if out[-1] > EXP_MAX:
+                raise Unsupported(layer.name, f"a branch needs weight exponent {out[-1]} > {EXP_MAX}: the "
+                                  "branches' weights differ too much", "rescale them in training")  # fmt: skip
+        return tuple(out)
+
+    def _choose_scale(self, layer: _Layer) -> float:
+        limit = (1 << (self.bits - 1)) - 1
+        finest = min(float(np.abs(w).max(initial=0.0)) for w in layer.weights)
+        if finest == 0.0:
+            raise Unsupported(layer.name, "an incoming weight matrix is all zero", "remove the branch")
+        # Exponent 1 in mantissa form is Lava's weight_exp 0 for 8 bits: the natural form of a `.net`.
+        wanted = 2.0 * (limit + 0.4999) / finest
+        peak = max(self.calibration.peak.get(layer.name, 0.0), getattr(layer.node, "threshold", 0.0), 1e-9)
+        allowed = STATE_MAX / (1 << STATE_SHIFT) / (self.headroom * peak)
+        threshold = getattr(layer.node, "threshold", None)
+        if threshold is not None:
+            allowed = min(allowed, VTH_MAX / threshold)
+        top = min(wanted, allowed)
+        candidates = [top * 2.0 ** (-step / 8) for step in range(8)]
+        return min(candidates, key=lambda scale: self._error(layer, scale))
+
+    def _error(self, layer: _Layer, scale: float) -> float:
+        """Mean squared current error from rounding weights and threshold, at the measured rates."""
+        total = 0.0
+        for branch, weight, exp in zip(
+            layer.branches, layer.weights, self._exponents(layer, scale), strict=True
+        ):
+            step = 2.0**exp / scale
+            rounding = weight - np.rint(weight / step) * step
+            power = float(np.mean(np.square(self._rate(layer, branch.source)))) + 1e-12
+            total += float(np.sum(np.square(rounding))) * power
+        threshold = getattr(layer.node, "threshold", None)
+        if threshold is not None:
+            off = threshold - np.rint(threshold * scale) / scale
+            total += off * off * layer.weights[0].shape[0]
+        return total
+
+    def _drift(self, graph: Graph, layer: _Layer, scale: float) -> np.ndarray | float:
+        """Mean current that rounding the weights adds, at the measured rates; 0 for layers without a bias."""
+        total: np.ndarray | float = 0.0
+        if layer.bias is None:
+            return total
+        for branch, kind, weight, exp in zip(
+            layer.branches, layer.kinds, layer.weights, self._exponents(layer, scale), strict=True
+        ):
+            step = 2.0**exp / scale
+            error = with_weight(kind, np.rint(weight / step) * step - weight)
+            rate = self._rate(layer, branch.source).reshape(-1)
+            for matrix in operator(error, source_shape(graph, branch)).values():
+                total = total + matrix @ rate
+        return np.reshape(total, graph.shapes[layer.name])
+
+    def _rate(self, layer: _Layer, source: str) -> np.ndarray:
+        """Mean value per neuron of a source, in the counts its weights are per."""
+        if source not in self.calibration.rate:
+            raise Unsupported(layer.name, f"calibration knows no rate of {source}", "calibrate the same graph")
+        return self.calibration.rate[source] / layer.counts.get(source, 1.0)
+
+    def _neuron(
+        self, layer: _Layer, scale: float, drift: np.ndarray | float
+    ) -> LoihiLIF | LoihiIntegrator:
+        node = layer.node
+        decays = {"du": round(4096 * node.du) - 1, "dv": round(4096 * node.dv)}  # type: ignore[attr-defined]
+        if decays["du"] < 0:
+            raise Unsupported(layer.name, f"du = {node.du} rounds below 1/4096", "use du of 1/4096 or more")
+        wanted = None if layer.bias is None else layer.bias - drift
+        mant, exp = _bias(layer.name, wanted, scale * (1 << STATE_SHIFT))
+        if isinstance(node, Neuron) and node.spiking:
+            vth = int(np.rint(node.threshold * scale))  # type: ignore[attr-defined]
+            return LoihiLIF(vth=vth, bias_mant=mant, bias_exp=exp, **decays)
+        unit = 1.0 / (scale * (1 << STATE_SHIFT))
+        return LoihiIntegrator(unit=unit, bias_mant=mant, bias_exp=exp, **decays)
+
+    def _tell(self, layer: _Layer, scale: float) -> None:
+        exponents = self._exponents(layer, scale)
+        off = size = 0.0
+        for weight, exp in zip(layer.weights, exponents, strict=True):
+            step = 2.0**exp / scale
+            off += float(np.sum(np.square(weight - np.rint(weight / step) * step)))
+            size += float(np.sum(np.square(weight)))
+        vth = int(np.rint(getattr(layer.node, "threshold", 0.0) * scale))
+        self.report.append(LayerReport(layer.name, scale, vth, exponents, math.sqrt(off / size)))
+
+
+def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node]) -> _Layer:
+    found = branches(graph, name)
+    kinds = tuple(kept(graph, b) for b in found)
+    weights, counts = [], {}
+    for branch, kind in zip(found, kinds, strict=True):
+        weight = weight_of(graph, branch, kind)
+        source = nodes[branch.source]
+        if isinstance(source, Input) and source.operand == "graded":
+            counts[branch.source] = source.scale
+            weight = weight * source.scale
+        weights.append(weight)
+    node, constant = graph.nodes[name], bias(graph, name)
+    if constant is not None and node.du != 1.0:  # type: ignore[attr-defined]
+        raise Unsupported(name, "a bias before a neuron with a current state is not a bias of its membrane",
+                          "train without bias and batch norm there, or use LIF")  # fmt: skip
+    own = getattr(node, "bias", None)
+    if own is not None:
+        constant = own if constant is None else constant + own
+    full = None if constant is None else np.broadcast_to(constant, graph.shapes[name])
+    return _Layer(name, node, found, tuple(weights), kinds, counts, full)  # type: ignore[arg-type]
+
+
+def _bias(name: str, value: np.ndarray | None, scale: float) -> tuple[np.ndarray | None, int]:
+    """Mantissas and the smallest exponent 0..7 that holds them in 13 bits."""
+    if value is None:
+        return None, 0
+    peak = float(np.abs(value).max(initial=0.0)) * scale
+    exp = max(0, math.ceil(math.log2(peak / 4095.0))) if peak > 0 else 0
+    if exp > 7:
+        raise Unsupported(name, f"a bias of {peak:.0f} needs more than 13 bits and exponent 7", "lower headroom or bias")
+    return np.clip(np.rint(value * scale / 2.0**exp), -4096, 4095).astype(np.int64), exp

@@ -1,0 +1,101 @@
+"""The linear region before a neuron: the branches that reach it, each a chain from one spiking source.
+
+    a_t = sum over branches, delays of  M_{branch, delay} s_{source, t-delay}  +  bias
+
+A branch is a path of linear nodes from a source (an input or a neuron) to the neuron; additions only split
+paths. The bias is what the region gives for zero input.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from convert.ir import Add, Graph, LinearNode, Neuron, Reshape, Source, Unsupported
+from convert.passes.operators import Taps, identity, operator
+
+_MAX_PATHS = 256
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One path: the spiking source and the linear nodes from it to the neuron, in the order of the flow."""
+
+    source: str
+    chain: tuple[str, ...]
+
+
+def branches(graph: Graph, neuron: str) -> tuple[Branch, ...]:
+    """All branches into a neuron, in the order of the graph's edges."""
+    found = _paths(graph, graph.inputs_of(neuron)[0], ())
+    if len(found) > _MAX_PATHS:
+        raise Unsupported(neuron, f"{len(found)} linear paths meet here", "put a neuron between additions")
+    return tuple(found)
+
+
+def _paths(graph: Graph, name: str, after: tuple[str, ...]) -> list[Branch]:
+    node = graph.nodes[name]
+    if isinstance(node, Source | Neuron):
+        return [Branch(name, after)]
+    if not isinstance(node, LinearNode):
+        raise Unsupported(name, f"{type(node).__name__} is not linear", "put a spiking neuron before and after it")
+    chain = after if isinstance(node, Add) else (name, *after)
+    return [path for source in graph.inputs_of(name) for path in _paths(graph, source, chain)]
+
+
+def compose(graph: Graph, branch: Branch) -> Taps:
+    """The branch as one matrix per delay, biases left out."""
+    shape = graph.shapes[branch.source]
+    taps: Taps | None = None
+    for name in branch.chain:
+        node = graph.nodes[name]
+        if not isinstance(node, Reshape):
+            taps = _after(taps, operator(node, shape))
+        shape = graph.shapes[name]
+    return {0: identity(math.prod(shape))} if taps is None else taps
+
+
+def _after(first: Taps | None, second: Taps) -> Taps:
+    """second applied to the result of first: matrices multiply, delays add."""
+    if first is None:
+        return second
+    out: Taps = {}
+    for d1, a in first.items():
+        for d2, b in second.items():
+            product = (b @ a).tocsr()
+            out[d1 + d2] = out[d1 + d2] + product if d1 + d2 in out else product
+    return out
+
+
+def bias(graph: Graph, neuron: str) -> np.ndarray | None:
+    """Constant current of the region into the neuron, of its shape; None if no node has a bias.
+
+    A bias before a convolution over steps would not be constant in the first steps: refused.
+    """
+    total = _bias(graph, graph.inputs_of(neuron)[0])
+    return None if total is None else total.reshape(graph.shapes[neuron])
+
+
+def _bias(graph: Graph, name: str) -> np.ndarray | None:
+    node = graph.nodes[name]
+    if isinstance(node, Source | Neuron):
+        return None
+    inputs = graph.inputs_of(name)
+    before = [b for b in (_bias(graph, i) for i in inputs) if b is not None]
+    total = None
+    if isinstance(node, Add):
+        total = sum(before[1:], before[0]) if before else None
+    elif before:
+        taps = operator(node, graph.shapes[inputs[0]])
+        if set(taps) != {0}:
+            raise Unsupported(name, "a bias flows into a delay or a convolution over steps",
+                              "move the bias (or batch norm) behind it")  # fmt: skip
+        total = taps[0] @ before[0]
+    own = getattr(node, "bias", None)
+    if own is None:
+        return total
+    shape = graph.shapes[name]
+    spread = np.broadcast_to(own.reshape(-1, *(1,) * (len(shape) - 1)), shape).reshape(-1)
+    return spread.astype(np.float64) if total is None else total + spread
