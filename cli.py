@@ -1,0 +1,35 @@
+"""Basalt's command line: one verb per arrow of the pipeline. Run `python cli.py --help`.
+
+Exit codes
+    0  done
+    2  the command line is wrong
+    3  bad input: a file, data set, checkpoint or artifact is missing, broken or not what it claims
+    4  the target cannot hold the model: node, reason and remedy are named
+    5  verification failed: a target that promises the reference's spikes gave others
+"""
+
+from __future__ import annotations
+
+import sys
+
+from verbs.group import Verbs, root
+
+VERBS = {
+    "train": "verbs.train:train",
+    "convert": "verbs.convert:convert",
+    "simulate": "verbs.simulate:simulate",
+    "energy-report": "verbs.energy_report:energy_report",
+    "verify": "verbs.verify:verify",
+    "inspect": "verbs.inspect:inspect",
+    "datasets": "verbs.listing:datasets",
+    "targets": "verbs.listing:targets",
+}
+
+
+def main() -> None:
+    """Run the verb named on the command line; user errors become one line and an exit code."""
+    sys.exit(Verbs.run(root(VERBS)))
+
+
+if __name__ == "__main__":
+    main()

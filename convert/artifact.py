@@ -1,0 +1,123 @@
+"""The artifact: a folder that holds one converted model in every form, and what is needed to feed it.
+
+    manifest.json        format, version, kind, model, data recipe, quantisation, sha256 of every file
+    float.npz            the folded float graph            integer.npz   the integer graph
+    step.onnx scan.onnx  float ONNX                        integer-step.onnx integer-scan.onnx     (kind onnx)
+    program.npz          populations and projections       network.net   where the net is a chain  (kind lava)
+
+The folder appears whole or not at all; a file that does not match its checksum is refused when read, so
+that an artifact edited by hand never runs unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convert.ir import ArtifactError, BadInput, Graph, Program, load_graph, load_program
+from convert.passes.lower import lower
+
+FORMAT, VERSION, MANIFEST = "basalt-artifact", 1, "manifest.json"
+KINDS = ("onnx", "lava")
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """A folder that has been checked. `about` is the manifest."""
+
+    path: Path
+    about: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """'onnx' or 'lava'."""
+        return str(self.about["kind"])
+
+    def file(self, name: str) -> Path:
+        """Path of a file the manifest lists; ArtifactError if it does not."""
+        if name not in self.about["files"]:
+            raise ArtifactError(f"{self.path}: holds no {name}; it has {', '.join(sorted(self.about['files']))}")
+        return self.path / name
+
+    def graph(self, form: str) -> Graph:
+        """The 'float' or 'integer' graph."""
+        return load_graph(self.file(f"{form}.npz"))
+
+    def program(self) -> Program:
+        """The program; lowered anew from the integer graph where the artifact is not of kind lava."""
+        if "program.npz" in self.about["files"]:
+            return load_program(self.file("program.npz"))
+        return lower(self.graph("integer"))
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the checksums of all files: two artifacts with one fingerprint are the same model."""
+        return hashlib.sha256(json.dumps(self.about["files"], sort_keys=True).encode()).hexdigest()
+
+
+def is_artifact(path: Path) -> bool:
+    """Whether a folder claims to be an artifact."""
+    return (path / MANIFEST).is_file()
+
+
+def open_artifact(path: Path) -> Artifact:
+    """Read the manifest and check every file against it."""
+    if not path.exists():
+        raise ArtifactError(f"{path}: no such folder; make one with `cli.py convert`")
+    if not is_artifact(path):
+        raise ArtifactError(f"{path}: not an artifact (no {MANIFEST}); make one with `cli.py convert`")
+    try:
+        about = json.loads((path / MANIFEST).read_text())
+        kind, files = about["kind"], dict(about["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path / MANIFEST}: not readable ({error}); convert the model again") from error
+    if (about.get("format"), about.get("version")) != (FORMAT, VERSION) or kind not in KINDS:
+        found = f"{about.get('format')!r} version {about.get('version')} kind {kind!r}"
+        raise ArtifactError(f"{path / MANIFEST}: is {found}, expected {FORMAT!r} version {VERSION}")
+    for name, digest in files.items():
+        _check(path / name, digest)
+    return Artifact(path, about)
+
+
+def _check(path: Path, digest: str) -> None:
+    if path.parent.joinpath(path.name).is_symlink() or not path.is_file():
+        raise ArtifactError(f"{path}: listed in the manifest but missing; convert the model again")
+    if sha256(path) != digest:
+        raise ArtifactError(f"{path}: was changed after conversion (checksum differs); convert the model again")
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def new_artifact(path: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Path]:
+    """A draft folder to fill; on a clean exit it gets its manifest and takes the place of `path`.
+
+    An artifact at `path` is replaced; anything else there is left alone and refused.
+    """
+    if path.exists() and not is_artifact(path) and (not path.is_dir() or any(path.iterdir())):
+        raise BadInput(f"{path}: exists and is not an artifact; choose another --out")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield draft
+        files = {f.name: sha256(f) for f in sorted(draft.iterdir())}
+        body = {"format": FORMAT, "version": VERSION, "kind": kind, **about, "files": files}
+        (draft / MANIFEST).write_text(json.dumps(body, indent=1, sort_keys=True) + "\n")
+        draft.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(draft, path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

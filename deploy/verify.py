@@ -1,0 +1,139 @@
+"""Prove that targets give the same spikes, or say where they part.
+
+The integer reference is the meaning. Every population of every target is compared with it at every step.
+A target that promises exactness and differs fails the verification; the float graph is compared too, and
+where it parts from the integers is reported, not hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from convert.ir import Graph
+from convert.ir.loihi import STATE_SHIFT
+from deploy.record import Record
+from deploy.reference import membrane, values
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first place where two runs differ: earliest layer in the graph's order, then step, then neuron."""
+
+    layer: str
+    step: int
+    sample: int
+    neuron: tuple[int, ...]
+    expected: int
+    got: int
+    cause: str
+
+    def __str__(self) -> str:
+        where = f"layer {self.layer}, step {self.step}, sample {self.sample}, neuron {self.neuron}"
+        return f"{where}: expected {self.expected}, got {self.got}; {self.cause}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One target against the integer reference.
+
+    spikes: spikes of the reference that were compared; mismatching: (step, sample, neuron) places that
+    differ, over all populations; values: readout values compared; values_off: those that differ.
+    """
+
+    target: str
+    exact: bool
+    populations: int
+    spikes: int
+    places: int
+    mismatching: int
+    values: int
+    values_off: int
+    first: Divergence | None
+
+    @property
+    def passed(self) -> bool:
+        """False only where a promise of exactness was broken."""
+        return not self.exact or (self.mismatching == 0 and self.values_off == 0)
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {**asdict(self), "passed": self.passed}
+
+
+def compare(target: str, exact: bool, order: Sequence[str], want: Record, got: Record) -> Comparison:
+    """Compare rasters of every population in `order` (the graph's order) and the readouts' values."""
+    missing = [n for n in order if n not in got.rasters]
+    if missing:
+        raise KeyError(f"target {target} gave no raster of {', '.join(missing)}")
+    spikes = places = mismatching = 0
+    first = None
+    for name in order:
+        a, b = want.rasters[name], got.rasters[name]
+        spikes += int(a.sum(dtype=np.int64))
+        places += a.size
+        differ = a != b
+        mismatching += int(differ.sum(dtype=np.int64))
+        if first is None and differ.any():
+            first = _divergence(name, a, b, differ)
+    readouts = [n for n in want.outputs if n not in want.counts]
+    total = sum(want.outputs[n].size for n in readouts)
+    off = sum(int((want.outputs[n] != got.outputs[n]).sum()) for n in readouts)
+    return Comparison(target, exact, len(order), spikes, places, mismatching, total, off, first)
+
+
+def _divergence(name: str, want: np.ndarray, got: np.ndarray, differ: np.ndarray) -> Divergence:
+    step, sample, *neuron = (int(i) for i in np.argwhere(differ)[0])
+    at = (step, sample, *neuron)
+    return Divergence(name, step, sample, tuple(neuron), int(want[at]), int(got[at]), _cause(want, got))
+
+
+def _cause(want: np.ndarray, got: np.ndarray) -> str:
+    """The likely cause, from the pattern; all layers before this one agree."""
+    if len(want) > 1 and np.array_equal(want[:-1], got[1:]):
+        return "the layer runs one step late: latency or reading is misaligned"
+    if len(want) > 1 and np.array_equal(want[1:], got[:-1]):
+        return "the layer runs one step early: its bias or reading is misaligned"
+    if not got.any():
+        return "the layer is silent: its input, threshold or state is lost"
+    return "the layers before agree, so its weights, exponent, bias or decay differ here"
+
+
+def float_divergence(
+    integer: Graph, floating: Graph, x: np.ndarray, want: Record
+) -> tuple[Comparison, dict[str, Any]]:
+    """Integers against the float graph: a comparison that promises nothing, and both membranes there.
+
+    The membranes are given before the reset, in units of the float threshold.
+    """
+    got = values(floating, x)
+    order = integer.spiking()
+    record = Record(want.outputs, want.counts, want.steps, {n: got[n] for n in order})
+    result = compare("float", False, order, record, want)
+    if result.first is None:
+        return result, {}
+    return result, _membranes(integer, floating, x, result.first)
+
+
+def _membranes(integer: Graph, floating: Graph, x: np.ndarray, first: Divergence) -> dict[str, Any]:
+    at = (first.step, first.sample, *first.neuron)
+    node = integer.nodes[first.layer]
+    # v counts 2^6 finer than vth: one float threshold is vth << 6.
+    unit = floating.nodes[first.layer].threshold / (node.vth << STATE_SHIFT)  # type: ignore[attr-defined]
+    return {
+        "float_membrane": float(_before_reset(floating, x, first.layer)[at]),
+        "integer_membrane": float(_before_reset(integer, x, first.layer)[at]) * unit,
+        "threshold": float(floating.nodes[first.layer].threshold),  # type: ignore[attr-defined]
+    }
+
+
+def _before_reset(graph: Graph, x: np.ndarray, name: str) -> np.ndarray:
+    got = values(graph, x)
+    source = graph.inputs_of(name)[0]
+    wide = np.int64 if graph.stage == "integer" else np.float64
+    return membrane(graph.nodes[name], got[source].astype(wide))[1]  # type: ignore[arg-type]
+
+

@@ -1,0 +1,151 @@
+"""Checkpoints: a safetensors file that describes itself, and a JSON copy of the description.
+
+    NAME.safetensors   tensors "model.*" (and what a resume needs), the description in the header
+    NAME.json          the same description, for people and other tools
+
+The safetensors file alone is the truth and is replaced in one step, so that there is no moment at
+which weights and description disagree. `sha256` covers every tensor: changed weights are found. A
+JSON copy with the same sha256 but another text was edited and is refused; one with another sha256
+was left behind by an interruption between the two files and is ignored.
+
+    ValueError
+      CheckpointError    a checkpoint that is missing, foreign, broken, edited or of another model
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor, nn
+
+from train.files import json_bytes, write_whole
+from train.models import registry
+
+FORMAT = "basalt-checkpoint"
+VERSION = 1
+_REQUIRED = {"model": str, "model_config": dict, "recipe": dict, "dataset": dict, "epoch": int}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used: which file, what was found, what was expected."""
+
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, path: Path, found: str, expected: str) -> None:
+        super().__init__(" ".join(f"{path}: found {found}; expected {expected}".split()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """tensors by name; about: the description, plain JSON values."""
+
+    path: Path
+    tensors: dict[str, Tensor]
+    about: dict[str, Any]
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose name starts with "prefix.", without it."""
+        start = f"{prefix}."
+        found = self.tensors.items()
+        return {name[len(start) :]: x for name, x in found if name.startswith(start)}
+
+    def load_into(self, model: nn.Module, prefix: str = "model") -> None:
+        """Copy the weights into a model of the same kind; differing names or shapes are refused."""
+        ours, theirs = model.state_dict(), self.under(prefix)
+        for name in sorted(set(ours) ^ set(theirs)):
+            found = "no" if name in ours else "an unknown"
+            raise CheckpointError(self.path, f"{found} tensor {name}", "those of the model's config")
+        for name, x in theirs.items():
+            if x.shape != ours[name].shape:
+                got, want = list(x.shape), list(ours[name].shape)
+                raise CheckpointError(self.path, f"{name} of shape {got}", f"shape {want}")
+        model.load_state_dict(theirs)
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write `path` (.safetensors) and its JSON copy. about: see `_REQUIRED`, any JSON value
+    more."""
+    plain = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
+    marks = {"format": FORMAT, "version": VERSION, "sha256": _digest(plain)}
+    text = json_bytes({**about, **marks})
+    write_whole(path, to_bytes(plain, metadata={"about": text.decode()}))
+    write_whole(path.with_suffix(".json"), text)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read and check a checkpoint; a CheckpointError says what is wrong with it."""
+    if not path.is_file():
+        raise CheckpointError(path, "no such file", "a .safetensors checkpoint")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("about")
+            # The order of keys in the file is free; sorted, everything after is the same every time.
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(path, str(error), "a whole safetensors file") from error
+    about = _description(path, text)
+    if _digest(tensors) != about["sha256"]:
+        raise CheckpointError(path, "tensors that do not fit their sha256", "an unedited file")
+    _check_copy(path, about)
+    return Checkpoint(path, tensors, about)
+
+
+def load_model(path: Path, name: str | None = None) -> tuple[nn.Module, Checkpoint]:
+    """The trained model, in eval mode, and its checkpoint; `name`, where given, must be the
+    model's."""
+    checkpoint = load(path)
+    about = checkpoint.about
+    if name is not None and about["model"] != name:
+        raise CheckpointError(path, f"a checkpoint of model {about['model']}", f"model {name}")
+    try:
+        model = registry.build(about["model"], about["model_config"])
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(path, str(error), "a model of this version") from error
+    checkpoint.load_into(model)
+    return model.eval(), checkpoint
+
+
+def _description(path: Path, text: str | None) -> dict[str, Any]:
+    try:
+        about = json.loads(text or "")
+    except json.JSONDecodeError:
+        about = None
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise CheckpointError(path, "a file without a Basalt description", f"format {FORMAT}")
+    if about.get("version") != VERSION:
+        raise CheckpointError(path, f"version {about.get('version')}", f"version {VERSION}")
+    for key, kind in _REQUIRED.items():
+        if not isinstance(about.get(key), kind):
+            raise CheckpointError(path, f"{key} = {about.get(key)!r}", f"{key} as a {kind.__name__}")
+    return about
+
+
+def _check_copy(path: Path, about: dict[str, Any]) -> None:
+    copy = path.with_suffix(".json")
+    if not copy.is_file():
+        return
+    try:
+        other = json.loads(copy.read_bytes())
+    except ValueError as error:
+        raise CheckpointError(copy, "no JSON", f"the description in {path.name}") from error
+    if not isinstance(other, dict):
+        raise CheckpointError(copy, "no JSON object", f"the description in {path.name}")
+    if other.get("sha256") == about["sha256"] and other != about:
+        keys = sorted(k for k in {*other, *about} if other.get(k) != about.get(k))
+        raise CheckpointError(copy, f"an edited {', '.join(keys)}", f"the text in {path.name}")
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names, types, shapes and bytes of all tensors, in order of name."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        x = tensors[name]
+        digest.update(f"{name}|{x.dtype}|{list(x.shape)}|".encode())
+        digest.update(x.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

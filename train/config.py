@@ -1,0 +1,71 @@
+"""The settings of a training run: one frozen record, kept with every run and checkpoint."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from train.schedule import schedule
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """What `train.loop.fit` does, apart from the data and its recipe.
+
+    model_settings holds what the model's config has beyond its input and classes, as plain values.
+    warm_up is a share of the run; average the decay of the weights' moving average, 0 for none
+    (where there is one, it is what is validated and saved as best); clip_norm 0 means no clipping.
+    validation_subjects None leaves the choice to `validation_fraction`.
+    """
+
+    model: str = "base-sgn"
+    model_settings: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int = 100
+    batch: int = 32
+    lr: float = 0.1
+    schedule: str = "one-cycle"
+    warm_up: float = 0.3
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    clip_norm: float = 0.0
+    average: float = 0.99
+    seed: int = 0
+    threads: int = 2
+    validation_subjects: tuple[int, ...] | None = None
+    validation_fraction: float = 0.1
+
+    def __post_init__(self) -> None:
+        schedule(self.schedule)
+        problems = [
+            f"{name} = {getattr(self, name)} (expected {expected})"
+            for name, legal, expected in (
+                ("epochs", self.epochs >= 1, "at least 1"),
+                ("batch", self.batch >= 1, "at least 1"),
+                ("lr", self.lr > 0, "above 0"),
+                ("warm_up", 0 <= self.warm_up < 1, "0 <= warm_up < 1"),
+                ("momentum", 0 < self.momentum < 1, "between 0 and 1"),
+                ("weight_decay", self.weight_decay >= 0, "0 or more"),
+                ("label_smoothing", 0 <= self.label_smoothing < 1, "0 <= label_smoothing < 1"),
+                ("clip_norm", self.clip_norm >= 0, "0 or more"),
+                ("average", 0 <= self.average < 1, "0 <= average < 1"),
+                ("seed", self.seed >= 0, "0 or more"),
+                ("threads", self.threads >= 1, "at least 1"),
+            )
+            if not legal
+        ]
+        if problems:
+            raise ValueError(f"training config: {'; '.join(problems)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values by field name, for JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        """The config of such values; a missing field takes its default, an unknown one is
+        refused."""
+        if odd := sorted(set(values) - {f.name for f in fields(cls)}):
+            raise ValueError(f"training config: unknown field {', '.join(odd)}")
+        subjects = values.get("validation_subjects")
+        chosen = None if subjects is None else tuple(subjects)
+        return cls(**{**values, "validation_subjects": chosen})

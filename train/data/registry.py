@@ -1,0 +1,75 @@
+"""The data sets by name: the one list."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from train.data import ctrgcn_npz, nw_ucla, pyskl, synthetic
+from train.data.clip import ClipSet
+from train.data.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set: how it is loaded, what it is, how to point at it, and whether it lies in files."""
+
+    load: Callable[..., ClipSet]
+    what: str
+    how: str
+    files: bool = True
+
+
+SOURCES: dict[str, Source] = {
+    nw_ucla.NAME: Source(
+        nw_ucla.load,
+        "NW-UCLA, 10 actions, 10 subjects, Kinect v1, cross-view: train views 1 and 2, test view 3",
+        "--data: the folder of JSON files, or all_sqe.tar.gz, or the folder that holds it",
+    ),
+    synthetic.NAME: Source(
+        synthetic.load,
+        f"kinematic actions of our own making: {len(synthetic.CLASS_NAMES)} classes, 10 subjects, "
+        "Kinect v1 joints, cross-subject",
+        "no --data; options seed, train_per_class, test_per_class",
+        files=False,
+    ),
+    ctrgcn_npz.NAME: Source(
+        ctrgcn_npz.load,
+        "NTU RGB+D in CTR-GCN's interchange format, 25 joints, 2 persons",
+        "--data: the .npz with x_train, y_train, x_test, y_test",
+    ),
+    pyskl.NAME: Source(
+        pyskl.load,
+        "3-D skeletons in PYSKL's / mmaction2's pickle format, 25 or 20 joints",
+        "--data: the .pkl; split train, test or a name in the file; options protocol (xsub), persons",
+    ),
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names of all data sets."""
+    return tuple(SOURCES)
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """(name, what it is, how to point at it) of each data set."""
+    return [(name, source.what, source.how) for name, source in SOURCES.items()]
+
+
+def load(name: str, root: Path | None, split: str, **options: object) -> ClipSet:
+    """The clips of one split; options are the keyword arguments of the data set's own load."""
+    if name not in SOURCES:
+        raise DataError(f"unknown data set {name!r}; expected one of {', '.join(SOURCES)}")
+    source = SOURCES[name]
+    parameters = inspect.signature(source.load).parameters.values()
+    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise DataError(f"{name}: unknown option {', '.join(unknown)}; expected {', '.join(known) or 'none'}")
+    if not source.files:
+        if root is not None:
+            raise DataError(f"{name}: found --data {root}; expected none, the data is generated")
+        return source.load(split, **options)
+    return source.load(None if root is None else Path(root), split, **options)

@@ -1,0 +1,58 @@
+"""Prepared samples: what a network, a simulator or an energy count is fed with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from train.data.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """x: float32 [n, M persons, T steps, C channels, V joints]; present: bool [n, M]; labels: int64 [n].
+
+    A person who is absent throughout has present False and zeros in x.
+    """
+
+    x: NDArray[np.float32]
+    present: NDArray[np.bool_]
+    labels: NDArray[np.int64]
+    ids: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Samples:
+        """The samples at these indices, in this order."""
+        at = np.asarray(indices, dtype=np.int64)
+        ids = tuple(self.ids[i] for i in at)
+        return Samples(self.x[at], self.present[at], self.labels[at], ids)
+
+    def limit(self, n: int) -> Samples:
+        """The first n in file order (all, where there are fewer). Files are often sorted by class."""
+        return self.take(np.arange(min(_positive(n), len(self))))
+
+    def spread(self, n: int) -> Samples:
+        """n samples at evenly spaced indices, the first included: in a sorted set, from every class."""
+        count = min(_positive(n), len(self))
+        return self.take(np.arange(count) * len(self) // max(count, 1))
+
+    def folded(self) -> NDArray[np.float32]:
+        """[T, n*M, C, V], the persons of sample i at i*M .. i*M + M - 1."""
+        return fold(self.x)
+
+
+def fold(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[n, M, T, C, V] -> contiguous [T, n*M, C, V]: time first, persons folded into the batch."""
+    n, persons, *rest = x.shape
+    return np.ascontiguousarray(np.moveaxis(x.reshape(n * persons, *rest), 1, 0))
+
+
+def _positive(n: int) -> int:
+    if n < 1:
+        raise DataError(f"number of samples is {n}; expected at least 1")
+    return n

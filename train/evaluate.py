@@ -1,0 +1,44 @@
+"""Class scores of prepared samples."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from train.data.samples import Samples
+
+BATCH = 64
+
+
+def mean_over_persons(scores: Tensor, present: Tensor) -> Tensor:
+    """scores [B*M, K], present bool [B, M] -> [B, K]: the mean over the persons who are there.
+
+    Where nobody is, the mean over all: a sample always has scores.
+    """
+    batch, persons = present.shape
+    weight = (present | ~present.any(1, keepdim=True)).to(scores.dtype)
+    weighted = scores.view(batch, persons, -1) * weight[..., None]
+    return weighted.sum(1) / weight.sum(1, keepdim=True)
+
+
+def present_persons(x: Tensor, batch: int) -> Tensor:
+    """x [T, B*M, C, V] -> bool [B, M]: an absent person is zero throughout."""
+    return x.abs().amax((0, 2, 3)).view(batch, -1) > 0
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, samples: Samples, batch: int = BATCH) -> np.ndarray:
+    """float32 [n, K] class scores in the order of the samples; the model's mode is restored."""
+    was_training = model.training
+    model.eval()
+    scores = []
+    for start in range(0, len(samples), batch):
+        part = samples.take(np.arange(start, min(start + batch, len(samples))))
+        x = torch.from_numpy(part.folded())
+        scores.append(mean_over_persons(model(x), torch.from_numpy(part.present)))
+    model.train(was_training)
+    return torch.cat(scores).numpy()
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Share of samples whose highest score is the label's; scores [n, K], labels [n]."""
+    return float((scores.argmax(1) == labels).mean())

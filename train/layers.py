@@ -1,0 +1,140 @@
+"""The linear leaves of the skeleton models, over [T, N, C, V]: steps, batch, channels, joints.
+
+Each is linear (or affine) at inference, works on every step alone except `StepConv`, and keeps no
+state. In memory the tensors lie as [T, N, V, C]: every layer is then one or a few large matrix
+products without a copy. The logical shape stays [T, N, C, V]; a plain contiguous input is accepted
+as well.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+
+def _rows(x: Tensor) -> Tensor:
+    """[T, N, C, V] -> [T, N, V, C], contiguous; free of a copy where x lies that way already."""
+    return x.transpose(2, 3).contiguous()
+
+
+class ChannelMix(nn.Module):
+    """y[o, v] = sum_c W[o, c] x[c, v] + b[o]: a 1x1 convolution. weight [out, in], bias [out]."""
+
+    def __init__(self, c_in: int, c_out: int, bias: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(c_out, c_in))
+        self.bias = nn.Parameter(torch.zeros(c_out)) if bias else None
+        nn.init.kaiming_normal_(self.weight, mode="fan_out")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, in, V] -> [T, N, out, V]."""
+        return F.linear(_rows(x), self.weight, self.bias).transpose(2, 3)
+
+
+class GraphConv(nn.Module):
+    """y[o, w] = sum_k sum_c sum_v W[k, o, c] x[c, v] (A[k, v, w] + B[k, v, w]).
+
+    weight [K, out, in]; A [K, V, V] the fixed skeleton graph (a buffer); B [K, V, V] learned, small
+    at the start. MK-SGN's spatial step; the learned B is 2s-AGCN's.
+    """
+
+    def __init__(self, c_in: int, c_out: int, adjacency: Tensor) -> None:
+        super().__init__()
+        k = adjacency.shape[0]
+        self.weight = nn.Parameter(torch.empty(k, c_out, c_in))
+        self.register_buffer("A", adjacency.clone())
+        self.B = nn.Parameter(torch.full_like(adjacency, 1e-6))
+        # The K products are summed, so that each starts with 1/K of the variance.
+        nn.init.normal_(self.weight, std=math.sqrt(2.0 / (k * c_out)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, in, V] -> [T, N, out, V]."""
+        rows = _rows(x)
+        t, n, v, c = rows.shape
+        k, c_out, _ = self.weight.shape
+        # Joints first, all k at once, with rows ordered (w, k): the result of one joint is then one
+        # row of k C numbers, and the channels of all partitions are summed by a single product.
+        mix = (self.A + self.B).permute(2, 0, 1).reshape(v * k, v)
+        # bmm over an expanded view: matmul would fold the batch by transposing x, at twice the time.
+        mixed = torch.bmm(mix.expand(t * n, -1, -1), rows.view(t * n, v, c)).view(t * n * v, k * c)
+        y = mixed @ self.weight.transpose(1, 2).reshape(k * c, c_out)
+        return y.view(t, n, v, c_out).transpose(2, 3)
+
+
+class _CausalConv(torch.autograd.Function):
+    """x [T, P, in], weight [out, in, K] -> y [T, P, out], y_t = sum_k x_{t-k} W_k^T."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        y = x @ weight[:, :, 0].t()
+        for k in range(1, min(weight.shape[2], len(x))):
+            y[k:].flatten(0, 1).addmm_(x[:-k].flatten(0, 1), weight[:, :, k].t())
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, g: Tensor) -> tuple[Tensor | None, Tensor]:
+        x, weight = ctx.saved_tensors
+        g = g.contiguous()
+        g_weight = torch.zeros_like(weight)
+        g_x = g @ weight[:, :, 0]
+        g_weight[:, :, 0] = g.flatten(0, 1).t() @ x.flatten(0, 1)
+        for k in range(1, min(weight.shape[2], len(x))):
+            later, earlier = g[k:].flatten(0, 1), x[:-k].flatten(0, 1)
+            g_x[:-k].flatten(0, 1).addmm_(later, weight[:, :, k])
+            g_weight[:, :, k] = later.t() @ earlier
+        return g_x, g_weight
+
+
+class StepConv(nn.Module):
+    """y_t[o, v] = sum_k sum_c W[o, c, k] x_{t-k}[c, v]; x is zero before the first step.
+
+    Causal: tap k is a delay of k steps. weight [out, in, K]; no bias.
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(c_out, c_in, kernel))
+        nn.init.kaiming_normal_(self.weight, mode="fan_out")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, in, V] -> [T, N, out, V]."""
+        rows = _rows(x)
+        t, n, v, c = rows.shape
+        y = _CausalConv.apply(rows.view(t, n * v, c), self.weight)
+        return y.view(t, n, v, -1).transpose(2, 3)
+
+
+class ChannelNorm(nn.BatchNorm1d):
+    """y = weight (x - mean) / sqrt(var + eps) + bias per channel: batch norm over T, N and V.
+
+    Training uses the batch's mean and variance, inference the running ones; an affine map per
+    channel.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, C, V] -> [T, N, C, V]."""
+        rows = _rows(x)
+        if self.training:
+            self.num_batches_tracked.add_(1)
+        # As an image of one column in channels-last order: torch's fast path for this memory order.
+        image = rows.view(1, -1, 1, rows.shape[3]).permute(0, 3, 1, 2)
+        y = F.batch_norm(
+            image, self.running_mean, self.running_var, self.weight, self.bias,
+            self.training, self.momentum, self.eps,
+        )  # fmt: skip
+        return y.permute(0, 2, 3, 1).reshape(rows.shape).transpose(2, 3)
+
+
+class JointMean(nn.Module):
+    """y[c] = 1/V sum_v x[c, v]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, C, V] -> [T, N, C]."""
+        return x.mean(3)

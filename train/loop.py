@@ -1,0 +1,227 @@
+"""Training: epochs, validation, the best epoch, files. `fit` is the whole of it.
+
+A run folder holds run.json (what the run is), log.jsonl and events/ (what happened),
+last.safetensors (all that a resume needs) and best.safetensors (the weights to use), each
+checkpoint with its JSON copy. The best epoch is the one with the highest accuracy on held-out
+*training* subjects, the lower validation loss on a tie; the test split is not an argument of this
+file.
+"""
+
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm import tqdm
+
+from train import checkpoint
+from train.config import TrainConfig
+from train.data import streams
+from train.data.clip import ClipSet
+from train.data.samples import Samples
+from train.data.split import Split, hold_out_subjects
+from train.data.transform import Recipe, prepare
+from train.evaluate import accuracy, evaluate
+from train.files import json_bytes, write_whole
+from train.journal import Journal
+from train.models import registry
+from train.rates import firing_rates
+from train.revision import revision
+from train.skeletons import Layout, layout
+from train.trainer import Trainer, TrainingError, batches
+
+BEST, LAST, RUN = "best.safetensors", "last.safetensors", "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best epoch so far, counted from 1; accuracy a share, loss in nats."""
+
+    epoch: int = 0
+    accuracy: float = -1.0
+    loss: float = float("inf")
+
+    def beaten_by(self, accuracy: float, loss: float) -> bool:
+        """Higher accuracy, or the same at a lower loss."""
+        return (accuracy, -loss) > (self.accuracy, -self.loss)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What `fit` leaves: the folder, and the epoch its best.safetensors is of."""
+
+    run: Path
+    best: Best
+    wall_s: float
+
+
+def fit(
+    config: TrainConfig,
+    recipe: Recipe,
+    data: ClipSet,
+    run: Path,
+    *,
+    data_options: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> Result:
+    """Train on `data` (a training split) and fill the folder `run`.
+
+    data_options are kept for whoever loads the same data again. on_epoch gets every log entry after
+    its files are written. An interruption leaves the files of the last whole epoch.
+    """
+    started = time.monotonic()
+    split = hold_out_subjects(data.clips, config.validation_subjects, config.validation_fraction)
+    about = _about(config, recipe, data, data_options or {})
+    last = _open(run, about, split, resume)
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    per_epoch = -(-len(split.train) // config.batch)
+    model = registry.build(config.model, about["model_config"])
+    trainer = Trainer(model, config, per_epoch * config.epochs)
+    first, best = 1, Best()
+    if last is not None:
+        trainer.restore(last)
+        first, best = last.about["epoch"] + 1, _best_of(last.about)
+    here = layout(data.layout)
+    held = prepare(split.validation, recipe, here)
+    with (
+        Journal(run, first - 1) as journal,
+        tqdm(total=trainer.iterations, initial=trainer.done, disable=not progress, unit="it") as bar,
+    ):
+        for epoch in range(first, config.epochs + 1):
+            entry = _train_epoch(trainer, split, recipe, here, epoch, bar)
+            entry |= _validate(trainer.best_model, held)
+            best = _keep(run, about, trainer, best, entry)
+            journal.write(entry)
+            if on_epoch:
+                on_epoch(entry)
+    return Result(run, best, time.monotonic() - started)
+
+
+def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The description that every checkpoint of the run carries."""
+    settings = {
+        **config.model_settings,
+        "in_channels": streams.channels(recipe.stream),
+        "classes": len(data.class_names),
+        "layout": data.layout,
+    }
+    kept = {"name": data.name, "layout": data.layout, "options": dict(options)}
+    about = {
+        "model": config.model,
+        "model_config": registry.to_dict(registry.config(config.model, settings)),
+        "recipe": recipe.to_dict(),
+        "dataset": kept,
+        "classes": list(data.class_names),
+        "train_config": config.to_dict(),
+        "seed": config.seed,
+        "revision": revision(),
+    }
+    return json.loads(json_bytes(about))  # as it will be read back
+
+
+def _open(run: Path, about: dict[str, Any], split: Split, resume: bool) -> checkpoint.Checkpoint | None:
+    """Make the run folder, or find the checkpoint to continue from."""
+    if resume:
+        last = checkpoint.load(run / LAST)
+        same = ("model", "model_config", "recipe", "dataset", "classes", "train_config")
+        odd = [key for key in same if last.about.get(key) != about[key]]
+        if odd:
+            raise TrainingError(
+                f"{run}: the run to resume has another {_differences(last.about, about, odd)}; "
+                "resume with the settings of the run, or start another folder"
+            )
+        return last
+    if (run / LAST).exists() or (run / RUN).exists():
+        raise TrainingError(f"{run}: holds a run already; resume it or choose another folder")
+    run.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "split": split.note,
+        "clips": {"train": len(split.train), "validation": len(split.validation)},
+        "versions": {
+            "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
+        },
+    }  # fmt: skip
+    write_whole(run / RUN, json_bytes({**about, **facts}))
+    return None
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: list[str]) -> str:
+    """The differing settings by name, with both values where they are small."""
+    out = []
+    for key in keys:
+        a, b = old.get(key), new[key]
+        if isinstance(a, dict) and isinstance(b, dict):
+            names = sorted(k for k in {*a, *b} if a.get(k) != b.get(k))
+            out += [f"{key}.{k} ({a.get(k)} there, {b.get(k)} here)" for k in names]
+        else:
+            out.append(f"{key} ({a} there, {b} here)")
+    return ", ".join(out)
+
+
+def _train_epoch(
+    trainer: Trainer, split: Split, recipe: Recipe, here: Layout, epoch: int, bar: tqdm
+) -> dict[str, Any]:
+    """One pass over the training clips; the epoch's loss, accuracy, rates, as a log entry."""
+    trainer.model.train()
+    torch.manual_seed(trainer.config.seed * 1_000_003 + epoch)  # dropout: a function of the epoch
+    loss = right = seen = 0
+    started = time.monotonic()
+    with firing_rates(trainer.model) as rates:
+        for x, labels in batches(split.train, recipe, here, trainer.config, epoch):
+            lr = trainer.lr
+            value, scores = trainer.update(x, labels)
+            seen += len(labels)
+            loss += value * len(labels)
+            right += int((scores.argmax(1) == labels).sum())
+            bar.set_postfix_str(
+                f"epoch {epoch} loss {loss / seen:.3f} acc {right / seen:.3f} rate {rates.mean():.3f}",
+                refresh=False,
+            )
+            bar.update()
+    return {
+        "epoch": epoch,
+        "lr": lr,
+        "loss_train": loss / seen,
+        "accuracy_train": right / seen,
+        "rate": rates.mean(),
+        "rates": rates.per_layer(),
+        "epoch_s": time.monotonic() - started,
+    }
+
+
+def _validate(model: nn.Module, held: Samples) -> dict[str, float]:
+    scores = evaluate(model, held)
+    loss = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(held.labels))
+    return {"loss_val": float(loss), "accuracy_val": accuracy(scores, held.labels)}
+
+
+def _keep(run: Path, about: dict[str, Any], trainer: Trainer, best: Best, entry: dict[str, Any]) -> Best:
+    """Write last, and best where this epoch is it; the best so far."""
+    # Times stay in the log: the same run twice gives the same checkpoint, byte for byte.
+    metrics = {k: v for k, v in entry.items() if isinstance(v, float) and k != "epoch_s"}
+    of_epoch = {**about, "epoch": entry["epoch"], "metrics": metrics}
+    if best.beaten_by(entry["accuracy_val"], entry["loss_val"]):
+        best = Best(entry["epoch"], entry["accuracy_val"], entry["loss_val"])
+        weights = trainer.best_model.state_dict()
+        checkpoint.save(run / BEST, {f"model.{k}": x for k, x in weights.items()}, of_epoch)
+    state = {
+        "iterations_done": trainer.done,
+        "best": {"epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss},
+    }
+    # Best first: an interruption in between repeats this epoch, and writes the same best again.
+    checkpoint.save(run / LAST, trainer.tensors(), {**of_epoch, **state})
+    return best
+
+
+def _best_of(about: Mapping[str, Any]) -> Best:
+    return Best(**about["best"])

@@ -1,0 +1,122 @@
+"""One training run in memory: model, optimiser, average, and the state that a resume needs.
+
+Every draw is a function of (seed, epoch) or (seed, epoch, sample), and the learning rate one of the
+iteration, so that an epoch repeated after an interruption is the same epoch, bit for bit.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from train.checkpoint import Checkpoint, CheckpointError
+from train.config import TrainConfig
+from train.data.clip import Clip
+from train.data.transform import Recipe, augmented_batch
+from train.ema import Average
+from train.evaluate import mean_over_persons, present_persons
+from train.neurons import LIF, CubaLIF
+from train.schedule import schedule
+from train.skeletons import Layout
+
+
+class TrainingError(ValueError):
+    """A run that cannot go on or cannot be continued."""
+
+    exit_code = 3
+
+
+class Trainer:
+    """Updates a model batch by batch; `tensors` and `restore` are the two ends of a resume."""
+
+    def __init__(self, model: nn.Module, config: TrainConfig, iterations: int) -> None:
+        self.model = model
+        self.config = config
+        self.iterations = iterations  # of the whole run
+        self.done = 0  # iterations so far
+        self.average = Average(model, config.average) if config.average else None
+        matrices = [p for p in model.parameters() if p.dim() > 0]
+        # A learned decay is a physical quantity of the layer: weight decay would pull it to 0.
+        scalars = [p for p in model.parameters() if p.dim() == 0]
+        groups = [{"params": matrices, "weight_decay": config.weight_decay}]
+        groups += [{"params": scalars, "weight_decay": 0.0}] if scalars else []
+        self.optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
+
+    @property
+    def best_model(self) -> nn.Module:
+        """What is validated and kept: the averaged weights where there are any."""
+        return self.average.model if self.average else self.model
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next iteration."""
+        factor = schedule(self.config.schedule)(self.done / self.iterations, self.config.warm_up)
+        return self.config.lr * factor
+
+    def update(self, x: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+        """One iteration on x [T, B*M, C, V], labels [B] -> its loss, and the scores [B, K]."""
+        scores = mean_over_persons(self.model(x), present_persons(x, len(labels)))
+        loss = F.cross_entropy(scores, labels, label_smoothing=self.config.label_smoothing)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"iteration {self.done + 1}: the loss is {value}; lower lr (now {self.lr:.3g}) or "
+                "set clip_norm; the last checkpoint is untouched"
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        _hold_decays(self.model)
+        if self.average:
+            self.average.update(self.model, self.done)
+        self.done += 1
+        return value, scores.detach()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything of the state that is a tensor, by name."""
+        out = {f"model.{k}": x for k, x in self.model.state_dict().items()}
+        if self.average:
+            out |= {f"average.{k}": x for k, x in self.average.model.state_dict().items()}
+        for name, p in self.model.named_parameters():
+            if (momentum := self.optimizer.state[p].get("momentum_buffer")) is not None:
+                out[f"momentum.{name}"] = momentum
+        return out | {"rng.torch": torch.get_rng_state()}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue where `tensors` was taken."""
+        checkpoint.load_into(self.model)
+        if self.average:
+            checkpoint.load_into(self.average.model, "average")
+        momenta = checkpoint.under("momentum")
+        parameters = dict(self.model.named_parameters())
+        if odd := set(momenta) ^ set(parameters):
+            raise CheckpointError(checkpoint.path, f"momentum of {sorted(odd)}", "one a parameter")
+        for name, momentum in momenta.items():
+            self.optimizer.state[parameters[name]]["momentum_buffer"] = momentum.clone()
+        torch.set_rng_state(checkpoint.tensors["rng.torch"])
+        self.done = int(checkpoint.about["iterations_done"])
+
+
+def _hold_decays(model: nn.Module) -> None:
+    """Keep learned decays in [0.02, 1]: outside, a neuron grows without bound or alternates."""
+    for module in model.modules():
+        if isinstance(module, LIF | CubaLIF) and isinstance(module.dv, nn.Parameter):
+            module.dv.data.clamp_(0.02, 1.0)
+
+
+def batches(
+    clips: Sequence[Clip], recipe: Recipe, layout: Layout, config: TrainConfig, epoch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch, x [T, B*M, C, V] and labels [B]; the order is a function of (seed, epoch)."""
+    order = np.random.default_rng([config.seed, epoch]).permutation(len(clips))
+    for start in range(0, len(order), config.batch):
+        at = order[start : start + config.batch]
+        x, labels = augmented_batch(clips, at, recipe, layout, config.seed, epoch)
+        yield torch.from_numpy(x), torch.from_numpy(labels)

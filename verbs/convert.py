@@ -1,0 +1,151 @@
+"""`convert`: a trained run to an artifact of kind onnx or lava."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from convert.artifact import new_artifact
+from convert.ir import BadInput, Graph, save_graph, save_program
+from verbs.feed import Feed, load_feed, per_sample, scores
+from verbs.options import json_option
+from verbs.output import say, table, write_json
+
+CALIBRATION = 64  # training samples that quantisation sees
+PARITY = 16  # of them, samples on which the float graph must give the torch model's scores
+
+
+@click.command(short_help="Convert a trained run.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--to", "kind", type=click.Choice(["onnx", "lava"]), required=True,
+              help="onnx: step, scan and integer graphs. lava: program file, and .net where the net is a chain.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR",
+              help="The artifact; one that is there is replaced.")
+@click.option("--bits", type=click.IntRange(2, 8), default=8, show_default=True, help="Bits of a weight.")
+@click.option("--input-bits", type=click.IntRange(2, 16), default=8, show_default=True,
+              help="Bits of a graded input value.")
+@click.option("--data", type=click.Path(path_type=Path), default=None, metavar="PATH",
+              help="Where the training data lies (for calibration). Default: where the model was trained from.")
+@json_option  # fmt: skip
+def convert(
+    run: Path, kind: str, out: Path, bits: int, input_bits: int, data: Path | None, json_path: Path | None
+) -> None:
+    """Trace, fold, quantise and lower the best checkpoint of RUN (a run folder or a .safetensors file).
+
+    \b
+    python cli.py convert runs/demo --to onnx --out out/demo-onnx
+    python cli.py convert runs/demo --to lava --out out/demo-lava
+
+    The float graph is checked against the torch model on real samples before anything is written. What
+    cannot be represented is refused with node, reason and remedy (exit 4).
+    """
+    from convert.passes.fold_batchnorm import FOLD_BATCHNORM
+    from convert.passes.quantise import Quantise
+    from deploy.calibration import calibrate
+
+    traced, checkpoint, torch_scores = _traced(run)
+    about = checkpoint.about
+    feed = load_feed(about, None, data, "train", CALIBRATION)
+    floating = FOLD_BATCHNORM(traced)
+    parity = _check_parity(floating, feed, torch_scores)
+    x = np.concatenate([rows for _, rows in feed.batches(CALIBRATION)], axis=1)
+    quantise = Quantise(calibrate(floating, x), bits, input_bits)
+    integer = quantise(floating)
+    manifest = {
+        "source": {key: about[key] for key in ("model", "model_config", "dataset", "recipe", "classes", "epoch")},
+        "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
+        "quantisation": {"bits": bits, "input_bits": input_bits, "calibration_samples": len(feed.samples),
+                         "layers": [asdict(layer) for layer in quantise.report]},
+        "parity_with_torch": parity,
+    }  # fmt: skip
+    with new_artifact(out, kind, manifest) as draft:
+        save_graph(draft / "float.npz", floating)
+        save_graph(draft / "integer.npz", integer)
+        notes = _write_onnx(draft, floating, integer) if kind == "onnx" else _write_lava(draft, integer)
+        files = sorted((f.name, f.stat().st_size) for f in draft.iterdir())
+    _print(out, quantise.report, files, notes, parity)
+    write_json(json_path, {"artifact": str(out), **manifest, "notes": notes})
+
+
+def _traced(run: Path) -> tuple[Graph, Any, Any]:
+    """The traced graph, the checkpoint, and a function from rows to the torch model's scores."""
+    import torch
+
+    from convert.from_torch import from_torch
+    from train.checkpoint import load_model
+    from train.data.streams import channels
+    from train.loop import BEST
+    from train.skeletons import layout
+
+    model, checkpoint = load_model(run / BEST if run.is_dir() else run)
+    about = checkpoint.about
+    joints = len(layout(about["dataset"]["layout"]).joints)
+    graph = from_torch(model, (channels(about["recipe"]["stream"]), joints))
+
+    def torch_scores(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return model(torch.from_numpy(x)).numpy()
+
+    return graph, checkpoint, torch_scores
+
+
+def _check_parity(graph: Graph, feed: Feed, torch_scores: Any) -> Mapping[str, Any]:
+    """Run both on the same samples: decisions must agree but where torch itself is undecided.
+
+    float32 against float64 moves a membrane by about 1e-6; a neuron that close to its threshold may spike
+    one step apart, which moves scores a little: hence decisions, not bits, and the distance is recorded.
+    """
+    from deploy.reference import Reference
+
+    owners, x = next(feed.batches(PARITY))
+    want = per_sample(torch_scores(x), owners)
+    record = Reference().compile(graph).run(x)
+    got = per_sample(scores(graph, record), owners)
+    if not all(record.counts[n].any() for n in graph.spiking()):
+        silent = next(n for n in graph.spiking() if not record.counts[n].any())
+        click.echo(f"warning: {silent} never spikes on {len(got)} training samples", err=True)
+    distance = float(np.abs(want - got).max())
+    agree = float((want.argmax(1) == got.argmax(1)).mean())
+    if agree < 0.9:
+        raise BadInput(f"the traced graph decides like the torch model on only {agree:.0%} of {len(got)} samples "
+                       f"(largest score distance {distance:.3g}); please report the model")  # fmt: skip
+    return {"samples": len(got), "same_decision": agree, "max_score_distance": distance}
+
+
+def _write_onnx(draft: Path, floating: Graph, integer: Graph) -> list[str]:
+    from convert import to_onnx
+
+    for prefix, graph in (("", floating), ("integer-", integer)):
+        to_onnx.write(draft / f"{prefix}step.onnx", to_onnx.step_model(graph))
+        to_onnx.write(draft / f"{prefix}scan.onnx", to_onnx.scan_model(graph))
+    return []
+
+
+def _write_lava(draft: Path, integer: Graph) -> list[str]:
+    from convert.passes.lower import lower
+    from convert.to_lava import chain_reasons, write_net
+
+    program = lower(integer)
+    save_program(draft / "program.npz", program)
+    reasons = chain_reasons(program)
+    if not reasons:
+        write_net(draft / "network.net", program)
+        return []
+    more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+    return [f"no .net: {reasons[0]}{more}; program.npz serves the Lava worker"]
+
+
+def _print(out: Path, report: Any, files: Any, notes: list[str], parity: Mapping[str, Any]) -> None:
+    rows = [(r.neuron, f"{r.scale:.1f}", r.vth, ",".join(map(str, r.exponents)), f"{100 * r.weight_error:.2f} %")
+            for r in report]  # fmt: skip
+    say(table(("layer", "scale", "vth", "weight exps", "rms weight error"), rows, right=(1, 2, 4)))
+    say(f"same decision as torch on {parity['same_decision']:.0%} of {parity['samples']} samples, "
+        f"largest score distance {parity['max_score_distance']:.2g}")  # fmt: skip
+    for note in notes:
+        say(note)
+    say(f"{out}: " + ", ".join(f"{name} {size / 1024:.0f} KiB" for name, size in files))

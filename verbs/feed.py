@@ -1,0 +1,81 @@
+"""From data set to a model's input and back: clips, samples, persons, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.ir import BadInput, Graph
+from deploy.record import Record
+from train.data import registry
+from train.data.clip import ClipSet
+from train.data.recipe import Recipe
+from train.data.samples import Samples
+from train.data.transform import prepare
+from train.skeletons import layout
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """Samples of a split and how they become rows of a batch: one row a person who is there.
+
+    A sample without anybody keeps its first, empty, person, so that every sample has scores.
+    """
+
+    samples: Samples
+    class_names: tuple[str, ...]
+
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(indices of the samples each row belongs to, x float32 [T, rows, C, V]), `size` samples a time."""
+        here = self.samples.present.copy()
+        here[~here.any(axis=1), 0] = True
+        for start in range(0, len(self.samples), size):
+            stop = min(start + size, len(self.samples))
+            sample, person = np.nonzero(here[start:stop])
+            rows = self.samples.x[start + sample, person]  # [rows, T, C, V]
+            yield start + sample, np.ascontiguousarray(np.moveaxis(rows, 1, 0))
+
+
+def load_feed(
+    about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str, limit: int | None
+) -> Feed:
+    """The samples a checkpoint or artifact is to run on; `about` names the defaults and the recipe."""
+    clips = load_clips(about, dataset, data, split)
+    known = about["dataset"]
+    if clips.layout != known["layout"]:
+        raise BadInput(f"{clips.name}: joints of layout {clips.layout}, the model takes {known['layout']}")
+    if list(clips.class_names) != list(about["classes"]):
+        raise BadInput(f"{clips.name}: its {len(clips.class_names)} classes are not the model's "
+                       f"{len(about['classes'])} classes")  # fmt: skip
+    samples = prepare(clips.clips, Recipe.from_dict(about["recipe"]), layout(clips.layout))
+    return Feed(samples if limit is None else samples.spread(limit), tuple(clips.class_names))
+
+
+def load_clips(about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str) -> ClipSet:
+    """The clips of a data set, by default the one the model was trained on, from where it was."""
+    known = about["dataset"]
+    name = dataset or known["name"]
+    same = name == known["name"]
+    options = dict(known.get("options", {})) if same else {}
+    path = options.pop("path", None)
+    return registry.load(name, data or (Path(path) if path else None), split, **options)
+
+
+def scores(graph: Graph, record: Record) -> np.ndarray:
+    """Class scores per row, float64 [rows, classes], in the units of the trained model."""
+    name = graph.outputs[0]
+    out = record.outputs[name].astype(np.float64).reshape(record.samples, -1)
+    out = out * getattr(graph.nodes[name], "unit", 1.0)
+    return out / record.steps if graph.meta.get(f"read.{name}") == "mean" else out
+
+
+def per_sample(rows: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """Mean of the rows of each sample, in the order of the samples: rows [R, K], owners [R] ascending."""
+    _, first, count = np.unique(owners, return_index=True, return_counts=True)
+    return np.add.reduceat(rows, first, axis=0) / count[:, None]
+
+

@@ -1,0 +1,84 @@
+"""The group of verbs: loads a verb when it is asked for, turns user errors into one line and a code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+import click
+
+HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with the same spikes everywhere.
+
+\b
+  train          a model on skeleton data                     -> RUN
+  convert        RUN to ONNX or Lava                          -> ARTIFACT
+  simulate       ARTIFACT on a target, over a data set
+  verify         that all targets give the same spikes
+  energy-report  synaptic operations and joules of each sample
+
+\b
+Start here:
+  python cli.py train --dataset synthetic --out runs/demo --epochs 8
+  python cli.py convert runs/demo --to lava --out out/demo
+  python cli.py simulate out/demo --target loihi-sim --split test
+  python cli.py energy-report out/demo --cost-table horowitz45-fp32 --out out/energy
+
+\b
+Exit codes: 0 done, 2 usage, 3 bad input, 4 unsupported by the target, 5 verification failed.
+"""
+
+
+class Verbs(click.Group):
+    """A group whose verbs are imported only when used, so that `--help` needs neither torch nor onnx."""
+
+    def __init__(self, verbs: Mapping[str, str]) -> None:
+        super().__init__("cli.py", help=HELP)
+        self.verbs = dict(verbs)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.verbs:
+            return None
+        module, name = self.verbs[cmd_name].split(":")
+        return getattr(import_module(module), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help text lists the verbs already; do not import them all to list them twice."""
+
+    @staticmethod
+    def run(group: Verbs, args: Sequence[str] | None = None) -> int:
+        """The exit code of a run; an error with an `exit_code` is printed as one line on stderr."""
+        try:
+            group.main(args=args, standalone_mode=False)
+            return 0
+        except click.exceptions.Exit as stop:
+            return stop.exit_code
+        except click.Abort:
+            return _fail("interrupted", 130)
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except OSError as error:
+            return _fail(str(error), 3)
+        except Exception as error:
+            code = getattr(error, "exit_code", None)
+            if code is None:
+                raise
+            return _fail(str(error), code)
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo("error: " + " ".join(message.split()), err=True)
+    return code
+
+
+def root(verbs: Mapping[str, str]) -> Verbs:
+    """The command group of these verbs: name -> 'module:function'."""
+    return Verbs(verbs)

@@ -1,0 +1,90 @@
+"""`inspect`: what a run, a checkpoint, an artifact or a .net file holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from verbs.options import json_option
+from verbs.output import say, table, write_json
+
+
+@click.command(short_help="Look into a run, an artifact or a .net file.")
+@click.argument("path", type=click.Path(path_type=Path))
+@json_option
+def inspect(path: Path, json_path: Path | None) -> None:
+    """Print what PATH holds: a run folder or checkpoint, an artifact folder, or a Lava .net file.
+
+    \b
+    python cli.py inspect runs/demo
+    python cli.py inspect out/demo-lava
+    """
+    from convert.artifact import is_artifact
+
+    if is_artifact(path):
+        found = _artifact(path)
+    elif path.suffix == ".net":
+        found = _net(path)
+    else:
+        found = _checkpoint(path)
+    write_json(json_path, found)
+
+
+def _artifact(path: Path) -> dict[str, Any]:
+    from convert.artifact import open_artifact
+    from convert.ir import text
+
+    opened = open_artifact(path)
+    source = opened.about["source"]
+    say(f"artifact of kind {opened.kind}, fingerprint {opened.fingerprint[:16]}")
+    say(f"{source['model']} trained on {source['dataset']['name']}, stream {source['recipe']['stream']}, "
+        f"{len(source['classes'])} classes, epoch {source['epoch']}\n")  # fmt: skip
+    say(text(opened.graph("float")))
+    say(text(opened.graph("integer")))
+    say(_program(opened.program()))
+    return {**opened.about, "fingerprint": opened.fingerprint}
+
+
+def _program(program: Any) -> str:
+    rows = [
+        (p.name, type(p.weights).__name__.removesuffix("Weights").lower(), "x".join(map(str, p.weights.shape)),
+         _synapses(p.weights), p.exp, program.chip_delay(p))
+        for p in program.projections
+    ]  # fmt: skip
+    neurons = sum(program.populations[n].size for n in program.neurons())
+    total = sum(row[3] for row in rows)
+    head = f"program: {len(program.neurons())} populations, {neurons} neurons, {total} synapses, latency "
+    head += f"{max(p.latency for p in program.populations.values())} steps\n"
+    return head + table(("projection", "form", "size", "synapses", "exp", "chip delay"), rows, right=(2, 3, 4, 5))
+
+
+def _synapses(weights: Any) -> int:
+    if hasattr(weights, "matrix"):
+        return int(weights.matrix.size)
+    return len(weights.values) if hasattr(weights, "values") else len(weights.synapses()[0])
+
+
+def _net(path: Path) -> dict[str, Any]:
+    from convert.net_reader import read_net
+
+    program = read_net(path)
+    say(_program(program))
+    return {"populations": {n: p.size for n, p in program.populations.items()}}
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    from train.checkpoint import load_model
+    from train.loop import BEST
+
+    model, checkpoint = load_model(path / BEST if path.is_dir() else path)
+    about = checkpoint.about
+    size = sum(p.numel() for p in model.parameters())
+    say(f"{about['model']}, {size} parameters, trained on {about['dataset']['name']} "
+        f"(stream {about['recipe']['stream']}), epoch {about['epoch']}")  # fmt: skip
+    for key in ("model_config", "recipe", "train_config", "metrics"):
+        if key in about:
+            say(f"{key}: {json.dumps(about[key], sort_keys=True)}")
+    return dict(about)

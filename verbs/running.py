@@ -1,0 +1,70 @@
+"""Run an artifact on a target over a feed: what simulate, verify and energy-report share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from convert.artifact import Artifact
+from convert.ir import BadInput, Graph, Unsupported
+from deploy.record import Record
+from deploy.target import Model, Runner, Target, target
+from verbs.feed import Feed, per_sample, scores
+from verbs.output import bar
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A target with a model of an artifact on it. graph: the graph the model is or was lowered from."""
+
+    target: Target
+    form: str
+    graph: Graph
+    model: Model
+    runner: Runner
+
+
+def load(artifact: Artifact, name: str, form: str | None, threads: int | None = None) -> Loaded:
+    """Compile the form of the artifact that the target takes; refuse with a reason what it cannot."""
+    where = target(name)
+    if why := where.available():
+        raise Unsupported(name, why, "or choose another target (`cli.py targets`)")
+    forms = [f for f in ("float", "integer") if f in where.takes] or ["integer"]
+    chosen = form or ("float" if artifact.kind == "onnx" and "float" in forms else "integer")
+    if chosen not in forms:
+        raise Unsupported(name, f"does not run {chosen} graphs", f"use --form {forms[0]}")
+    graph = artifact.graph(chosen)
+    model: Model = artifact.program() if "program" in where.takes else graph
+    if reasons := where.supports(model):
+        raise Unsupported(name, "; ".join(reasons), "see docs/support.md")
+    if threads is not None and hasattr(where, "threads"):
+        where.threads = threads
+    return Loaded(where, chosen, graph, model, where.compile(model))
+
+
+def run_all(
+    loaded: Loaded,
+    feed: Feed,
+    batch: int,
+    rasters: Collection[str] = (),
+    each: Callable[[np.ndarray, Record], None] | None = None,
+) -> tuple[np.ndarray, list[Record]]:
+    """Scores per sample [n, classes], and the records (without rasters) of all batches.
+
+    `each` sees every batch with its rasters: (owners of the rows, record); nothing of it is kept.
+    """
+    if not len(feed.samples):
+        raise BadInput("the split is empty: nothing to run")
+    rows, owners, kept = [], [], []
+    with bar(len(feed.samples), loaded.target.name) as progress:
+        for owner, x in feed.batches(batch):
+            record = loaded.runner.run(x, rasters)
+            if each is not None:
+                each(owner, record)
+            rows.append(scores(loaded.graph, record))
+            owners.append(owner)
+            kept.append(Record(record.outputs, record.counts, record.steps, {}, record.wall_s))
+            progress.update(len(np.unique(owner)))
+    return per_sample(np.concatenate(rows), np.concatenate(owners)), kept

@@ -1,0 +1,82 @@
+"""`simulate`: an artifact on a target over a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from verbs.options import dataset_options, json_option, threads_option
+from verbs.output import say, table, write_json
+
+BATCH = 32
+
+
+@click.command(short_help="Run an artifact on a target.")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--target", "name", required=True, type=click.Choice(["reference", "onnx", "loihi-sim", "lava"]),
+              help="Where to run; see `cli.py targets`.")
+@click.option("--form", type=click.Choice(["float", "integer"]), default=None,
+              help="Float or integer graph. Default: float for onnx artifacts, integer for lava ones.")
+@dataset_options
+@threads_option
+@json_option  # fmt: skip
+def simulate(
+    artifact: Path, name: str, form: str | None, dataset: str | None, data: Path | None, split: str,
+    limit: int | None, threads: int | None, json_path: Path | None,
+) -> None:  # fmt: skip
+    """Classify a split with the converted model on one target; report accuracy, speed and firing rates.
+
+    \b
+    python cli.py simulate out/demo-lava --target loihi-sim --split test
+    python cli.py simulate out/demo-onnx --target onnx --form integer --limit 50 --json result.json
+    """
+    from convert.artifact import open_artifact
+    from verbs.feed import load_feed
+    from verbs.running import load, run_all
+
+    opened = open_artifact(artifact)
+    feed = load_feed(opened.about["source"], dataset, data, split, limit)
+    loaded = load(opened, name, form, threads)
+    try:
+        found, records = run_all(loaded, feed, BATCH)
+    finally:
+        loaded.runner.close()
+    result = _result(loaded, feed, found, records)
+    _print(result)
+    write_json(json_path, {"artifact": str(artifact), "fingerprint": opened.fingerprint, **result})
+
+
+def _result(loaded: Any, feed: Any, found: np.ndarray, records: list[Any]) -> dict[str, Any]:
+    predictions = found.argmax(axis=1)
+    wall = sum(r.wall_s for r in records)
+    steps = records[0].steps
+    rows = sum(r.samples for r in records)
+    populations = {}
+    for name in loaded.graph.spiking():
+        spikes = sum(int(r.counts[name].sum()) for r in records)
+        neurons = int(np.prod(loaded.graph.shapes[name]))
+        populations[name] = {"neurons": neurons, "spikes": spikes, "firing_rate": spikes / (neurons * rows * steps)}
+    return {
+        "target": loaded.target.name,
+        "form": loaded.form,
+        "n_samples": len(feed.samples),
+        "n_steps": steps,
+        "accuracy": float((predictions == feed.samples.labels).mean()),
+        "wall_s": wall,
+        "samples_per_s": len(feed.samples) / wall,
+        "spikes": sum(p["spikes"] for p in populations.values()),
+        "populations": populations,
+        "predictions": predictions.tolist(),
+        "sample_ids": list(feed.samples.ids),
+    }
+
+
+def _print(result: dict[str, Any]) -> None:
+    rows = [(n, p["neurons"], p["spikes"], f"{p['firing_rate']:.4f}") for n, p in result["populations"].items()]
+    say(table(("population", "neurons", "spikes", "firing rate"), rows, right=(1, 2, 3)))
+    say(f"{result['target']} ({result['form']}): accuracy {100 * result['accuracy']:.2f} % on "
+        f"{result['n_samples']} samples of {result['n_steps']} steps, {result['spikes']} spikes, "
+        f"{result['wall_s']:.2f} s, {result['samples_per_s']:.1f} samples/s")  # fmt: skip

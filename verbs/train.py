@@ -1,0 +1,155 @@
+"""`train`: a model on a data set, into a run folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from verbs.output import say, table, write_json
+
+STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone): channels side by side"
+
+
+@click.command(short_help="Train a model.")
+@click.option("--model", default="base-sgn", show_default=True, help="Model to train.")
+@click.option("--dataset", default="synthetic", show_default=True, help="Data set; see `cli.py datasets`.")
+@click.option("--data", type=click.Path(path_type=Path), default=None, metavar="PATH",
+              help="Where the data set lies; none for synthetic.")
+@click.option("--stream", default="joint+bone", show_default=True, help=STREAMS)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="RUN",
+              help="Folder of the run: checkpoints, log, TensorBoard events.")
+@click.option("--epochs", type=click.IntRange(min=1), default=None, help="Passes over the training split.")
+@click.option("--batch", type=click.IntRange(min=1), default=None, help="Clips per step.")
+@click.option("--lr", type=float, default=None, help="Highest learning rate of the schedule.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Same seed, machine and threads: the same result, bit for bit.")
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads. Default: all cores.")
+@click.option("--frames", type=click.IntRange(min=1), default=None, help="Steps T a clip is resampled to.")
+@click.option("--backend", type=click.Choice(["house", "step", "norse-lif", "norse-lifbox"]), default="house",
+              show_default=True, help="Who computes the neurons; all agree, house is the fast one.")
+@click.option("--surrogate", default=None, help="Surrogate gradient: sigmoid, atan, triangle, ...")
+@click.option("--validation-subjects", default=None, metavar="S,S,...",
+              help="Training subjects held out to choose the epoch. Default: the smallest, to a tenth.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
+              help="Any other field of the training config (lr schedule, weight_decay, average, ...), of the data "
+              "recipe (normalise, rotate_y_deg, ...) or of the model (channels, dv, ...). Repeatable.")
+@click.option("--data-option", "data_options", multiple=True, metavar="KEY=VALUE",
+              help="Option of the data set, such as train_per_class=40 for synthetic. Repeatable.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run; ends bit-identical.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), default=None, metavar="FILE",
+              help="Also write the result as JSON.")  # fmt: skip
+def train(**given: Any) -> None:
+    """Train a spiking model and choose its epoch on held-out training subjects, never on the test set.
+
+    \b
+    python cli.py train --dataset synthetic --out runs/demo --epochs 8
+    python cli.py train --dataset nw-ucla --data DIR --stream joint+bone --out runs/ucla
+
+    RUN gets best.safetensors (the chosen epoch), last.safetensors (for --resume), log.jsonl and events/
+    for TensorBoard. Ctrl-C loses at most the running epoch: go on with --resume.
+    """
+    from train.data import registry
+    from train.loop import fit
+
+    config, recipe = _config(given), _recipe(given)
+    options = dict(_pair(item) for item in given["data_options"])
+    data = given["data"]
+    clips = registry.load(given["dataset"], data, "train", **options)
+    kept = {**options, **({"path": str(data.resolve())} if data is not None else {})}
+    if clips.dropped:
+        click.echo(f"left out {len(clips.dropped)} clips: {clips.dropped[0]} ...", err=True)
+    result = fit(config, recipe, clips, given["out"], data_options=kept, resume=given["resume"])
+    best = result.best
+    say(table(("run", "best epoch", "validation accuracy", "minutes"),
+              [(result.run, best.epoch, f"{100 * best.accuracy:.2f} %", f"{result.wall_s / 60:.1f}")]))  # fmt: skip
+    write_json(given["json_path"], {"run": str(result.run), "best_epoch": best.epoch,
+               "validation_accuracy": best.accuracy, "wall_s": result.wall_s})  # fmt: skip
+
+
+def _pair(item: str) -> tuple[str, Any]:
+    key, sign, value = item.partition("=")
+    if not sign or not key:
+        raise click.UsageError(f"{item!r} is not KEY=VALUE")
+    return key.strip(), _value(value.strip())
+
+
+def _value(text: str) -> Any:
+    """Numbers, true/false, and lists of them; anything else is text."""
+    if "," in text:
+        return [_value(part) for part in text.split(",") if part]
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """--set pairs sorted to whose field they are: 'train', 'recipe' or 'model'."""
+    from dataclasses import fields
+
+    from train.config import TrainConfig
+    from train.data.recipe import Recipe
+    from train.models.registry import entry
+
+    owners = {
+        "train": {f.name for f in fields(TrainConfig)},
+        "recipe": {f.name for f in fields(Recipe)},
+        "model": {f.name for f in fields(_named(entry, given["model"]).config)},
+    }
+    found: dict[str, dict[str, Any]] = {owner: {} for owner in owners}
+    for item in given["settings"]:
+        key, value = _pair(item)
+        owner = next((o for o, names in owners.items() if key in names), None)
+        if owner is None:
+            known = ", ".join(sorted(set().union(*owners.values())))
+            raise click.UsageError(f"--set {key}: no such field; known: {known}")
+        found[owner][key] = value
+    return found
+
+
+def _named(entry: Any, name: str) -> Any:
+    try:
+        return entry(name)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _config(given: dict[str, Any]) -> Any:
+    from train.config import TrainConfig
+
+    found = _settings(given)
+    model = {**found["model"], "backend": given["backend"]}
+    if given["surrogate"]:
+        model["surrogate"] = given["surrogate"]
+    elif given["backend"].startswith("norse"):
+        model.setdefault("surrogate", "triangle")  # the one both know
+    values = {**found["train"], "model": given["model"], "model_settings": model, "seed": given["seed"],
+              "threads": given["threads"] or os.cpu_count() or 1}  # fmt: skip
+    values |= {k: given[k] for k in ("epochs", "batch", "lr") if given[k] is not None}
+    if given["validation_subjects"]:
+        chosen = _value(given["validation_subjects"])
+        values["validation_subjects"] = chosen if isinstance(chosen, list) else [chosen]
+    try:
+        return TrainConfig.from_dict(values)
+    except (ValueError, TypeError) as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _recipe(given: dict[str, Any]) -> Any:
+    from train.data.errors import DataError
+    from train.data.recipe import Recipe
+
+    values = {**_settings(given)["recipe"], "stream": given["stream"]}
+    if given["frames"] is not None:
+        values["frames"] = given["frames"]
+    try:
+        return Recipe.from_dict(values)
+    except (DataError, TypeError) as error:
+        raise click.UsageError(str(error)) from error

@@ -1,0 +1,108 @@
+"""`verify`: the same spikes on every target, proven on real samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from verbs.options import dataset_options, json_option
+from verbs.output import bar, say, table, write_json
+
+
+class VerificationFailed(Exception):
+    """A target that promises the reference's spikes gave others."""
+
+    exit_code = 5
+
+
+@click.command(short_help="Prove that targets agree spike for spike.")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--targets", default="reference,onnx,loihi-sim,lava", show_default=True, metavar="A,B,...",
+              help="Targets to compare with the integer reference.")
+@click.option("--samples", type=click.IntRange(min=1), default=16, show_default=True,
+              help="Samples, spread evenly over the split.")
+@dataset_options
+@json_option  # fmt: skip
+def verify(
+    artifact: Path, targets: str, samples: int, dataset: str | None, data: Path | None, split: str,
+    limit: int | None, json_path: Path | None,
+) -> None:  # fmt: skip
+    """Compare every population of every target with the integer reference at every step.
+
+    A target that is not installed here is named and left out. The float graph is compared too: where it
+    first parts from the integers (layer, step, neuron, both values) is reported. Exit 5 if a target that
+    promises exactness differs.
+
+    \b
+    python cli.py verify out/demo-lava --targets reference,onnx,loihi-sim,lava --samples 16
+    """
+    from convert.artifact import open_artifact
+    from deploy.verify import float_divergence
+    from verbs.feed import load_feed
+
+    names = [n.strip() for n in targets.split(",") if n.strip()]
+    opened = open_artifact(artifact)
+    feed = load_feed(opened.about["source"], dataset, data, split, min(samples, limit or samples))
+    x = np.concatenate([rows for _, rows in feed.batches(len(feed.samples))], axis=1)
+    results, absent = _run(opened, names, x)
+    want = results.pop("want")
+    floating, membranes = float_divergence(opened.graph("integer"), opened.graph("float"), x, want)
+    comparisons = [*results["comparisons"], floating]
+    _print(comparisons, absent, membranes, x.shape[1])
+    write_json(json_path, {
+        "artifact": str(artifact), "fingerprint": opened.fingerprint, "n_samples": len(feed.samples),
+        "sample_ids": list(feed.samples.ids), "n_steps": x.shape[0],
+        "targets": {c.target: c.as_json() for c in comparisons}, "not_available": absent,
+        "float_membranes": membranes, "passed": all(c.passed for c in comparisons),
+    })  # fmt: skip
+    failed = [c.target for c in comparisons if not c.passed]
+    if failed:
+        raise VerificationFailed(f"{', '.join(failed)}: not the spikes of the integer reference")
+
+
+def _run(opened: Any, names: list[str], x: np.ndarray) -> tuple[dict[str, Any], dict[str, str]]:
+    """The reference's record and a comparison per target; targets that are not here, with the reason."""
+    from deploy.target import target
+    from deploy.verify import compare
+    from verbs.running import load
+
+    reference = load(opened, "reference", "integer")
+    order = reference.graph.spiking()
+    want = reference.runner.run(x, order)
+    comparisons, absent = [], {}
+    with bar(len(names), "targets") as progress:
+        for name in names:
+            progress.set_description(name)
+            if why := target(name).available():
+                absent[name] = why
+            else:
+                loaded = load(opened, name, "integer")
+                try:
+                    got = loaded.runner.run(x, order)
+                finally:
+                    loaded.runner.close()
+                comparisons.append(compare(name, loaded.target.exact, order, want, got))
+            progress.update()
+    return {"want": want, "comparisons": comparisons}, absent
+
+
+def _print(comparisons: list[Any], absent: dict[str, str], membranes: dict[str, Any], samples: int) -> None:
+    rows = [
+        (c.target, "yes" if c.exact else "no", c.populations, c.spikes, c.mismatching,
+         f"{c.values - c.values_off}/{c.values}", "ok" if c.passed and c.exact else "FAILED" if c.exact else "-")
+        for c in comparisons
+    ]  # fmt: skip
+    head = ("target", "promises exact", "populations", "spikes compared", "mismatching", "readouts equal", "result")
+    say(table(head, rows, right=(2, 3, 4, 5)))
+    say(f"{samples} samples; {sum(c.spikes for c in comparisons if c.exact)} spikes compared on exact targets")
+    for c in comparisons:
+        if c.first is not None:
+            say(f"{c.target}: first divergence at {c.first}")
+    if membranes:
+        say("  membranes there, before reset: float {float_membrane:.5f}, integer {integer_membrane:.5f}, threshold "
+            "{threshold:g}: rounding of weights moved it".format(**membranes))  # fmt: skip
+    for name, why in absent.items():
+        say(f"{name}: not compared, {why}")
