@@ -102,7 +102,7 @@ def _print(comparisons: list[Any], absent: dict[str, str], membranes: dict[str, 
         if c.first is not None:
             say(f"{c.target}: first divergence at {c.first}")
     if membranes:
-        say("  membranes there, before reset: float {float_membrane:.5f}, integer {integer_membrane:.5f}, threshold "
-            "{threshold:g}: rounding of weights moved it".format(**membranes))  # fmt: skip
+        say("  membranes there, before reset: float {float_membrane:.5f}, integer {integer_membrane:.5f}, "
+            "threshold {threshold:g}".format(**membranes))  # fmt: skip
     for name, why in absent.items():
         say(f"{name}: not compared, {why}")
