@@ -1,0 +1,100 @@
+"""Graph or program, and rasters -> counts per line and sample. Facts, no joules.
+
+Counting is per sample and per batch: memory is that of one batch, and batches may be cut anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from convert.ir import Graph, Neuron, Program
+from energy.fanout import Fanout, fanout, weighted
+from energy.line import Counts, Line, Options, Uncounted
+from energy.operand import Operands, plan
+from energy.pools import POOLS
+from energy.program_counts import ProgramCounter
+from energy.synapses import synaptic_line
+from energy.updates import updates
+
+
+def counter(model: Graph | Program, options: Options | None = None) -> GraphCounter | ProgramCounter:
+    """The counter of a graph or program: `.rasters` to ask the target for, `.count(rasters)` per batch."""
+    kind = ProgramCounter if isinstance(model, Program) else GraphCounter
+    return kind(model, options or Options())  # type: ignore[arg-type]
+
+
+def count(graph: Graph, rasters: Mapping[str, np.ndarray], options: Options | None = None) -> Counts:
+    """Counts of one batch; rasters: name -> [T, N, *shape] of every input (as encoded) and spiking node."""
+    return GraphCounter(graph, options or Options()).count(rasters)
+
+
+def count_program(
+    program: Program, rasters: Mapping[str, np.ndarray], options: Options | None = None
+) -> Counts:
+    """The same for a program: one line a projection, one a population."""
+    return ProgramCounter(program, options or Options()).count(rasters)
+
+
+class GraphCounter:
+    """Counts batches of one graph; fan-out maps are made once per number of steps."""
+
+    def __init__(self, graph: Graph, options: Options) -> None:
+        self._graph, self._options = graph, options
+        self._plan = plan(graph, options.fold_pool)
+        self._fans: dict[tuple[str, int], tuple[Fanout, ...]] = {}
+        self.rasters: tuple[str, ...] = (*graph.sources(), *graph.spiking())
+
+    def count(self, rasters: Mapping[str, np.ndarray]) -> Counts:
+        """Counts of one batch."""
+        operands = Operands(self._graph, rasters, self._plan)
+        lines: list[Line] = []
+        missing: list[str] = []
+        for name, node, inputs in self._graph:
+            if weighted(node):
+                lines += self._synaptic(name, operands)
+            elif (line := self._steady(name, inputs, operands)) is None:
+                missing.append(name)
+            elif line.counts:
+                lines.append(line)
+        return Counts(tuple(lines), operands.samples, operands.steps, self._options, self._uncounted(missing))
+
+    def _synaptic(self, name: str, operands: Operands) -> list[Line]:
+        node, source = self._graph.nodes[name], self._graph.inputs_of(name)[0]
+        in_shape, out_shape = self._graph.shapes[source], self._graph.shapes[name]
+        steps, samples = operands.steps, operands.samples
+        if (name, steps) not in self._fans:
+            self._fans[name, steps] = fanout(node, in_shape, steps)
+        bias = steps * math.prod(out_shape) if getattr(node, "bias", None) is not None else 0
+        where = (name, type(node).__name__, in_shape, out_shape)
+        fans = self._fans[name, steps]
+        return [
+            synaptic_line(
+                where, fan, operands[source], (steps, samples), self._options, source in self._plan.spikes,
+                bias if fan is fans[-1] else 0,
+            )
+            for fan in fans
+        ]  # fmt: skip
+
+    def _steady(self, name: str, inputs: tuple[str, ...], operands: Operands) -> Line | None:
+        """The line of a node whose work does not depend on its input; None if no rule knows it."""
+        node, out_shape = self._graph.nodes[name], self._graph.shapes[name]
+        in_shapes = tuple(self._graph.shapes[i] for i in inputs)
+        ops = updates(node, in_shapes, out_shape)
+        if ops is None:
+            return None
+        folded = isinstance(node, POOLS) and name in self._plan.folded
+        steps = 0 if folded else operands.steps  # folded: the synapses behind do the work
+        counts = {field: np.full(operands.samples, n * steps, np.int64) for field, n in ops.items()}
+        if isinstance(node, Neuron) and node.spiking:
+            counts["spikes_out"] = operands[name].events_by_position.sum(axis=1)
+        in_shape = in_shapes[0] if in_shapes else out_shape
+        return Line(name, type(node).__name__, in_shape, out_shape, counts, folded=folded)
+
+    def _uncounted(self, missing: list[str]) -> tuple[Uncounted, ...]:
+        sizes = {n: math.prod(s) for n, s in self._graph.shapes.items() if n not in self._graph.sources()}
+        total = sum(sizes.values())
+        kinds = {n: type(self._graph.nodes[n]).__name__ for n in missing}
+        return tuple(Uncounted(n, kinds[n], sizes.get(n, 0) / max(total, 1)) for n in missing)

@@ -1,0 +1,170 @@
+"""Counts: whole numbers of operations per line and sample. A line is a node, or one stage of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from convert.ir import BadInput, Shape
+from energy.operand import CLASSES
+
+COUNTS = (
+    "nnz_in",  # input values that are not zero, over all steps
+    "spikes_out",  # spikes a neuron gave
+    "dense_mac",  # MACs of the run if every input were non-zero, zero padding included
+    "dense_mac_inbounds",  # the same, padding left out
+    "sop_exact",  # synapses that a non-zero input really passed, zero weights included
+    "sop_nonzero",  # the same, synapses of weight zero left out
+    "mac",  # operations of real and integer operands
+    "ac",  # operations of binary and ternary operands
+    "bias_adds",
+    "pool_adds",
+    "residual_adds",
+    "scale_macs",  # batch norms and channel scales that were not folded
+    "neuron_steps",
+    "neuron_multiplies",
+    "neuron_adds",
+    "neuron_compares",
+)
+MEASURES = ("firing_rate", "mean_value", "sop_paper")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be counted one way or another; part of every report.
+
+    fold_pool: a pool or mean of spikes belongs to the weights behind it (energy/operand.py says when).
+    zero_weights: synapses of weight zero cost an operation.  skip_zero_adjacency: zero adjacency entries of a
+    graph convolution cost nothing.
+    """
+
+    fold_pool: bool = True
+    zero_weights: bool = True
+    skip_zero_adjacency: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """Operations of one node, or one stage (`item`) of it, for N samples over the whole run.
+
+    counts: field of COUNTS -> int64 [N]; a field left out is zero.  measures: field of MEASURES -> float64
+    [N]: firing_rate, share of non-zero values; mean_value, NaN if not computed; sop_paper, mean |x| . T . FL
+    for spiking input, T . FL for other input.
+    classes: operand class, int8 [N], None for lines without synapses.
+    spike_input: the operand is spikes, or sums or means of spikes: the papers charge AC by rate, else MAC.
+    assumed_dense: operand values are not in the rasters, every one was counted as non-zero.
+    """
+
+    node: str
+    type: str
+    in_shape: Shape
+    out_shape: Shape
+    counts: Mapping[str, np.ndarray]
+    item: str = ""
+    classes: np.ndarray | None = None
+    measures: Mapping[str, np.ndarray] | None = None
+    spike_input: bool = False
+    assumed_dense: bool = False
+    folded: bool = False
+
+    @property
+    def name(self) -> str:
+        """node, or node.item."""
+        return f"{self.node}.{self.item}" if self.item else self.node
+
+
+@dataclass(frozen=True)
+class Uncounted:
+    """A node that no rule counts, and its share of all values that nodes give out per step."""
+
+    node: str
+    type: str
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """All lines for N samples of T steps, and what was not counted."""
+
+    lines: tuple[Line, ...]
+    samples: int
+    steps: int
+    options: Options
+    uncounted: tuple[Uncounted, ...] = ()
+
+    def __getitem__(self, name: str) -> Line:
+        for line in self.lines:
+            if line.name == name:
+                return line
+        raise BadInput(f"{name}: no such line; known: {', '.join(line.name for line in self.lines)}")
+
+    def of(self, line: Line, field: str) -> np.ndarray:
+        """int64 [N]: one count of one line."""
+        if field not in COUNTS:
+            raise BadInput(f"{line.name}: no count {field!r}; known: {', '.join(COUNTS)}")
+        return line.counts.get(field, np.zeros(self.samples, np.int64))
+
+    def total(self, field: str) -> np.ndarray:
+        """int64 [N]: one count over all lines."""
+        return sum((self.of(line, field) for line in self.lines), np.zeros(self.samples, np.int64))
+
+    def paper(self) -> np.ndarray:
+        """float64 [N]: rate . T . dense over the lines with spiking input."""
+        lines = [line for line in self.lines if line.measures is not None and line.spike_input]
+        return sum((line.measures["sop_paper"] for line in lines), np.zeros(self.samples))
+
+    def by_class(self) -> dict[str, np.ndarray]:
+        """Operand class -> operations on such operands (MAC or AC), int64 [N]."""
+        out = {name: np.zeros(self.samples, np.int64) for name in CLASSES}
+        for line in self.lines:
+            if line.classes is not None:
+                ops = self.of(line, "mac") + self.of(line, "ac")
+                for code, name in enumerate(CLASSES):
+                    out[name] += np.where(line.classes == code, ops, 0)
+        return out
+
+    def coverage(self) -> dict[str, object]:
+        """What was counted: share of node outputs, and the nodes left out."""
+        left = sum(u.share for u in self.uncounted)
+        nodes = [{"node": u.node, "type": u.type, "share": u.share} for u in self.uncounted]
+        return {"counted_share": 1.0 - left, "uncounted_share": left, "uncounted": nodes}
+
+
+def joined(parts: Sequence[Counts]) -> Counts:
+    """Counts of consecutive batches of one model as one."""
+    lines = []
+    for same in zip(*(p.lines for p in parts), strict=True):
+        first = same[0]
+        fields = {f: np.concatenate([line.counts[f] for line in same]) for f in first.counts}
+        measures, classes = first.measures, first.classes
+        if measures is not None:
+            measures = {f: np.concatenate([line.measures[f] for line in same]) for f in measures}
+        if classes is not None:
+            classes = np.concatenate([line.classes for line in same])
+        lines.append(replace(first, counts=fields, measures=measures, classes=classes))
+    first = parts[0]
+    return Counts(tuple(lines), sum(p.samples for p in parts), first.steps, first.options, first.uncounted)
+
+
+def grouped(counts: Counts, owners: np.ndarray) -> Counts:
+    """Counts of rows that belong to samples (persons of a clip) as counts of the samples.
+
+    owners: int [N], ascending, the sample of each row. Whole numbers and sop_paper add up; rates and mean
+    values are the rows' mean; the class is the widest of the rows'.
+    """
+    _, first, size = np.unique(owners, return_index=True, return_counts=True)
+    if len(first) == counts.samples:
+        return counts
+    lines = []
+    for line in counts.lines:
+        fields = {f: np.add.reduceat(n, first) for f, n in line.counts.items()}
+        measures, classes = line.measures, line.classes
+        if measures is not None:
+            sums = {f: np.add.reduceat(n, first) for f, n in measures.items()}
+            measures = {f: n if f == "sop_paper" else n / size for f, n in sums.items()}
+        if classes is not None:
+            classes = np.maximum.reduceat(classes, first)
+        lines.append(replace(line, counts=fields, measures=measures, classes=classes))
+    return replace(counts, lines=tuple(lines), samples=len(first))

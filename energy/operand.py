@@ -1,0 +1,229 @@
+"""What kind of number flows on each edge of a graph, per sample: the operand class.
+
+    binary   {0, 1}       spikes: a synapse is one addition (AC)
+    ternary  {-1, 0, 1}   signed spikes: one addition or subtraction (AC)
+    integer  graded spikes, sums of spikes, weighted integers (MAC)
+    real     everything else (MAC)
+
+The class is inherited from the producer and never guessed from the values; an all-zero tensor has the class
+of what made it. Rules, by structure:
+
+    spiking neuron                       binary
+    Input binary | graded | real         binary | integer (ternary where its limit is 1) | real
+    Reshape, Delay                       as their input
+    Add                                  real if any addend is real, else integer
+    AvgPool2d, JointMean                 as their input where folded into the weights (`plan`), else real
+    all other nodes                      integer in an integer graph, else real; their values are not computed
+
+One refinement per sample, downward only: an Add whose addends are all spikes (binary or ternary) in this
+sample, and whose sums all stay within -1..1 with at least one of them not zero, is itself a spike tensor in
+this sample: no two spikes met. It takes the widest class of its addends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from convert.ir import Add, BadInput, Delay, Graph, GraphConv, Input, Neuron, Node, Reshape
+from energy.fanout import weighted
+from energy.pools import POOLS, mean, overlaps, route
+
+CLASSES = ("binary", "ternary", "integer", "real")
+BINARY, TERNARY, INTEGER, REAL = range(4)
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """The values on one edge, flat, with their class per sample.
+
+    values: [T, N, P], or None where they were not computed (then every value counts as non-zero).
+    classes: int8 [N], indices into CLASSES.  route: int64 [P] to the flat positions of the consumer's input
+    where a folded pool lies between (-1: dropped), None where values are the input itself.
+    """
+
+    values: np.ndarray | None
+    classes: np.ndarray
+    route: np.ndarray | None = None
+
+    @cached_property
+    def kept(self) -> np.ndarray | None:
+        """`values`, less the positions that a folded pool drops."""
+        if self.values is None or self.route is None or (self.route >= 0).all():
+            return self.values
+        return self.values[:, :, self.route >= 0]
+
+    @cached_property
+    def events(self) -> np.ndarray:
+        """bool [T, N, P]: value is not zero."""
+        return self.values != 0
+
+    @cached_property
+    def events_by_position(self) -> np.ndarray:
+        """int64 [N, P]: non-zero values over all steps."""
+        return self.events.sum(axis=0, dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What follows from the graph alone.
+
+    folded: pools and means taken into the weights behind them.  spikes: nodes whose values are spikes, or
+    sums and means of spikes: what the papers count as spiking input.
+    """
+
+    folded: frozenset[str]
+    spikes: frozenset[str]
+
+
+def plan(graph: Graph, fold_pool: bool) -> Plan:
+    """Decide folding. A pool folds if it has no overlapping windows, carries spikes or their sums, is no
+    output, and every user is a weighted node (GraphConv apart: its second stage needs real joint values),
+    or a Reshape, Delay or pool of which the same holds."""
+    absorbed: dict[str, bool] = {}
+    for name in reversed(graph.nodes):
+        users = graph.users_of(name)
+        free = name not in graph.outputs and bool(users)
+        absorbed[name] = free and all(_absorbs(graph.nodes[u], absorbed[u]) for u in users)
+    spikes: set[str] = set()
+    folded: set[str] = set()
+    discrete: set[str] = set()
+    for name, node, inputs in graph:
+        below = bool(inputs) and all(i in spikes for i in inputs)
+        known = bool(inputs) and all(i in discrete for i in inputs)
+        if isinstance(node, POOLS) and fold_pool and known and absorbed[name] and not overlaps(node):
+            folded.add(name)
+            discrete.add(name)
+        if isinstance(node, Reshape | Delay | Add) and known:
+            discrete.add(name)
+        if _discrete_source(node):
+            discrete.add(name)
+        if _spike_source(node) or (below and isinstance(node, (Reshape, Delay, Add, *POOLS))):
+            spikes.add(name)
+    return Plan(frozenset(folded), frozenset(spikes))
+
+
+def _absorbs(user: Node, absorbed: bool) -> bool:
+    if isinstance(user, (Reshape, Delay, *POOLS)):
+        return absorbed and not (isinstance(user, POOLS) and overlaps(user))
+    return weighted(user) and not isinstance(user, GraphConv)
+
+
+def _spike_source(node: Node) -> bool:
+    spiking = isinstance(node, Neuron) and node.spiking
+    return spiking or (isinstance(node, Input) and node.operand == "binary")
+
+
+def _discrete_source(node: Node) -> bool:
+    return _spike_source(node) or (isinstance(node, Input) and node.operand == "graded")
+
+
+def input_class(node: Input) -> int:
+    """Class of what an Input lets in."""
+    if node.operand == "graded":
+        return TERNARY if node.limit == 1 else INTEGER
+    return BINARY if node.operand == "binary" else REAL
+
+
+def check_raster(name: str, raster: np.ndarray | None, size: int, cls: int) -> np.ndarray:
+    """raster as [T, N, size], if it is one and its values fit the class its producer declares."""
+    if raster is None:
+        raise BadInput(
+            f"{name}: no raster; counting needs all its steps, ask the target for rasters={name!r}"
+        )
+    if raster.ndim < 2 or 0 in raster.shape[:2] or math.prod(raster.shape[2:]) != size:
+        raise BadInput(f"{name}: raster {raster.shape}, expected (steps, samples, ...), {size} values a step")
+    flat = raster.reshape(*raster.shape[:2], size)
+    if cls == REAL:
+        if not np.isfinite(flat).all():
+            raise BadInput(f"{name}: raster holds NaN or infinity; expected finite values, mend the input")
+        return flat
+    if flat.dtype.kind not in "iub":
+        raise BadInput(f"{name}: raster of {flat.dtype}, expected integers; pass encoded values")
+    low, high = {BINARY: (0, 1), TERNARY: (-1, 1)}.get(cls, (None, None))
+    if low is not None and flat.size and (flat.min() < low or flat.max() > high):
+        found, want = f"{flat.min()}..{flat.max()}", f"{low}..{high} ({CLASSES[cls]})"
+        raise BadInput(f"{name}: raster values {found}, expected {want}; pass its spikes")
+    return flat
+
+
+class Operands:
+    """The tensors of one batch, computed from the rasters on demand by Add, Reshape, Delay and means only."""
+
+    def __init__(self, graph: Graph, rasters: Mapping[str, np.ndarray], plan: Plan) -> None:
+        self._graph, self._plan = graph, plan
+        self._tensors: dict[str, Tensor] = {}
+        self.steps, self.samples = self._read(rasters)
+
+    def _read(self, rasters: Mapping[str, np.ndarray]) -> tuple[int, int]:
+        runs: dict[str, tuple[int, int]] = {}
+        for name in (*self._graph.sources(), *self._graph.spiking()):
+            node = self._graph.nodes[name]
+            cls = input_class(node) if isinstance(node, Input) else BINARY
+            values = check_raster(name, rasters.get(name), math.prod(self._graph.shapes[name]), cls)
+            runs[name] = values.shape[:2]
+            self._tensors[name] = Tensor(values, np.full(values.shape[1], cls, np.int8))
+        return one_run(runs)
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._tensors:
+            self._tensors[name] = self._compute(name)
+        return self._tensors[name]
+
+    def _compute(self, name: str) -> Tensor:
+        node, inputs = self._graph.nodes[name], self._graph.inputs_of(name)
+        if isinstance(node, Reshape):
+            return self[inputs[0]]
+        if isinstance(node, Delay):
+            return _delayed(self[inputs[0]], node.steps)
+        if isinstance(node, Add):
+            return _sum([self[i] for i in inputs])
+        if isinstance(node, POOLS):
+            return self._pooled(name, self[inputs[0]])
+        unknown = INTEGER if self._graph.stage == "integer" else REAL
+        return Tensor(None, np.full(self.samples, unknown, np.int8))
+
+    def _pooled(self, name: str, x: Tensor) -> Tensor:
+        node = self._graph.nodes[name]
+        in_shape = self._graph.shapes[self._graph.inputs_of(name)[0]]
+        if name in self._plan.folded:
+            step = route(node, in_shape)
+            way = step if x.route is None else np.where(x.route < 0, -1, step[x.route])
+            return Tensor(x.values, x.classes, way)
+        values = None if x.values is None else mean(node, x.values, in_shape)
+        return Tensor(values, np.full(self.samples, REAL, np.int8))
+
+
+def one_run(runs: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    """(T, N) that all rasters share; BadInput naming the first that differs."""
+    first, run = next(iter(runs.items()))
+    for name, other in runs.items():
+        if other != run:
+            raise BadInput(f"{name}: {other} steps and samples, expected {run} as {first}; run them as one")
+    return run
+
+
+def _delayed(x: Tensor, steps: int) -> Tensor:
+    if x.values is None or steps == 0:
+        return x
+    values = np.zeros_like(x.values)
+    values[steps:] = x.values[:-steps]
+    return Tensor(values, x.classes, x.route)
+
+
+def _sum(addends: list[Tensor]) -> Tensor:
+    classes = np.stack([x.classes for x in addends]).max(axis=0)
+    base = np.where(classes == REAL, REAL, INTEGER).astype(np.int8)
+    if any(x.values is None for x in addends):
+        return Tensor(None, base)
+    whole = all(x.values.dtype.kind in "iub" for x in addends)
+    values = np.zeros(addends[0].values.shape, np.int64 if whole else np.float64)
+    for x in addends:
+        values += x.values
+    peak = np.abs(values).max(axis=(0, 2), initial=0)
+    alone = (classes <= TERNARY) & (peak == 1)  # peak 0: silent, nothing to be read from it
+    return Tensor(values, np.where(alone, classes, base).astype(np.int8))

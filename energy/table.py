@@ -1,0 +1,104 @@
+"""A summary as a table for people: one row a line, mean over the samples, aligned, in one fitting unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Json = Mapping[str, Any]
+_UNITS = ((1e12, "J"), (1e9, "mJ"), (1e6, "uJ"), (1e3, "nJ"), (1.0, "pJ"))  # pJ in one unit
+_COLUMNS = (
+    "layer", "type", "operand", "in-rate", "spikes", "dense MAC", "exact SOP", "MAC", "AC", "paper SOP",
+)  # fmt: skip
+
+
+def render(summary: Json) -> str:
+    """The whole table, ending in a newline."""
+    unit = _unit(summary)
+    heads = [*_COLUMNS, f"exact {unit[1]}", f"paper {unit[1]}"]
+    rows = [_row(layer, unit[0]) for layer in summary["layers"]]
+    total = _total(summary, unit[0])
+    widths = [max(len(r[i]) for r in (heads, *rows, total)) for i in range(len(heads))]
+    rule = "  ".join("-" * w for w in widths)
+    body = [_aligned(r, widths) for r in rows]
+    lines = [_title(summary), "", _aligned(heads, widths), rule, *body, rule, _aligned(total, widths), ""]
+    return "\n".join([*lines, *_headline(summary)]) + "\n"
+
+
+def _title(summary: Json) -> str:
+    steps = "-".join(str(n) for n in {min(summary["n_steps"]): 0, max(summary["n_steps"]): 0})
+    table = summary["cost_table"]
+    return f"{summary['n_samples']} samples, {steps} steps, mean per sample; cost table {table['name']}"
+
+
+def _row(layer: Json, unit: float) -> list[str]:
+    means, measures = layer["means"], layer["measures"]
+    energy = layer["energy_pj"] or {}
+    operand = "/".join(layer["operand_classes"]) or "-"
+    mark = "*" if layer["assumed_dense"] else ""
+    synaptic = measures["sop_paper"] is not None
+    return [
+        layer["name"], layer["type"] + (" (folded)" if _is_folded_pool(layer) else ""), operand,
+        f"{measures['firing_rate']:.4f}{mark}" if synaptic else "-",
+        _count(means["spikes_out"]) if means["neuron_steps"] else "-",
+        *(_count(means[f]) if synaptic else "-" for f in ("dense_mac", "sop_exact", "mac", "ac")),
+        _count(measures["sop_paper"]) if synaptic else "-",
+        *(f"{energy[c] / unit:.3f}" if energy else "-" for c in ("exact", "paper")),
+    ]  # fmt: skip
+
+
+def _is_folded_pool(layer: Json) -> bool:
+    return layer["pool_folded"] and not layer["operand_classes"]
+
+
+def _total(summary: Json, unit: float) -> list[str]:
+    means, energy = summary["means"], summary["energy"]
+    dense = [layer["means"]["dense_mac"] for layer in summary["layers"] if not layer["spike_input"]]
+    joules = [f"{energy[c]['total_pj'] / unit:.3f}" if energy else "refused" for c in ("exact", "paper")]
+    fields = ("dense_mac", "sop_exact", "mac", "ac")
+    return [
+        "total", "", "", "", _count(means["spikes_out"]), *(_count(means[f]) for f in fields),
+        _count(means["sop_paper"] + sum(dense)), *joules,
+    ]  # fmt: skip
+
+
+def _headline(summary: Json) -> list[str]:
+    lines = []
+    accuracy = summary["accuracy"]
+    at = f", accuracy {accuracy:.1%}" if accuracy is not None else ""
+    if summary["energy"] is None:
+        lines.append(f"energy refused: {summary['energy_refused']}")
+    for name, e in (summary["energy"] or {}).items():
+        parts = ", ".join(
+            f"{k[:-3]} {quantity(v)}" for k, v in e.items() if v and k not in ("total_pj", "p5_pj", "p95_pj")
+        )
+        spread = f"p5 {quantity(e['p5_pj'])}, p95 {quantity(e['p95_pj'])}"
+        lines.append(f"{name}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
+    lines.append("modelled from counts, not measured; memory, addressing and routing are not in it")
+    if any(layer["assumed_dense"] for layer in summary["layers"]):
+        lines.append("* operand values are not spikes and not recorded: every one counted as non-zero")
+    return lines
+
+
+def quantity(pj: float) -> str:
+    """Picojoules in a fitting unit."""
+    for factor, name in _UNITS:
+        if abs(pj) >= factor:
+            return f"{pj / factor:.4g} {name}"
+    return f"{pj:.4g} pJ"
+
+
+def _unit(summary: Json) -> tuple[float, str]:
+    if not summary["energy"]:
+        return 1.0, "pJ"
+    largest = max(e["total_pj"] for e in summary["energy"].values())
+    return next(((f, n) for f, n in _UNITS if largest >= f), (1.0, "pJ"))
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def _aligned(cells: list[str], widths: list[int]) -> str:
+    out = [c.ljust(w) if i < 3 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
+    return "  ".join(out).rstrip()

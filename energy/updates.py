@@ -1,0 +1,122 @@
+"""Operations that do not depend on spikes: neuron updates, pooling, residual sums, scales, biases.
+
+Each rule gives the operations of ONE step as a function of the node alone, from its own equation:
+
+    LIF               v = (1-dv) v + a;  v > th             1 multiply, 1 add, 1 compare
+    CubaLIF           u = (1-du) u + a;  v = (1-dv) v + u   2 multiplies, 2 adds, 1 compare
+    IF                v = v + a;  v > th                    1 add, 1 compare
+    LeakyIntegrator   v = (1-dv) v + a                      1 multiply, 1 add
+    LoihiLIF, LoihiIntegrator                               as LIF if du = 4095, else as CubaLIF
+    a neuron with a bias                                    1 add more
+    AvgPool2d, JointMean                                    (window - 1) adds an output; the division
+                                                            belongs to the weights behind
+    Add                                                     (addends - 1) adds an output
+    BatchNorm, ChannelScale                                 1 MAC a value
+    bias of a weighted node                                 1 add an output
+
+The reset is a select and costs nothing; shifts of integer graphs are wires; Reshape, Delay, Input: nothing.
+A new node needs one rule here or in `energy.fanout`; without one it is reported as uncounted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from convert.ir import (
+    IF,
+    LIF,
+    Add,
+    AvgPool2d,
+    BatchNorm,
+    ChannelScale,
+    CubaLIF,
+    Delay,
+    GraphError,
+    Input,
+    JointMean,
+    LeakyIntegrator,
+    LoihiIntegrator,
+    LoihiLIF,
+    Neuron,
+    Node,
+    Reshape,
+    Shape,
+)
+from convert.ir.loihi import DECAY_MAX
+from energy.pools import window
+
+Ops = dict[str, int]
+Rule = Callable[[Node, tuple[Shape, ...], Shape], Ops]
+RULES: dict[type[Node], Rule] = {}
+
+
+def update_rule(*kinds: type[Node]) -> Callable[[Rule], Rule]:
+    """Register the rule of node types; a second rule for one type is refused."""
+
+    def register(rule: Rule) -> Rule:
+        for kind in kinds:
+            if kind in RULES:
+                raise GraphError(f"{kind.__name__} has two update rules; keep one")
+            RULES[kind] = rule
+        return rule
+
+    return register
+
+
+def updates(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops | None:
+    """Operations of one step, field of `energy.line.COUNTS` -> number; None if no rule knows the node."""
+    for kind in type(node).__mro__:
+        if kind in RULES:
+            return RULES[kind](node, in_shapes, out_shape)
+    return None
+
+
+def neuron_ops(node: Neuron, size: int) -> Ops:
+    """Operations of one step of `size` neurons."""
+    multiplies, adds, compares = _EQUATIONS[type(node)]
+    if isinstance(node, LoihiLIF | LoihiIntegrator) and node.du == DECAY_MAX:
+        multiplies, adds = 1, 1  # no current state to decay and to add
+    if getattr(node, "bias", None) is not None and getattr(node, "bias_mant", True) is not None:
+        adds += 1
+    return {
+        "neuron_steps": size,
+        "neuron_multiplies": size * multiplies,
+        "neuron_adds": size * adds,
+        "neuron_compares": size * compares,
+    }
+
+
+_EQUATIONS: dict[type[Node], tuple[int, int, int]] = {  # multiplies, adds, compares
+    LIF: (1, 1, 1),
+    CubaLIF: (2, 2, 1),
+    IF: (0, 1, 1),
+    LeakyIntegrator: (1, 1, 0),
+    LoihiLIF: (2, 2, 1),
+    LoihiIntegrator: (2, 2, 1),
+}
+
+
+@update_rule(*_EQUATIONS)
+def _neuron(node: Neuron, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
+    return neuron_ops(node, math.prod(out_shape))
+
+
+@update_rule(AvgPool2d, JointMean)
+def _pool(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
+    return {"pool_adds": (window(node, in_shapes[0]) - 1) * math.prod(out_shape)}
+
+
+@update_rule(Add)
+def _add(node: Add, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
+    return {"residual_adds": (len(in_shapes) - 1) * math.prod(out_shape)}
+
+
+@update_rule(BatchNorm, ChannelScale)
+def _scale(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
+    return {"scale_macs": math.prod(out_shape)}
+
+
+@update_rule(Input, Reshape, Delay)
+def _free(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
+    return {}

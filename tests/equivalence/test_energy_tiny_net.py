@@ -1,0 +1,112 @@
+"""The tiny LIF conv net whose operations were counted by hand and by a dozen tools.
+
+conv(2->4, k3, p1) BN LIF conv(4->8, k3, p1, s2, bias) BN LIF avgpool2 fc(32->5); 8x8 input, T 4, N 2. Batch
+norms are folded. The original spikes are not known; these reproduce every sum of them:
+
+    conv2 sends a spike to 8 x (1, 2 or 4) synapses, by its position. 432 spikes of sample 0 pass
+    8 (210 + 2 150 + 4 72) = 6384, 483 of sample 1 pass 8 (233 + 2 170 + 4 80) = 7144; mean 6764.
+    432 + 483 = 915 of 2048: rate 0.44678. lif2: 276 spikes in 89 of 128 windows of 2x2, in each sample:
+    89 x 5 = 445 real MACs, or 276 x 5 = 1380 ACs with the pool folded.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from convert.ir import LIF, Affine, AvgPool2d, Conv2d, Graph, Input, Reshape
+from energy.costs import cost_table
+from energy.counts import count
+from energy.energy import price
+from energy.line import Options
+from energy.report import Report
+
+T, N = 4, 2
+
+
+def tiny():
+    rng = np.random.default_rng(0)
+    nodes = {
+        "x": Input((2, 8, 8)),
+        "conv1": Conv2d(rng.normal(size=(4, 2, 3, 3)), rng.normal(size=4), padding=(1, 1)),
+        "lif1": LIF(0.5),
+        "conv2": Conv2d(rng.normal(size=(8, 4, 3, 3)), rng.normal(size=8), stride=(2, 2), padding=(1, 1)),
+        "lif2": LIF(0.5),
+        "pool": AvgPool2d((2, 2), (2, 2)),
+        "flat": Reshape((32,)),
+        "fc": Affine(rng.normal(size=(5, 32)), rng.normal(size=5)),
+    }
+    names = list(nodes)
+    return Graph(nodes, tuple(pairwise(names)), ("fc",), "folded")
+
+
+def rasters():
+    side = np.array([1, 2, 1, 2, 1, 2, 1, 1])  # output rows that read input row y: k3 s2 p1 on 8
+    synapses = np.broadcast_to(np.outer(side, side), (T, 4, 8, 8)).reshape(-1)
+    lif1 = np.zeros((T, N, 4, 8, 8), np.uint8)
+    for n, wanted in enumerate(({1: 210, 2: 150, 4: 72}, {1: 233, 2: 170, 4: 80})):
+        flat = np.zeros(synapses.size, np.uint8)
+        for fan, spikes in wanted.items():
+            flat[np.flatnonzero(synapses == fan)[:spikes]] = 1
+        lif1[:, n] = flat.reshape(T, 4, 8, 8)
+    windows = np.zeros((T * 8 * 4, 4), np.uint8)  # 128 windows of 4: 62 x 4, 1 x 2, 26 x 1 = 276 in 89
+    windows[:62], windows[62, :2], windows[63:89, 0] = 1, 1, 1
+    one = windows.reshape(T, 8, 2, 2, 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(T, 8, 4, 4)
+    x = np.random.default_rng(1).uniform(0.1, 1.0, (T, N, 2, 8, 8))
+    return {"x": x, "lif1": lif1, "lif2": np.stack([one, one], axis=1)}
+
+
+@pytest.fixture
+def folded():
+    return count(tiny(), rasters())
+
+
+@pytest.fixture
+def real():
+    return count(tiny(), rasters(), Options(fold_pool=False))
+
+
+def test_numbers_of_the_architecture(folded):
+    dense = {n: folded.of(folded[n], "dense_mac").tolist() for n in ("conv1", "conv2", "fc")}
+    assert dense == {"conv1": [18432] * N, "conv2": [18432] * N, "fc": [640] * N}
+    assert folded.of(folded["conv1"], "dense_mac_inbounds").tolist() == [15488] * N
+    assert folded.of(folded["conv2"], "dense_mac_inbounds").tolist() == [15488] * N
+    assert folded.total("dense_mac").tolist() == [37504] * N
+    assert folded.total("neuron_steps").tolist() == [1536] * N
+
+
+def test_numbers_of_the_spikes(folded, real):
+    conv2, fc = folded["conv2"], folded["fc"]
+    assert folded.of(folded["lif1"], "spikes_out").tolist() == [432, 483]
+    assert conv2.measures["firing_rate"].mean() == 915 / 2048
+    assert folded.of(conv2, "sop_exact").tolist() == [6384, 7144]
+    assert conv2.measures["sop_paper"].mean() == pytest.approx(8235, rel=1e-12)  # fr T dense
+    inbounds = conv2.measures["firing_rate"] * folded.of(conv2, "dense_mac_inbounds")
+    assert inbounds.mean() == pytest.approx(6920, abs=0.5)  # fr T in-bounds, printed without digits
+    assert folded.of(fc, "ac").tolist() == [1380] * N and folded.of(fc, "mac").tolist() == [0] * N
+    assert real.of(real["fc"], "mac").tolist() == [445] * N and real.of(real["fc"], "ac").tolist() == [0] * N
+
+
+def test_hand_truth_table(folded, real):
+    table = cost_table("horowitz45-fp32")
+    assert (folded.total("mac").mean(), folded.total("ac").mean()) == (15488, 8144)
+    assert (real.total("mac").mean(), real.total("ac").mean()) == (15933, 6764)
+    for counts in (folded, real):  # the papers' convention does not see the folding
+        assert counts.of(counts["conv1"], "dense_mac").mean() == 18432 and not counts["conv1"].spike_input
+        assert counts.paper().mean() == pytest.approx(8580, rel=1e-12)
+    bills = {"folded": price(folded, table), "real": price(real, table)}
+    nj = {k: {c: b.component("compute").mean() / 1e3 for c, b in v.items()} for k, v in bills.items()}
+    # exact products of the table above; the reference prints one digit: 92.5, 78.6, 79.4
+    assert nj["folded"] == pytest.approx({"exact": 78.5744, "paper": 92.5092}, rel=1e-12)
+    assert nj["real"] == pytest.approx({"exact": 79.3794, "paper": 92.5092}, rel=1e-12)
+    printed = [f"{v:.1f}" for v in (nj["folded"]["paper"], nj["folded"]["exact"], nj["real"]["exact"])]
+    assert printed == ["92.5", "78.6", "79.4"]
+    assert bills["folded"]["paper"].total().mean() == bills["folded"]["paper"].component("compute").mean()
+
+
+def test_the_report_prints_them(tmp_path, folded):
+    with Report(tmp_path, cost_table("horowitz45-fp32")) as report:
+        report.add(folded, ["a", "b"])
+    total = next(line for line in report.table().splitlines() if line.startswith("total")).split()
+    assert "15,488" in total and "8,144" in total and "37,504" in total and "27,012" in total  # 18432 + 8580
+    assert "compute 78.57 nJ" in report.table() and "paper: 92.51 nJ" in report.table()
