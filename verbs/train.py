@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -92,26 +93,31 @@ def _value(text: str) -> Any:
 
 def _settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """--set pairs sorted to whose field they are: 'train', 'recipe' or 'model'."""
-    from dataclasses import fields
-
     from train.config import TrainConfig
     from train.data.recipe import Recipe
     from train.models.registry import entry
 
-    owners = {
-        "train": {f.name for f in fields(TrainConfig)},
-        "recipe": {f.name for f in fields(Recipe)},
-        "model": {f.name for f in fields(_named(entry, given["model"]).config)},
-    }
+    owners = {"train": TrainConfig, "recipe": Recipe, "model": _named(entry, given["model"]).config}
+    known = {(owner, f.name): f for owner, kind in owners.items() for f in dataclasses.fields(kind)}
     found: dict[str, dict[str, Any]] = {owner: {} for owner in owners}
     for item in given["settings"]:
         key, value = _pair(item)
-        owner = next((o for o, names in owners.items() if key in names), None)
+        owner = next((o for o in owners if (o, key) in known), None)
         if owner is None:
-            known = ", ".join(sorted(set().union(*owners.values())))
-            raise click.UsageError(f"--set {key}: no such field; known: {known}")
-        found[owner][key] = value
+            names = ", ".join(sorted({name for _, name in known}))
+            raise click.UsageError(f"--set {key}: no such field; known: {names}")
+        found[owner][key] = _fitted(key, value, known[owner, key].default)
     return found
+
+
+def _fitted(key: str, value: Any, default: Any) -> Any:
+    """The value as the field's default is: a list where it is one, a whole number where it is one."""
+    if isinstance(default, tuple):
+        return value if isinstance(value, list) else [value]
+    wanted = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}.get(type(default))
+    if wanted is not None and (not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)):
+        raise click.UsageError(f"--set {key}={value}: expected {type(default).__name__}, like {default}")
+    return float(value) if isinstance(default, float) else value
 
 
 def _named(entry: Any, name: str) -> Any:
