@@ -21,6 +21,25 @@ def _freeze(self: object, **dtypes: object) -> None:
             object.__setattr__(self, name, array(value, dtype))
 
 
+def _weights(self: object, axes: str, name: str = "weight", out_axis: int = 0) -> None:
+    """Freeze weights and bias; refuse weights without these axes, or a bias that is not [out]."""
+    _freeze(self, **{name: None, "bias": None})
+    weight, bias = getattr(self, name), self.bias  # type: ignore[attr-defined]
+    if weight.ndim != len(axes.split(", ")):
+        raise GraphError(f"{type(self).__name__}: {name} has shape {weight.shape}, expected [{axes}]")
+    if bias is not None and bias.shape != (weight.shape[out_axis],):
+        raise GraphError(f"{type(self).__name__}: bias has shape {bias.shape}, expected ({weight.shape[out_axis]},)")
+
+
+def _pairs(self: object, **least: int) -> None:
+    """Pairs (height, width) of whole numbers, none below its least value."""
+    for name, low in least.items():
+        pair = tuple(int(n) for n in getattr(self, name))
+        if len(pair) != 2 or min(pair) < low:
+            raise GraphError(f"{type(self).__name__}: {name} {pair} is not a pair of numbers from {low} up")
+        object.__setattr__(self, name, pair)
+
+
 def _channels(name: str, expected: int, in_shape: Shape) -> None:
     if not in_shape or in_shape[0] != expected:
         raise ShapeError(name, expected=f"({expected}, ...)", got=in_shape, hint="channels do not meet")
@@ -39,7 +58,7 @@ class Affine(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _freeze(self, weight=None, bias=None)
+        _weights(self, "out, in")
         object.__setattr__(self, "shape", tuple(self.shape or (self.weight.shape[0],)))
         if math.prod(self.shape) != self.weight.shape[0]:
             raise GraphError(f"Affine: shape {self.shape} does not hold {self.weight.shape[0]} outputs")
@@ -59,7 +78,7 @@ class ChannelMix(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _freeze(self, weight=None, bias=None)
+        _weights(self, "out, in")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         _channels(name, self.weight.shape[1], in_shapes[0])
@@ -81,8 +100,9 @@ class GraphConv(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _freeze(self, weight=None, adjacency=None, bias=None)
-        if self.weight.ndim != 3 or self.adjacency.ndim != 3 or len(self.weight) != len(self.adjacency):
+        _weights(self, "K, out, in", out_axis=1)
+        _freeze(self, adjacency=None)
+        if self.adjacency.ndim != 3 or len(self.weight) != len(self.adjacency):
             raise GraphError(
                 f"GraphConv: weight {self.weight.shape} and adjacency {self.adjacency.shape} do not share K"
             )
@@ -106,7 +126,7 @@ class StepConv(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _freeze(self, weight=None, bias=None)
+        _weights(self, "out, in, K")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         _channels(name, self.weight.shape[1], in_shapes[0])
@@ -130,9 +150,10 @@ class Conv2d(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _freeze(self, weight=None, bias=None)
-        for pair in ("stride", "padding", "dilation"):
-            object.__setattr__(self, pair, tuple(int(n) for n in getattr(self, pair)))
+        _weights(self, "out, in / groups, kh, kw")
+        _pairs(self, stride=1, padding=0, dilation=1)
+        if self.groups < 1 or self.weight.shape[0] % self.groups:
+            raise GraphError(f"Conv2d: {self.weight.shape[0]} outputs do not part into {self.groups} groups")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         _channels(name, self.weight.shape[1] * self.groups, in_shapes[0])
@@ -157,8 +178,7 @@ class AvgPool2d(LinearNode):
     stride: tuple[int, int]
 
     def __post_init__(self) -> None:
-        for pair in ("kernel", "stride"):
-            object.__setattr__(self, pair, tuple(int(n) for n in getattr(self, pair)))
+        _pairs(self, kernel=1, stride=1)
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         if len(in_shapes[0]) != 3:
@@ -185,6 +205,9 @@ class BatchNorm(LinearNode):
 
     def __post_init__(self) -> None:
         _freeze(self, gamma=None, beta=None, mean=None, var=None)
+        shapes = {n: getattr(self, n).shape for n in ("gamma", "beta", "mean", "var")}
+        if len(set(shapes.values())) != 1 or self.gamma.ndim != 1:
+            raise GraphError(f"BatchNorm: {shapes}, expected four arrays [C]")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         _channels(name, len(self.gamma), in_shapes[0])
@@ -200,7 +223,7 @@ class ChannelScale(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _freeze(self, scale=None, bias=None)
+        _weights(self, "C", "scale")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         _channels(name, len(self.scale), in_shapes[0])

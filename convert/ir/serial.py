@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from convert.ir.program import ConvWeights, DenseWeights, Population, Program, P
 FORMAT_VERSION = 1
 _WEIGHTS = {c.__name__: c for c in (DenseWeights, SparseWeights, ConvWeights)}
 Arrays = dict[str, np.ndarray]
+_UNREADABLE = (  # what numpy, zipfile and json raise on damaged bytes, and nodes on fields of a wrong type
+    OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def save_graph(path: Path, graph: Graph) -> None:
@@ -122,7 +127,8 @@ def _program(body: dict[str, Any], arrays: Arrays) -> Program:
 
 
 def _write(path: Path, kind: str, arrays: Arrays, body: dict[str, Any]) -> None:
-    text = json.dumps({"format": kind, "version": FORMAT_VERSION, **body}, sort_keys=True)
+    # Keys stay in their order: populations and nodes come back as they were.
+    text = json.dumps({"format": kind, "version": FORMAT_VERSION, **body})
     content = {"graph.json": np.frombuffer(text.encode(), np.uint8), **arrays}
     with whole(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, **content)
@@ -141,5 +147,5 @@ def _read(path: Path, kind: str, build: Callable[[dict[str, Any], Arrays], Any])
         return build(body, arrays)
     except BasaltError as error:
         raise ArtifactError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, EOFError) as error:
+    except _UNREADABLE as error:
         raise ArtifactError(f"{path}: not a readable {kind} ({error}); convert the model again") from error
