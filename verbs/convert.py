@@ -22,15 +22,35 @@ PARITY = 16  # of them, samples on which the float graph must give the torch mod
 
 @click.command(short_help="Convert a trained run.")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--to", "kind", type=click.Choice(["onnx", "lava"]), required=True,
-              help="onnx: step, scan and integer graphs. lava: program file, and .net where the net is a chain.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR",
-              help="The artifact; one that is there is replaced.")
+@click.option(
+    "--to",
+    "kind",
+    type=click.Choice(["onnx", "lava"]),
+    required=True,
+    help="onnx: step, scan and integer graphs. lava: program file, and .net where the net is a chain.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="The artifact; one that is there is replaced.",
+)
 @click.option("--bits", type=click.IntRange(2, 8), default=8, show_default=True, help="Bits of a weight.")
-@click.option("--input-bits", type=click.IntRange(2, 16), default=8, show_default=True,
-              help="Bits of a graded input value.")
-@click.option("--data", type=click.Path(path_type=Path), default=None, metavar="PATH",
-              help="Where the training data lies (for calibration). Default: where the model was trained from.")
+@click.option(
+    "--input-bits",
+    type=click.IntRange(2, 16),
+    default=8,
+    show_default=True,
+    help="Bits of a graded input value.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="PATH",
+    help="Where the training data lies (for calibration). Default: where the model was trained from.",
+)
 @json_option  # fmt: skip
 def convert(
     run: Path, kind: str, out: Path, bits: int, input_bits: int, data: Path | None, json_path: Path | None

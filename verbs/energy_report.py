@@ -16,14 +16,32 @@ BATCH = 16
 
 @click.command(short_help="Operations and energy of every sample.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--cost-table", required=True, metavar="NAME|FILE",
-              help="Joules per operation: a shipped table (horowitz45-fp32) or a TOML file of your own.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR",
-              help="Folder for samples.jsonl (one line a sample) and summary.json.")
-@click.option("--target", "name", default=None, type=click.Choice(["reference", "onnx", "loihi-sim", "lava"]),
-              help="Who produces the spikes. Default: onnx for onnx artifacts, loihi-sim for lava ones.")
-@click.option("--form", type=click.Choice(["float", "integer"]), default=None,
-              help="Which graph is counted. Default: float for onnx artifacts, integer for lava ones.")
+@click.option(
+    "--cost-table",
+    required=True,
+    metavar="NAME|FILE",
+    help="Joules per operation: a shipped table (horowitz45-fp32) or a TOML file of your own.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Folder for samples.jsonl (one line a sample) and summary.json.",
+)
+@click.option(
+    "--target",
+    "name",
+    default=None,
+    type=click.Choice(["reference", "onnx", "loihi-sim", "lava"]),
+    help="Who produces the spikes. Default: onnx for onnx artifacts, loihi-sim for lava ones.",
+)
+@click.option(
+    "--form",
+    type=click.Choice(["float", "integer"]),
+    default=None,
+    help="Which graph is counted. Default: float for onnx artifacts, integer for lava ones.",
+)
 @dataset_options
 @threads_option
 @json_option  # fmt: skip

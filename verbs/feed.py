@@ -77,5 +77,3 @@ def per_sample(rows: np.ndarray, owners: np.ndarray) -> np.ndarray:
     """Mean of the rows of each sample, in the order of the samples: rows [R, K], owners [R] ascending."""
     _, first, count = np.unique(owners, return_index=True, return_counts=True)
     return np.add.reduceat(rows, first, axis=0) / count[:, None]
-
-

@@ -58,7 +58,9 @@ def _program(program: Any) -> str:
     total = sum(row[3] for row in rows)
     head = f"program: {len(program.neurons())} populations, {neurons} neurons, {total} synapses, latency "
     head += f"{max(p.latency for p in program.populations.values())} steps\n"
-    return head + table(("projection", "form", "size", "synapses", "exp", "chip delay"), rows, right=(2, 3, 4, 5))
+    return head + table(
+        ("projection", "form", "size", "synapses", "exp", "chip delay"), rows, right=(2, 3, 4, 5)
+    )
 
 
 def _synapses(weights: Any) -> int:

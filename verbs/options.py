@@ -38,5 +38,9 @@ def json_option(command: Command) -> Command:
 def threads_option(command: Command) -> Command:
     """--threads N."""
     return click.option(
-        "--threads", type=click.IntRange(min=1), default=None, metavar="N", help="Threads. Default: all cores."
+        "--threads",
+        type=click.IntRange(min=1),
+        default=None,
+        metavar="N",
+        help="Threads. Default: all cores.",
     )(command)

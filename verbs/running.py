@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
+from tqdm import tqdm
 
 from convert.artifact import Artifact
 from convert.ir import BadInput, Graph, Unsupported
@@ -13,6 +14,9 @@ from deploy.record import Record
 from deploy.target import Model, Runner, Target, target
 from verbs.feed import Feed, per_sample, scores
 from verbs.output import bar
+
+
+WHOLE = 1 << 20  # samples a batch where starting costs more than memory: the Lava worker
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,17 @@ def load(artifact: Artifact, name: str, form: str | None, threads: int | None = 
     return Loaded(where, chosen, graph, model, where.compile(model))
 
 
+def watch(runner: Runner, progress: tqdm) -> None:
+    """Let a runner that tells how far it is (the Lava worker, minutes a batch) move the bar itself."""
+    if hasattr(runner, "progress"):
+
+        def tell(done: int, of: int) -> None:
+            progress.n = done
+            progress.refresh()
+
+        runner.progress = tell
+
+
 def run_all(
     loaded: Loaded,
     feed: Feed,
@@ -59,12 +74,14 @@ def run_all(
         raise BadInput("the split is empty: nothing to run")
     rows, owners, kept = [], [], []
     with bar(len(feed.samples), loaded.target.name) as progress:
-        for owner, x in feed.batches(batch):
+        watch(loaded.runner, progress)
+        for owner, x in feed.batches(WHOLE if loaded.target.name == "lava" else batch):
             record = loaded.runner.run(x, rasters)
             if each is not None:
                 each(owner, record)
             rows.append(scores(loaded.graph, record))
             owners.append(owner)
             kept.append(Record(record.outputs, record.counts, record.steps, {}, record.wall_s))
-            progress.update(len(np.unique(owner)))
+            progress.n = len(np.unique(np.concatenate(owners)))
+            progress.refresh()
     return per_sample(np.concatenate(rows), np.concatenate(owners)), kept

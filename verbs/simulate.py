@@ -16,10 +16,19 @@ BATCH = 32
 
 @click.command(short_help="Run an artifact on a target.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--target", "name", required=True, type=click.Choice(["reference", "onnx", "loihi-sim", "lava"]),
-              help="Where to run; see `cli.py targets`.")
-@click.option("--form", type=click.Choice(["float", "integer"]), default=None,
-              help="Float or integer graph. Default: float for onnx artifacts, integer for lava ones.")
+@click.option(
+    "--target",
+    "name",
+    required=True,
+    type=click.Choice(["reference", "onnx", "loihi-sim", "lava"]),
+    help="Where to run; see `cli.py targets`.",
+)
+@click.option(
+    "--form",
+    type=click.Choice(["float", "integer"]),
+    default=None,
+    help="Float or integer graph. Default: float for onnx artifacts, integer for lava ones.",
+)
 @dataset_options
 @threads_option
 @json_option  # fmt: skip
@@ -58,7 +67,11 @@ def _result(loaded: Any, feed: Any, found: np.ndarray, records: list[Any]) -> di
     for name in loaded.graph.spiking():
         spikes = sum(int(r.counts[name].sum()) for r in records)
         neurons = int(np.prod(loaded.graph.shapes[name]))
-        populations[name] = {"neurons": neurons, "spikes": spikes, "firing_rate": spikes / (neurons * rows * steps)}
+        populations[name] = {
+            "neurons": neurons,
+            "spikes": spikes,
+            "firing_rate": spikes / (neurons * rows * steps),
+        }
     return {
         "target": loaded.target.name,
         "form": loaded.form,
@@ -75,7 +88,9 @@ def _result(loaded: Any, feed: Any, found: np.ndarray, records: list[Any]) -> di
 
 
 def _print(result: dict[str, Any]) -> None:
-    rows = [(n, p["neurons"], p["spikes"], f"{p['firing_rate']:.4f}") for n, p in result["populations"].items()]
+    rows = [
+        (n, p["neurons"], p["spikes"], f"{p['firing_rate']:.4f}") for n, p in result["populations"].items()
+    ]
     say(table(("population", "neurons", "spikes", "firing rate"), rows, right=(1, 2, 3)))
     say(f"{result['target']} ({result['form']}): accuracy {100 * result['accuracy']:.2f} % on "
         f"{result['n_samples']} samples of {result['n_steps']} steps, {result['spikes']} spikes, "

@@ -17,28 +17,62 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
 @click.command(short_help="Train a model.")
 @click.option("--model", default="base-sgn", show_default=True, help="Model to train.")
 @click.option("--dataset", default="synthetic", show_default=True, help="Data set; see `cli.py datasets`.")
-@click.option("--data", type=click.Path(path_type=Path), default=None, metavar="PATH",
-              help="Where the data set lies; none for synthetic.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="PATH",
+    help="Where the data set lies; none for synthetic.",
+)
 @click.option("--stream", default="joint+bone", show_default=True, help=STREAMS)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="RUN",
-              help="Folder of the run: checkpoints, log, TensorBoard events.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="RUN",
+    help="Folder of the run: checkpoints, log, TensorBoard events.",
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Passes over the training split.")
 @click.option("--batch", type=click.IntRange(min=1), default=None, help="Clips per step.")
 @click.option("--lr", type=float, default=None, help="Highest learning rate of the schedule.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
-              help="Same seed, machine and threads: the same result, bit for bit.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Same seed, machine and threads: the same result, bit for bit.",
+)
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads. Default: all cores.")
 @click.option("--frames", type=click.IntRange(min=1), default=None, help="Steps T a clip is resampled to.")
-@click.option("--backend", type=click.Choice(["house", "step", "norse-lif", "norse-lifbox"]), default="house",
-              show_default=True, help="Who computes the neurons; all agree, house is the fast one.")
+@click.option(
+    "--backend",
+    type=click.Choice(["house", "step", "norse-lif", "norse-lifbox"]),
+    default="house",
+    show_default=True,
+    help="Who computes the neurons; all agree, house is the fast one.",
+)
 @click.option("--surrogate", default=None, help="Surrogate gradient: sigmoid, atan, triangle, ...")
-@click.option("--validation-subjects", default=None, metavar="S,S,...",
-              help="Training subjects held out to choose the epoch. Default: the smallest, to a tenth.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-              help="Any other field of the training config (lr schedule, weight_decay, average, ...), of the data "
-              "recipe (normalise, rotate_y_deg, ...) or of the model (channels, dv, ...). Repeatable.")
-@click.option("--data-option", "data_options", multiple=True, metavar="KEY=VALUE",
-              help="Option of the data set, such as train_per_class=40 for synthetic. Repeatable.")
+@click.option(
+    "--validation-subjects",
+    default=None,
+    metavar="S,S,...",
+    help="Training subjects held out to choose the epoch. Default: the smallest, to a tenth.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Any other field of the training config (lr schedule, weight_decay, average, ...), of the data "
+    "recipe (normalise, rotate_y_deg, ...) or of the model (channels, dv, ...). Repeatable.",
+)
+@click.option(
+    "--data-option",
+    "data_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Option of the data set, such as train_per_class=40 for synthetic. Repeatable.",
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run; ends bit-identical.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), default=None, metavar="FILE",
               help="Also write the result as JSON.")  # fmt: skip
@@ -115,7 +149,9 @@ def _fitted(key: str, value: Any, default: Any) -> Any:
     if isinstance(default, tuple):
         return value if isinstance(value, list) else [value]
     wanted = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}.get(type(default))
-    if wanted is not None and (not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)):
+    if wanted is not None and (
+        not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)
+    ):
         raise click.UsageError(f"--set {key}={value}: expected {type(default).__name__}, like {default}")
     return float(value) if isinstance(default, float) else value
 

@@ -20,10 +20,20 @@ class VerificationFailed(Exception):
 
 @click.command(short_help="Prove that targets agree spike for spike.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--targets", default="reference,onnx,loihi-sim,lava", show_default=True, metavar="A,B,...",
-              help="Targets to compare with the integer reference.")
-@click.option("--samples", type=click.IntRange(min=1), default=16, show_default=True,
-              help="Samples, spread evenly over the split.")
+@click.option(
+    "--targets",
+    default="reference,onnx,loihi-sim,lava",
+    show_default=True,
+    metavar="A,B,...",
+    help="Targets to compare with the integer reference.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Samples, spread evenly over the split.",
+)
 @dataset_options
 @json_option  # fmt: skip
 def verify(
@@ -67,25 +77,24 @@ def _run(opened: Any, names: list[str], x: np.ndarray) -> tuple[dict[str, Any], 
     """The reference's record and a comparison per target; targets that are not here, with the reason."""
     from deploy.target import target
     from deploy.verify import compare
-    from verbs.running import load
+    from verbs.running import load, watch
 
     reference = load(opened, "reference", "integer")
     order = reference.graph.spiking()
     want = reference.runner.run(x, order)
     comparisons, absent = [], {}
-    with bar(len(names), "targets") as progress:
-        for name in names:
-            progress.set_description(name)
-            if why := target(name).available():
-                absent[name] = why
-            else:
-                loaded = load(opened, name, "integer")
-                try:
+    for name in names:
+        if why := target(name).available():
+            absent[name] = why
+        else:
+            loaded = load(opened, name, "integer")
+            try:
+                with bar(x.shape[1], name) as samples:
+                    watch(loaded.runner, samples)
                     got = loaded.runner.run(x, order)
-                finally:
-                    loaded.runner.close()
-                comparisons.append(compare(name, loaded.target.exact, order, want, got))
-            progress.update()
+            finally:
+                loaded.runner.close()
+            comparisons.append(compare(name, loaded.target.exact, order, want, got))
     return {"want": want, "comparisons": comparisons}, absent
 
 
@@ -95,9 +104,19 @@ def _print(comparisons: list[Any], absent: dict[str, str], membranes: dict[str, 
          f"{c.values - c.values_off}/{c.values}", "ok" if c.passed and c.exact else "FAILED" if c.exact else "-")
         for c in comparisons
     ]  # fmt: skip
-    head = ("target", "promises exact", "populations", "spikes compared", "mismatching", "readouts equal", "result")
+    head = (
+        "target",
+        "promises exact",
+        "populations",
+        "spikes compared",
+        "mismatching",
+        "readouts equal",
+        "result",
+    )
     say(table(head, rows, right=(2, 3, 4, 5)))
-    say(f"{samples} samples; {sum(c.spikes for c in comparisons if c.exact)} spikes compared on exact targets")
+    say(
+        f"{samples} samples; {sum(c.spikes for c in comparisons if c.exact)} spikes compared on exact targets"
+    )
     for c in comparisons:
         if c.first is not None:
             say(f"{c.target}: first divergence at {c.first}")

@@ -39,9 +39,9 @@ def operator(node: Node, in_shape: Shape) -> Taps:
     return _RULES[type(node)](node, in_shape)
 
 
-def has_operator(node: Node) -> bool:
-    """Whether the node has a rule (every linear node but Add, which is a sum of branches)."""
-    return type(node) in _RULES
+def has_rule(kind: type[Node]) -> bool:
+    """Whether nodes of this type have a rule: every linear node but Add, which is a sum of branches."""
+    return kind in _RULES
 
 
 def _rule(cls: type[Node]) -> Callable[[Callable[..., Taps]], Callable[..., Taps]]:

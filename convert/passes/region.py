@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.ir import Add, Graph, LinearNode, Neuron, Reshape, Source, Unsupported
+from convert.ir import Add, Affine, Graph, LinearNode, Neuron, Reshape, Source, Unsupported
 from convert.passes.operators import Taps, identity, operator
 
 _MAX_PATHS = 256
@@ -97,5 +97,7 @@ def _bias(graph: Graph, name: str) -> np.ndarray | None:
     if own is None:
         return total
     shape = graph.shapes[name]
-    spread = np.broadcast_to(own.reshape(-1, *(1,) * (len(shape) - 1)), shape).reshape(-1)
+    spread = own  # an Affine has one per value, the others one per channel
+    if not isinstance(node, Affine):
+        spread = np.broadcast_to(own.reshape(-1, *(1,) * (len(shape) - 1)), shape).reshape(-1)
     return spread.astype(np.float64) if total is None else total + spread
