@@ -103,7 +103,9 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
 
 def render(name: str) -> str:
     """What the golden file of that name holds."""
-    return f"# made by `python scripts/remake_golden.py` from its {name}(); do not edit\n{text(GRAPHS[name]())}"
+    return (
+        f"# made by `python scripts/remake_golden.py` from its {name}(); do not edit\n{text(GRAPHS[name]())}"
+    )
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Write docs/support.md: which node works where, from the registries themselves.
 
-    python scripts/support_matrix.py           print the page
-    python scripts/support_matrix.py --write   put it into docs/support.md
+python scripts/support_matrix.py           print the page
+python scripts/support_matrix.py --write   put it into docs/support.md
 """
 
 from __future__ import annotations
@@ -12,7 +12,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from convert.ir import LEGAL, NODES, LinearNode, LoihiIntegrator, LoihiLIF, Neuron, Source  # noqa: E402
+from convert.ir import (
+    LEGAL,
+    NODES,
+    Add,
+    Delay,
+    LinearNode,
+    LoihiIntegrator,
+    LoihiLIF,
+    Neuron,
+    Reshape,
+    Source,
+)  # noqa: E402
 from convert.passes.arm import KEPT  # noqa: E402
 from convert.passes.operators import has_rule  # noqa: E402
 from deploy.target import TARGETS, target  # noqa: E402
@@ -38,16 +49,18 @@ def in_integers(kind: type) -> str:
         return "LoihiIntegrator" if not kind.spiking else "LoihiLIF"
     if kind in KEPT:
         return "itself, projections"
-    if kind in LEGAL["integer"]:
+    if kind in (Add, Delay, Reshape):
         return "itself, moves only"
-    return "composed" if has_rule(kind) and kind in LEGAL["folded"] else "folded"
+    return "composed" if has_rule(kind) else "folded"
 
 
 def page() -> str:
     """The whole page."""
     rows = ["| node | kind | stages | integer form |", "|---|---|---|---|"]
     for name, kind in NODES.items():
-        family = "neuron" if issubclass(kind, Neuron) else "linear" if issubclass(kind, LinearNode) else "source"
+        family = (
+            "neuron" if issubclass(kind, Neuron) else "linear" if issubclass(kind, LinearNode) else "source"
+        )
         stages = ", ".join(stage for stage, legal in LEGAL.items() if kind in legal)
         rows.append(f"| `{name}` | {family} | {stages} | {in_integers(kind)} |")
     targets = ["| target | takes | promise |", "|---|---|---|"]
