@@ -5,8 +5,9 @@ so a neuron whose v comes within rounding of its threshold may spike otherwise t
 compared with a tolerance.
 
 Memory: a run is cut into slices of samples so that every node's values of all steps of a slice take about
-256 MiB at 8 bytes a value (`SLICE_BYTES`); the runtime holds fewer of them at a time. A slice has at
-least one sample.
+64 MiB at 8 bytes a value (`SLICE_BYTES`); the runtime holds fewer of them at a time. A slice has at
+least one sample. Larger slices measured no faster on Base-SGN (per sample, 32 at a time cost 20 % more
+than 8: the state of a layer leaves the cache).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from convert.to_onnx import read_metadata, scan_model, step_model
 from deploy.record import Record, joined
 from deploy.target import Model, Runner, Target, check_input, kind
 
-SLICE_BYTES = 256 * 2**20
+SLICE_BYTES = 64 * 2**20
 _NUMPY = {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32, "tensor(float)": np.float32}
 
 

@@ -6,8 +6,8 @@
 
 All give the same integers. The choice falls on the one that costs least at the activity just measured. The
 costs below are nanoseconds on one core of an AMD EPYC (Zen 3, AVX2), measured by
-`python -m benchmarks.loihi_sim_layouts`; only their ratios matter. On a layer of 1024 x 1024 the product wins
-above some 75 % activity for spikes and 24 % for values.
+`python -m benchmarks.loihi_sim_layouts`; only their ratios matter. Rows of 8-bit weights are so cheap that
+the product pays for narrow populations alone.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ SHARE_MIN = 1 << 20  # additions worth a hand-over to another thread
 FLOAT32_EXACT, FLOAT64_EXACT = 1 << 24, 1 << 53
 
 LIST_NS = 0.5  # look at one source for a spike
-ROW_NS, SPIKE_NS = 0.036, 4.5  # rows, spikes: add one weight (16 lanes); begin one row of a block
-VALUE_NS, GRADED_NS = 0.11, 12.0  # rows, values: multiply and add one weight (32-bit lanes); begin one row
+ROW_NS, SPIKE_NS = 0.036, 2.5  # rows, spikes: add one weight (16 lanes); begin one row of a block
+VALUE_NS, GRADED_NS = 0.055, 4.5  # rows, values: multiply and add one weight; begin one row
 COLUMN_NS = 1.8  # scatter one synapse
-PRODUCT_NS = 0.027  # one multiply-add of the float product, on one core
+PRODUCT_NS = 0.06  # one multiply-add of the float product: 0.03 on one core, but its library wakes them all
 CAST_NS = 0.5  # one element to float, or back
 
 
