@@ -1,65 +1,111 @@
-"""ONNX scan model against PyTorch eager on one Base-SGN: same input, one run, interleaved, as ratios.
+"""The ONNX scan graph beside torch eager: the same trained model, the same samples, one run.
 
-    eager step    one frame at a time, the state and the last frames of each convolution kept in Python
-    eager window  `BaseSGN.forward`: all steps at once where the model allows it, fused neuron loops
-    scan          the ONNX scan model through ONNX Runtime
+    python -m benchmarks.onnx_scan_vs_torch RUN ARTIFACT --data DIR [--samples 64] [--batch 1 16] [--json F]
+
+Two forms of torch eager, both without gradients: `steps`, the model's own pure step functions called step
+after step, as a torch user runs a spiking network; and `fused`, our compiled neurons over whole sequences.
+Decisions of all three are asserted equal but where float32 rounding flips one spike (at most 2 % of samples).
+Seconds are the median of repeats over all samples, after a warm-up.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
-from train.models.base_sgn import BaseSGN
-from train.step import Params, State, rest, spike_step
-
-
-class EagerStep:
-    """A Base-SGN run frame by frame: x [T, N, C, V] -> scores [N, classes], equal to its forward."""
-
-    def __init__(self, model: BaseSGN) -> None:
-        self.model = model.eval()
-        self.states: dict[str, State] = {}
-        self.pasts: dict[str, list[Tensor]] = {}
-
-    def __call__(self, x: Tensor) -> Tensor:
-        self.states, self.pasts = {}, {}
-        model, total = self.model, None
-        for frame in x.split(1):
-            s = self._spikes("embed", model.embed_spike, model.embed_norm(model.embed(frame)))
-            for i, block in enumerate(model.blocks):
-                a = block.graph_norm(block.graph(s)) + block.residual(s)
-                z = self._spikes(f"graph{i}", block.graph_spike, a)
-                a = block.steps_norm(self._step_conv(f"steps{i}", block.steps.weight, z)) + z
-                s = self._spikes(f"steps{i}", block.steps_spike, a)
-            scores = model.head(model.joint_mean(s))[0]
-            total = scores if total is None else total + scores
-        return total / len(x)
-
-    def _spikes(self, name: str, neuron: torch.nn.Module, a: Tensor) -> Tensor:
-        params = Params(1.0, float(neuron.dv), float(neuron.threshold))
-        s, self.states[name] = spike_step(a, self.states.get(name) or rest(a), params, "sigmoid")
-        return s
-
-    def _step_conv(self, name: str, weight: Tensor, z: Tensor) -> Tensor:
-        """The newest frame and the K - 1 before it through one convolution, [1, N, out, V]."""
-        past = self.pasts.get(name) or [torch.zeros_like(z)] * (weight.shape[2] - 1)
-        frames = [*past, z]
-        self.pasts[name] = frames[1:]
-        window = torch.cat(frames).permute(1, 2, 0, 3)
-        return torch.nn.functional.conv2d(window, weight.flip(2)[..., None]).permute(2, 0, 1, 3)
+from benchmarks.machine import describe, machine
+from convert.artifact import open_artifact
+from deploy.cpu_onnx import OnnxCpu
+from train.checkpoint import load_model
+from train.loop import BEST
+from verbs.feed import load_feed
 
 
-def seconds(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median wall time of each, in turns, so that a busy machine is busy for all alike."""
-    taken: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats + 1):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            taken[name].append(time.perf_counter() - start)
-    return {name: float(np.median(times[1:])) for name, times in taken.items()}  # the first one warms up
+def with_backend(model: nn.Module, backend: str) -> nn.Module:
+    """The model with its neurons run by `backend`: 'step' (a torch loop) or 'house' (fused)."""
+    for module in model.modules():
+        if hasattr(module, "backend"):
+            module.backend = backend
+    return model
+
+
+def seconds(run: Callable[[np.ndarray], np.ndarray], batches: list[np.ndarray], repeats: int) -> float:
+    """Median seconds for all batches."""
+    run(batches[0])
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for x in batches:
+            run(x)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def compare(run: Path, artifact: Path, data: Path | None, samples: int, batch: int, threads: int) -> dict:
+    """One row: seconds a sample of the three, and ratios."""
+    torch.set_num_threads(threads)
+    opened = open_artifact(artifact)
+    feed = load_feed(opened.about["source"], None, data, "test", samples)
+    batches = [x for _, x in feed.batches(batch)]
+    model, _ = load_model(run / BEST)
+    runner = OnnxCpu(threads=threads).compile(opened.graph("float"))
+
+    def eager(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return model(torch.from_numpy(x)).numpy()
+
+    def onnx(x: np.ndarray) -> np.ndarray:
+        return next(iter(runner.run(x).outputs.values()))
+
+    repeats = 5
+    row: dict = {"batch": batch, "threads": threads, "samples": samples}
+    with_backend(model, "step")
+    decisions = {"steps": np.concatenate([eager(x) for x in batches]).argmax(1)}
+    row["steps_s"] = seconds(eager, batches, repeats) / samples
+    with_backend(model, "house")
+    decisions["fused"] = np.concatenate([eager(x) for x in batches]).argmax(1)
+    row["fused_s"] = seconds(eager, batches, repeats) / samples
+    decisions["onnx"] = np.concatenate([onnx(x) for x in batches]).argmax(1)
+    row["onnx_s"] = seconds(onnx, batches, repeats) / samples
+    for name in ("fused", "onnx"):
+        differ = int((decisions[name] != decisions["steps"]).sum())
+        if differ > 0.02 * len(decisions[name]):
+            raise AssertionError(f"{name} decides otherwise than torch on {differ} of {samples} samples")
+    row["ratio_steps"], row["ratio_fused"] = row["steps_s"] / row["onnx_s"], row["fused_s"] / row["onnx_s"]
+    return row
+
+
+def main() -> None:
+    """Print the table; `--json` writes it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("artifact", type=Path)
+    parser.add_argument("--data", type=Path, default=None)
+    parser.add_argument("--samples", type=int, default=64)
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--json", type=Path, default=None)
+    given = parser.parse_args()
+    print(describe())
+    print("batch threads   torch steps ms   torch fused ms   onnx scan ms   steps/onnx   fused/onnx")
+    rows = []
+    for batch in given.batch:
+        for threads in given.threads:
+            row = compare(given.run, given.artifact, given.data, given.samples, batch, threads)
+            rows.append(row)
+            print(f"{batch:5} {threads:7} {1e3 * row['steps_s']:15.2f} {1e3 * row['fused_s']:16.2f} "
+                  f"{1e3 * row['onnx_s']:14.2f} {row['ratio_steps']:11.1f}x {row['ratio_fused']:11.1f}x")  # fmt: skip
+    if given.json:
+        given.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -44,7 +44,9 @@ class Artifact:
     def file(self, name: str) -> Path:
         """Path of a file the manifest lists; ArtifactError if it does not."""
         if name not in self.about["files"]:
-            raise ArtifactError(f"{self.path}: holds no {name}; it has {', '.join(sorted(self.about['files']))}")
+            raise ArtifactError(
+                f"{self.path}: holds no {name}; it has {', '.join(sorted(self.about['files']))}"
+            )
         return self.path / name
 
     def graph(self, form: str) -> Graph:
@@ -83,6 +85,8 @@ def open_artifact(path: Path) -> Artifact:
         found = f"{about.get('format')!r} version {about.get('version')} kind {kind!r}"
         raise ArtifactError(f"{path / MANIFEST}: is {found}, expected {FORMAT!r} version {VERSION}")
     for name, digest in files.items():
+        if Path(name).name != name:
+            raise ArtifactError(f"{path / MANIFEST}: lists {name!r}, which is no file of the folder itself")
         _check(path / name, digest)
     return Artifact(path, about)
 
@@ -91,7 +95,9 @@ def _check(path: Path, digest: str) -> None:
     if path.parent.joinpath(path.name).is_symlink() or not path.is_file():
         raise ArtifactError(f"{path}: listed in the manifest but missing; convert the model again")
     if sha256(path) != digest:
-        raise ArtifactError(f"{path}: was changed after conversion (checksum differs); convert the model again")
+        raise ArtifactError(
+            f"{path}: was changed after conversion (checksum differs); convert the model again"
+        )
 
 
 def sha256(path: Path) -> str:

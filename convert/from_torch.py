@@ -91,16 +91,21 @@ def _trace(model: nn.Module, known: Mapping[type[nn.Module], Handler]) -> fx.Gra
         traced = _Tracer(known).trace(model)
     except (TypeError, ValueError, fx.proxy.TraceError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
-        raise Unsupported(type(model).__name__, f"its forward cannot be traced ({reason})",
-                          "build it of layers of train/ and torch.nn, no loops or branches on data") from error  # fmt: skip
+        raise Unsupported(
+            type(model).__name__,
+            f"its forward cannot be traced ({reason})",
+            "build it of layers of train/ and torch.nn, no loops or branches on data",
+        ) from error
     for name, module in model.named_modules():
         changed = [k for k, v in vars(module).items() if before[name].get(k, vars) is not v]
         if changed:
             for key in changed:  # leave the model as it was found
                 vars(module)[key] = before[name].get(key)
-            raise Unsupported(name or type(model).__name__,
-                              f"hidden state: forward writes the attribute {changed[0]!r}",
-                              "take state in and give it out, or use a neuron of train.neurons")  # fmt: skip
+            raise Unsupported(
+                name or type(model).__name__,
+                f"hidden state: forward writes the attribute {changed[0]!r}",
+                "take state in and give it out, or use a neuron of train.neurons",
+            )
     return traced
 
 
@@ -157,17 +162,23 @@ class _Builder:
         if step.target in _ADDITIONS and len(step.args) == 2 and tensors and not step.kwargs:
             return self._add(step.name, Add(), tuple(self.at[a] for a in step.args))  # type: ignore[index]
         target = getattr(step.target, "__name__", str(step.target))
-        raise Unsupported(step.name, f"the function {target} has no node", "use a layer of train/ or torch.nn")
+        raise Unsupported(
+            step.name, f"the function {target} has no node", "use a layer of train/ or torch.nn"
+        )
 
     def _call_method(self, step: fx.Node) -> str:
         if step.target in _MOVES:
             return self.at[step.args[0]]  # type: ignore[index]
-        raise Unsupported(step.name, f"the tensor method {step.target} has no node",
-                          "use a layer of train/ or torch.nn")  # fmt: skip
+        raise Unsupported(
+            step.name, f"the tensor method {step.target} has no node", "use a layer of train/ or torch.nn"
+        )
 
     def _get_attr(self, step: fx.Node) -> str:
-        raise Unsupported(str(step.target), "forward reads this tensor outside a known layer: hidden state or "
-                          "a parameter of no layer", "put it into a layer of train/")  # fmt: skip
+        raise Unsupported(
+            str(step.target),
+            "forward reads this tensor outside a known layer: hidden state or a parameter of no layer",
+            "put it into a layer of train/",
+        )
 
 
 def _handles(*types: type[nn.Module]) -> Callable[[Handler], Handler]:
@@ -207,32 +218,46 @@ def _joint_mean(name: str, m: layers.JointMean, shape: Shape) -> Node:
 @_handles(nn.Linear)
 def _linear(name: str, m: nn.Linear, shape: Shape) -> Node:
     if len(shape) != 1:
-        raise Unsupported(name, f"Linear over the last axis of {shape}", "flatten before it, or use ChannelMix")
+        raise Unsupported(
+            name, f"Linear over the last axis of {shape}", "flatten before it, or use ChannelMix"
+        )
     return Affine(_values(m.weight), _values(m.bias))
 
 
 @_handles(nn.Conv2d)
 def _conv2d(name: str, m: nn.Conv2d, shape: Shape) -> Node:
     if m.padding_mode != "zeros" or isinstance(m.padding, str):
-        raise Unsupported(name, f"padding {m.padding!r} in mode {m.padding_mode!r}", "use zero padding in numbers")
+        raise Unsupported(
+            name, f"padding {m.padding!r} in mode {m.padding_mode!r}", "use zero padding in numbers"
+        )
     return Conv2d(_values(m.weight), _values(m.bias), m.stride, m.padding, m.dilation, m.groups)
 
 
 @_handles(nn.BatchNorm1d, nn.BatchNorm2d)
 def _batch_norm(name: str, m: nn.BatchNorm1d, shape: Shape) -> Node:
     if m.running_mean is None or m.running_var is None:
-        raise Unsupported(name, "batch norm without running statistics depends on the batch",
-                          "train with track_running_stats=True")  # fmt: skip
+        raise Unsupported(
+            name,
+            "batch norm without running statistics depends on the batch",
+            "train with track_running_stats=True",
+        )
     ones = np.ones(m.num_features)
     gamma, beta = _values(m.weight), _values(m.bias)
-    return BatchNorm(ones if gamma is None else gamma, 0 * ones if beta is None else beta,
-                     _values(m.running_mean), _values(m.running_var), m.eps)  # fmt: skip
+    return BatchNorm(
+        ones if gamma is None else gamma,
+        0 * ones if beta is None else beta,
+        _values(m.running_mean),
+        _values(m.running_var),
+        m.eps,
+    )
 
 
 @_handles(nn.AvgPool2d)
 def _avg_pool(name: str, m: nn.AvgPool2d, shape: Shape) -> Node:
     if m.padding not in (0, (0, 0)) or m.ceil_mode or m.divisor_override:
-        raise Unsupported(name, "average pooling with padding, ceil_mode or divisor", "pool whole windows only")
+        raise Unsupported(
+            name, "average pooling with padding, ceil_mode or divisor", "pool whole windows only"
+        )
     return AvgPool2d(_pair(m.kernel_size), _pair(m.stride))
 
 

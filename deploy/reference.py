@@ -43,7 +43,9 @@ def _exact(x: np.ndarray, product: Callable[[np.ndarray], np.ndarray], gain: int
         return product(x)
     reach = int(np.abs(x).max(initial=0)) * gain
     if reach >= EXACT_FLOAT:
-        raise Unsupported("reference", f"an integer product may reach {reach}, above 2^53", "lower the weights")
+        raise Unsupported(
+            "reference", f"an integer product may reach {reach}, above 2^53", "lower the weights"
+        )
     return np.rint(product(x.astype(np.float64))).astype(np.int64)
 
 

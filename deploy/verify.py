@@ -136,5 +136,3 @@ def _before_reset(graph: Graph, x: np.ndarray, name: str) -> np.ndarray:
     source = graph.inputs_of(name)[0]
     wide = np.int64 if graph.stage == "integer" else np.float64
     return membrane(graph.nodes[name], got[source].astype(wide))[1]  # type: ignore[arg-type]
-
-

@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+# ruff: noqa: E402
 from convert.ir import (
     LEGAL,
     NODES,
@@ -23,10 +24,10 @@ from convert.ir import (
     Neuron,
     Reshape,
     Source,
-)  # noqa: E402
-from convert.passes.arm import KEPT  # noqa: E402
-from convert.passes.operators import has_rule  # noqa: E402
-from deploy.target import TARGETS, target  # noqa: E402
+)
+from convert.passes.arm import KEPT
+from convert.passes.operators import has_rule
+from deploy.target import TARGETS, target
 
 PAGE = ROOT / "docs" / "support.md"
 HEAD = """# What works where

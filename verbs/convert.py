@@ -51,7 +51,7 @@ PARITY = 16  # of them, samples on which the float graph must give the torch mod
     metavar="PATH",
     help="Where the training data lies (for calibration). Default: where the model was trained from.",
 )
-@json_option  # fmt: skip
+@json_option
 def convert(
     run: Path, kind: str, out: Path, bits: int, input_bits: int, data: Path | None, json_path: Path | None
 ) -> None:
@@ -77,12 +77,18 @@ def convert(
     quantise = Quantise(calibrate(floating, x), bits, input_bits)
     integer = quantise(floating)
     manifest = {
-        "source": {key: about[key] for key in ("model", "model_config", "dataset", "recipe", "classes", "epoch")},
+        "source": {
+            key: about[key] for key in ("model", "model_config", "dataset", "recipe", "classes", "epoch")
+        },
         "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
-        "quantisation": {"bits": bits, "input_bits": input_bits, "calibration_samples": len(feed.samples),
-                         "layers": [asdict(layer) for layer in quantise.report]},
+        "quantisation": {
+            "bits": bits,
+            "input_bits": input_bits,
+            "calibration_samples": len(feed.samples),
+            "layers": [asdict(layer) for layer in quantise.report],
+        },
         "parity_with_torch": parity,
-    }  # fmt: skip
+    }
     with new_artifact(out, kind, manifest) as draft:
         save_graph(draft / "float.npz", floating)
         save_graph(draft / "integer.npz", integer)
@@ -132,8 +138,10 @@ def _check_parity(graph: Graph, feed: Feed, torch_scores: Any) -> Mapping[str, A
     distance = float(np.abs(want - got).max())
     agree = float((want.argmax(1) == got.argmax(1)).mean())
     if agree < 0.9:
-        raise BadInput(f"the traced graph decides like the torch model on only {agree:.0%} of {len(got)} samples "
-                       f"(largest score distance {distance:.3g}); please report the model")  # fmt: skip
+        raise BadInput(
+            f"the traced graph decides like the torch model on only {agree:.0%} of {len(got)} samples "
+            f"(largest score distance {distance:.3g}); please report the model"
+        )
     return {"samples": len(got), "same_decision": agree, "max_score_distance": distance}
 
 
@@ -161,11 +169,15 @@ def _write_lava(draft: Path, integer: Graph) -> list[str]:
 
 
 def _print(out: Path, report: Any, files: Any, notes: list[str], parity: Mapping[str, Any]) -> None:
-    rows = [(r.neuron, f"{r.scale:.1f}", r.vth, ",".join(map(str, r.exponents)), f"{100 * r.weight_error:.2f} %")
-            for r in report]  # fmt: skip
+    rows = [
+        (r.neuron, f"{r.scale:.1f}", r.vth, ",".join(map(str, r.exponents)), f"{100 * r.weight_error:.2f} %")
+        for r in report
+    ]
     say(table(("layer", "scale", "vth", "weight exps", "rms weight error"), rows, right=(1, 2, 4)))
-    say(f"same decision as torch on {parity['same_decision']:.0%} of {parity['samples']} samples, "
-        f"largest score distance {parity['max_score_distance']:.2g}")  # fmt: skip
+    say(
+        f"same decision as torch on {parity['same_decision']:.0%} of {parity['samples']} samples, "
+        f"largest score distance {parity['max_score_distance']:.2g}"
+    )
     for note in notes:
         say(note)
     say(f"{out}: " + ", ".join(f"{name} {size / 1024:.0f} KiB" for name, size in files))

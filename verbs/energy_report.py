@@ -44,14 +44,23 @@ BATCH = 16
 )
 @dataset_options
 @threads_option
-@json_option  # fmt: skip
+@json_option
 def energy_report(
-    artifact: Path, cost_table: str, out: Path, name: str | None, form: str | None, dataset: str | None,
-    data: Path | None, split: str, limit: int | None, threads: int | None, json_path: Path | None,
-) -> None:  # fmt: skip
+    artifact: Path,
+    cost_table: str,
+    out: Path,
+    name: str | None,
+    form: str | None,
+    dataset: str | None,
+    data: Path | None,
+    split: str,
+    limit: int | None,
+    threads: int | None,
+    json_path: Path | None,
+) -> None:
     """Count the operations that really happened, per sample and layer, and price them.
 
-    Counts are facts: spikes times fan-out, borders and zero weights included, in 64-bit integers. Joules are a
+    Counts are facts: spikes times fan-out, borders and zero weights included, 64-bit integers. Joules are a
     model: the papers' convention and the exact count stand side by side, priced by the table you name. What
     could not be counted is listed, and then no joules are printed.
 
@@ -71,10 +80,15 @@ def energy_report(
     name = name or ("onnx" if opened.kind == "onnx" else "loihi-sim")
     loaded = load(opened, name, form, threads)
     header = {
-        "artifact": str(artifact), "fingerprint": opened.fingerprint, "target": name, "form": loaded.form,
-        "dataset": dataset or opened.about["source"]["dataset"]["name"], "split": split,
-        "model": opened.about["source"]["model"], "n_samples": len(feed.samples),
-    }  # fmt: skip
+        "artifact": str(artifact),
+        "fingerprint": opened.fingerprint,
+        "target": name,
+        "form": loaded.form,
+        "dataset": dataset or opened.about["source"]["dataset"]["name"],
+        "split": split,
+        "model": opened.about["source"]["model"],
+        "n_samples": len(feed.samples),
+    }
     out.mkdir(parents=True, exist_ok=True)
     try:
         with Report(out, prices, header) as report:

@@ -49,8 +49,10 @@ def load_feed(
     if clips.layout != known["layout"]:
         raise BadInput(f"{clips.name}: joints of layout {clips.layout}, the model takes {known['layout']}")
     if list(clips.class_names) != list(about["classes"]):
-        raise BadInput(f"{clips.name}: its {len(clips.class_names)} classes are not the model's "
-                       f"{len(about['classes'])} classes")  # fmt: skip
+        raise BadInput(
+            f"{clips.name}: its {len(clips.class_names)} classes are not the model's "
+            f"{len(about['classes'])} classes"
+        )
     samples = prepare(clips.clips, Recipe.from_dict(about["recipe"]), layout(clips.layout))
     return Feed(samples if limit is None else samples.spread(limit), tuple(clips.class_names))
 

@@ -40,8 +40,10 @@ def _artifact(path: Path) -> dict[str, Any]:
     opened = open_artifact(path)
     source = opened.about["source"]
     say(f"artifact of kind {opened.kind}, fingerprint {opened.fingerprint[:16]}")
-    say(f"{source['model']} trained on {source['dataset']['name']}, stream {source['recipe']['stream']}, "
-        f"{len(source['classes'])} classes, epoch {source['epoch']}\n")  # fmt: skip
+    say(
+        f"{source['model']} trained on {source['dataset']['name']}, stream {source['recipe']['stream']}, "
+        f"{len(source['classes'])} classes, epoch {source['epoch']}\n"
+    )
     say(text(opened.graph("float")))
     say(text(opened.graph("integer")))
     say(_program(opened.program()))
@@ -50,10 +52,16 @@ def _artifact(path: Path) -> dict[str, Any]:
 
 def _program(program: Any) -> str:
     rows = [
-        (p.name, type(p.weights).__name__.removesuffix("Weights").lower(), "x".join(map(str, p.weights.shape)),
-         _synapses(p.weights), p.exp, program.chip_delay(p))
+        (
+            p.name,
+            type(p.weights).__name__.removesuffix("Weights").lower(),
+            "x".join(map(str, p.weights.shape)),
+            _synapses(p.weights),
+            p.exp,
+            program.chip_delay(p),
+        )
         for p in program.projections
-    ]  # fmt: skip
+    ]
     neurons = sum(program.populations[n].size for n in program.neurons())
     total = sum(row[3] for row in rows)
     head = f"program: {len(program.neurons())} populations, {neurons} neurons, {total} synapses, latency "
@@ -84,8 +92,10 @@ def _checkpoint(path: Path) -> dict[str, Any]:
     model, checkpoint = load_model(path / BEST if path.is_dir() else path)
     about = checkpoint.about
     size = sum(p.numel() for p in model.parameters())
-    say(f"{about['model']}, {size} parameters, trained on {about['dataset']['name']} "
-        f"(stream {about['recipe']['stream']}), epoch {about['epoch']}")  # fmt: skip
+    say(
+        f"{about['model']}, {size} parameters, trained on {about['dataset']['name']} "
+        f"(stream {about['recipe']['stream']}), epoch {about['epoch']}"
+    )
     for key in ("model_config", "recipe", "train_config", "metrics"):
         if key in about:
             say(f"{key}: {json.dumps(about[key], sort_keys=True)}")

@@ -14,15 +14,34 @@ Command = Callable[..., Any]
 def dataset_options(command: Command) -> Command:
     """--dataset, --data, --split, --limit: which samples a converted model runs on."""
     for option in (
-        click.option("--limit", type=click.IntRange(min=1), default=None, metavar="N",
-                     help="Only N samples, spread evenly over the split."),
-        click.option("--split", type=click.Choice(["train", "test", "all"]), default="test", show_default=True,
-                     help="Which part of the data set."),
-        click.option("--data", type=click.Path(path_type=Path), default=None, metavar="PATH",
-                     help="Where the data set lies. Default: where the model was trained from."),
-        click.option("--dataset", default=None, metavar="NAME",
-                     help="Data set (see `cli.py datasets`). Default: the one the model was trained on."),
-    ):  # fmt: skip
+        click.option(
+            "--limit",
+            type=click.IntRange(min=1),
+            default=None,
+            metavar="N",
+            help="Only N samples, spread evenly over the split.",
+        ),
+        click.option(
+            "--split",
+            type=click.Choice(["train", "test", "all"]),
+            default="test",
+            show_default=True,
+            help="Which part of the data set.",
+        ),
+        click.option(
+            "--data",
+            type=click.Path(path_type=Path),
+            default=None,
+            metavar="PATH",
+            help="Where the data set lies. Default: where the model was trained from.",
+        ),
+        click.option(
+            "--dataset",
+            default=None,
+            metavar="NAME",
+            help="Data set (see `cli.py datasets`). Default: the one the model was trained on.",
+        ),
+    ):
         command = option(command)
     return command
 
@@ -30,9 +49,13 @@ def dataset_options(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """--json FILE."""
     return click.option(
-        "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE",
+        "--json",
+        "json_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=None,
+        metavar="FILE",
         help="Also write the result as JSON.",
-    )(command)  # fmt: skip
+    )(command)
 
 
 def threads_option(command: Command) -> Command:

@@ -15,7 +15,6 @@ from deploy.target import Model, Runner, Target, target
 from verbs.feed import Feed, per_sample, scores
 from verbs.output import bar
 
-
 WHOLE = 1 << 20  # samples a batch where starting costs more than memory: the Lava worker
 
 

@@ -31,11 +31,18 @@ BATCH = 32
 )
 @dataset_options
 @threads_option
-@json_option  # fmt: skip
+@json_option
 def simulate(
-    artifact: Path, name: str, form: str | None, dataset: str | None, data: Path | None, split: str,
-    limit: int | None, threads: int | None, json_path: Path | None,
-) -> None:  # fmt: skip
+    artifact: Path,
+    name: str,
+    form: str | None,
+    dataset: str | None,
+    data: Path | None,
+    split: str,
+    limit: int | None,
+    threads: int | None,
+    json_path: Path | None,
+) -> None:
     """Classify a split with the converted model on one target; report accuracy, speed and firing rates.
 
     \b
@@ -92,6 +99,8 @@ def _print(result: dict[str, Any]) -> None:
         (n, p["neurons"], p["spikes"], f"{p['firing_rate']:.4f}") for n, p in result["populations"].items()
     ]
     say(table(("population", "neurons", "spikes", "firing rate"), rows, right=(1, 2, 3)))
-    say(f"{result['target']} ({result['form']}): accuracy {100 * result['accuracy']:.2f} % on "
+    say(
+        f"{result['target']} ({result['form']}): accuracy {100 * result['accuracy']:.2f} % on "
         f"{result['n_samples']} samples of {result['n_steps']} steps, {result['spikes']} spikes, "
-        f"{result['wall_s']:.2f} s, {result['samples_per_s']:.1f} samples/s")  # fmt: skip
+        f"{result['wall_s']:.2f} s, {result['samples_per_s']:.1f} samples/s"
+    )

@@ -74,8 +74,14 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     help="Option of the data set, such as train_per_class=40 for synthetic. Repeatable.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run; ends bit-identical.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), default=None, metavar="FILE",
-              help="Also write the result as JSON.")  # fmt: skip
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="Also write the result as JSON.",
+)
 def train(**given: Any) -> None:
     """Train a spiking model and choose its epoch on held-out training subjects, never on the test set.
 
@@ -98,10 +104,21 @@ def train(**given: Any) -> None:
         click.echo(f"left out {len(clips.dropped)} clips: {clips.dropped[0]} ...", err=True)
     result = fit(config, recipe, clips, given["out"], data_options=kept, resume=given["resume"])
     best = result.best
-    say(table(("run", "best epoch", "validation accuracy", "minutes"),
-              [(result.run, best.epoch, f"{100 * best.accuracy:.2f} %", f"{result.wall_s / 60:.1f}")]))  # fmt: skip
-    write_json(given["json_path"], {"run": str(result.run), "best_epoch": best.epoch,
-               "validation_accuracy": best.accuracy, "wall_s": result.wall_s})  # fmt: skip
+    say(
+        table(
+            ("run", "best epoch", "validation accuracy", "minutes"),
+            [(result.run, best.epoch, f"{100 * best.accuracy:.2f} %", f"{result.wall_s / 60:.1f}")],
+        )
+    )
+    write_json(
+        given["json_path"],
+        {
+            "run": str(result.run),
+            "best_epoch": best.epoch,
+            "validation_accuracy": best.accuracy,
+            "wall_s": result.wall_s,
+        },
+    )
 
 
 def _pair(item: str) -> tuple[str, Any]:
@@ -172,8 +189,13 @@ def _config(given: dict[str, Any]) -> Any:
         model["surrogate"] = given["surrogate"]
     elif given["backend"].startswith("norse"):
         model.setdefault("surrogate", "triangle")  # the one both know
-    values = {**found["train"], "model": given["model"], "model_settings": model, "seed": given["seed"],
-              "threads": given["threads"] or os.cpu_count() or 1}  # fmt: skip
+    values = {
+        **found["train"],
+        "model": given["model"],
+        "model_settings": model,
+        "seed": given["seed"],
+        "threads": given["threads"] or os.cpu_count() or 1,
+    }
     values |= {k: given[k] for k in ("epochs", "batch", "lr") if given[k] is not None}
     if given["validation_subjects"]:
         chosen = _value(given["validation_subjects"])

@@ -35,11 +35,17 @@ class VerificationFailed(Exception):
     help="Samples, spread evenly over the split.",
 )
 @dataset_options
-@json_option  # fmt: skip
+@json_option
 def verify(
-    artifact: Path, targets: str, samples: int, dataset: str | None, data: Path | None, split: str,
-    limit: int | None, json_path: Path | None,
-) -> None:  # fmt: skip
+    artifact: Path,
+    targets: str,
+    samples: int,
+    dataset: str | None,
+    data: Path | None,
+    split: str,
+    limit: int | None,
+    json_path: Path | None,
+) -> None:
     """Compare every population of every target with the integer reference at every step.
 
     A target that is not installed here is named and left out. The float graph is compared too: where it
@@ -62,12 +68,20 @@ def verify(
     floating, membranes = float_divergence(opened.graph("integer"), opened.graph("float"), x, want)
     comparisons = [*results["comparisons"], floating]
     _print(comparisons, absent, membranes, x.shape[1])
-    write_json(json_path, {
-        "artifact": str(artifact), "fingerprint": opened.fingerprint, "n_samples": len(feed.samples),
-        "sample_ids": list(feed.samples.ids), "n_steps": x.shape[0],
-        "targets": {c.target: c.as_json() for c in comparisons}, "not_available": absent,
-        "float_membranes": membranes, "passed": all(c.passed for c in comparisons),
-    })  # fmt: skip
+    write_json(
+        json_path,
+        {
+            "artifact": str(artifact),
+            "fingerprint": opened.fingerprint,
+            "n_samples": len(feed.samples),
+            "sample_ids": list(feed.samples.ids),
+            "n_steps": x.shape[0],
+            "targets": {c.target: c.as_json() for c in comparisons},
+            "not_available": absent,
+            "float_membranes": membranes,
+            "passed": all(c.passed for c in comparisons),
+        },
+    )
     failed = [c.target for c in comparisons if not c.passed]
     if failed:
         raise VerificationFailed(f"{', '.join(failed)}: not the spikes of the integer reference")
@@ -100,10 +114,17 @@ def _run(opened: Any, names: list[str], x: np.ndarray) -> tuple[dict[str, Any], 
 
 def _print(comparisons: list[Any], absent: dict[str, str], membranes: dict[str, Any], samples: int) -> None:
     rows = [
-        (c.target, "yes" if c.exact else "no", c.populations, c.spikes, c.mismatching,
-         f"{c.values - c.values_off}/{c.values}", "ok" if c.passed and c.exact else "FAILED" if c.exact else "-")
+        (
+            c.target,
+            "yes" if c.exact else "no",
+            c.populations,
+            c.spikes,
+            c.mismatching,
+            f"{c.values - c.values_off}/{c.values}",
+            "ok" if c.passed and c.exact else "FAILED" if c.exact else "-",
+        )
         for c in comparisons
-    ]  # fmt: skip
+    ]
     head = (
         "target",
         "promises exact",
@@ -121,7 +142,9 @@ def _print(comparisons: list[Any], absent: dict[str, str], membranes: dict[str, 
         if c.first is not None:
             say(f"{c.target}: first divergence at {c.first}")
     if membranes:
-        say("  membranes there, before reset: float {float_membrane:.5f}, integer {integer_membrane:.5f}, "
-            "threshold {threshold:g}".format(**membranes))  # fmt: skip
+        say(
+            "  membranes there, before reset: float {float_membrane:.5f}, integer {integer_membrane:.5f}, "
+            "threshold {threshold:g}".format(**membranes)
+        )
     for name, why in absent.items():
         say(f"{name}: not compared, {why}")

@@ -46,10 +46,10 @@ from convert.ir.sources import Input
 from convert.ir.text import text
 
 __all__ = [
-    "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput", "BasaltError",
-    "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay", "DenseWeights",
-    "Graph", "GraphConv", "GraphError", "Input", "JointMean", "LeakyIntegrator", "LinearNode", "LoihiIntegrator",
-    "LoihiLIF", "Neuron", "Node", "Population", "Program", "Projection", "Reshape", "Shape", "ShapeError",
-    "Source", "SparseWeights", "StageError", "StepConv", "Unsupported", "Weights", "check", "load_graph",
-    "load_program", "save_graph", "save_program", "text",
+    "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput",
+    "BasaltError", "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF",
+    "Delay", "DenseWeights", "Graph", "GraphConv", "GraphError", "Input", "JointMean", "LeakyIntegrator",
+    "LinearNode", "LoihiIntegrator", "LoihiLIF", "Neuron", "Node", "Population", "Program", "Projection",
+    "Reshape", "Shape", "ShapeError", "Source", "SparseWeights", "StageError", "StepConv", "Unsupported",
+    "Weights", "check", "load_graph", "load_program", "save_graph", "save_program", "text",
 ]  # fmt: skip

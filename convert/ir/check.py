@@ -1,8 +1,8 @@
 """What is legal at each stage of a graph; run after every pass.
 
-    traced    as it came from torch: batch norms are nodes of their own
-    folded    batch norms are in the weights; every bias is where the model had it
-    integer   integer weights with exponents, integer neurons; biases are the neurons'
+traced    as it came from torch: batch norms are nodes of their own
+folded    batch norms are in the weights; every bias is where the model had it
+integer   integer weights with exponents, integer neurons; biases are the neurons'
 """
 
 from __future__ import annotations

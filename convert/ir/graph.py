@@ -104,7 +104,9 @@ def _shapes(graph: Graph) -> dict[str, Shape]:
     shapes: dict[str, Shape] = {}
     for name, node, inputs in graph:
         if node.inputs is not None and len(inputs) != node.inputs:
-            raise ShapeError(name, expected=f"{node.inputs} inputs", got=f"{len(inputs)} ({', '.join(inputs)})")
+            raise ShapeError(
+                name, expected=f"{node.inputs} inputs", got=f"{len(inputs)} ({', '.join(inputs)})"
+            )
         shapes[name] = tuple(int(n) for n in node.out_shape(name, *(shapes[i] for i in inputs)))
         if min(shapes[name], default=1) < 1:
             raise ShapeError(name, expected="positive sides", got=shapes[name])

@@ -28,7 +28,9 @@ def _weights(self: object, axes: str, name: str = "weight", out_axis: int = 0) -
     if weight.ndim != len(axes.split(", ")):
         raise GraphError(f"{type(self).__name__}: {name} has shape {weight.shape}, expected [{axes}]")
     if bias is not None and bias.shape != (weight.shape[out_axis],):
-        raise GraphError(f"{type(self).__name__}: bias has shape {bias.shape}, expected ({weight.shape[out_axis]},)")
+        raise GraphError(
+            f"{type(self).__name__}: bias has shape {bias.shape}, expected ({weight.shape[out_axis]},)"
+        )
 
 
 def _pairs(self: object, **least: int) -> None:
@@ -172,7 +174,7 @@ class Conv2d(LinearNode):
 
 @node
 class AvgPool2d(LinearNode):
-    """y[c, i, j] = mean of x[c, i s0 : i s0 + k0, j s1 : j s1 + k1];  no padding, incomplete windows dropped."""
+    """y[c, i, j] = mean of x[c, i s0 : i s0 + k0, j s1 : j s1 + k1];  no padding, whole windows only."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.ir import AvgPool2d, Conv2d, Shape, StepConv, Unsupported
+from convert.ir import AvgPool2d, Conv2d, Node, Shape, StepConv, Unsupported
 from convert.onnx_model.arithmetic import choose, interval, magnitude
 from convert.onnx_model.builder import DTYPES
 from convert.onnx_model.context import TO_END, Context
-from convert.onnx_model.linear import operand, product, result, rule
+from convert.onnx_model.linear import Rule, operand, product, registrar, result
 from convert.onnx_model.values import EXACT, Value, form, made, wide_enough
+
+RULES: dict[type[Node], Rule] = {}
+rule = registrar(RULES)
 
 
 @rule(StepConv)

@@ -14,7 +14,7 @@ from convert.onnx_model.builder import Builder
 from convert.onnx_model.context import Context
 from convert.onnx_model.values import EXACT, Value, form, made
 
-_RULES = (linear.RULES, conv)  # conv is imported for the rules it adds
+RULES = {**linear.RULES, **conv.RULES}
 FORMAT = "basalt-onnx 1"
 V_MAX = neurons.V_MAX
 
@@ -42,7 +42,7 @@ class Writer:
             else:
                 arguments = [self.values[i] for i in inputs]
                 shape = self.graph.shapes[name]
-                self.values[name] = linear.RULES[type(node)](self.c, name, node, shape, *arguments)
+                self.values[name] = RULES[type(node)](self.c, name, node, shape, *arguments)
         self._outputs()
         return self.b.model("basalt_step" if self.stream else "basalt_scan", self._metadata())
 
@@ -181,11 +181,7 @@ def input_type(name: str, node: Input, stage: str) -> tuple[str, int, int]:
 def _refuse(graph: Graph, probes: Collection[str]) -> None:
     graph.input()
     for name, node in graph.nodes.items():
-        if (
-            isinstance(node, LinearNode)
-            and not isinstance(node, BatchNorm)
-            and type(node) not in linear.RULES
-        ):
+        if isinstance(node, LinearNode) and not isinstance(node, BatchNorm) and type(node) not in RULES:
             raise Unsupported(
                 name, f"{type(node).__name__} has no ONNX form", "add a rule in convert/onnx_model"
             )

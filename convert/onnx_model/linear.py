@@ -26,14 +26,20 @@ Rule = Callable[..., Value]
 RULES: dict[type[Node], Rule] = {}
 
 
-def rule(cls: type[Node]) -> Callable[[Rule], Rule]:
-    """Register the rule of a node: (context, name, node, out shape, *inputs) -> value."""
+def registrar(rules: dict[type[Node], Rule]) -> Callable[[type[Node]], Callable[[Rule], Rule]]:
+    """A decorator that enters a node's rule: (context, name, node, out shape, *inputs) -> value."""
 
-    def register(function: Rule) -> Rule:
-        RULES[cls] = function
-        return function
+    def rule(cls: type[Node]) -> Callable[[Rule], Rule]:
+        def register(function: Rule) -> Rule:
+            rules[cls] = function
+            return function
 
-    return register
+        return register
+
+    return rule
+
+
+rule = registrar(RULES)
 
 
 def product(c: Context, tensor: str, matrix: np.ndarray, kind: str) -> str:

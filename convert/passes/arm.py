@@ -49,8 +49,11 @@ def weight_of(graph: Graph, branch: Branch, kind: Node | None) -> np.ndarray:
         return np.asarray(kind.scale if isinstance(kind, ChannelScale) else kind.weight, np.float64)
     taps = compose(graph, branch)
     if set(taps) != {0}:
-        raise Unsupported(branch.chain[-1], "several linear maps with delays among them have no integer node",
-                          "put a spiking neuron before the convolution over steps")  # fmt: skip
+        raise Unsupported(
+            branch.chain[-1],
+            "several linear maps with delays among them have no integer node",
+            "put a spiking neuron before the convolution over steps",
+        )
     return taps[0].toarray()
 
 
@@ -69,9 +72,7 @@ def source_shape(graph: Graph, branch: Branch) -> Shape:
     return graph.shapes[graph.inputs_of(weighted[0])[0]] if weighted else graph.shapes[branch.source]
 
 
-def attach(
-    arm: Arm, graph: Graph, neuron: str, nodes: dict[str, Node], edges: list[tuple[str, str]]
-) -> str:
+def attach(arm: Arm, graph: Graph, neuron: str, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> str:
     """Add the arm's node and the reshapes it needs to the integer graph; the name of its last node."""
     branch, target = arm.branch, graph.shapes[neuron]
     weighted = _weighted(graph, branch)

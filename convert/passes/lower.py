@@ -64,8 +64,11 @@ def _projections(graph: Graph, branch: Branch, neuron: str, first: int) -> list[
         return [Projection(f"{first}:{branch.source}->{neuron}", branch.source, neuron, shared, exp)]
     taps = compose(graph, branch)
     if exp < 0 and len(taps) > 1:
-        raise Unsupported(neuron, "a negative weight exponent over several delays rounds per delay on a chip",
-                          "quantise with more headroom")  # fmt: skip
+        raise Unsupported(
+            neuron,
+            "a negative weight exponent over several delays rounds per delay on a chip",
+            "quantise with more headroom",
+        )
     out = []
     for delay, matrix in sorted(taps.items()):
         matrix.data = matrix.data * 2.0**-exp  # compose applied the exponent: back to mantissas
@@ -78,8 +81,11 @@ def _projections(graph: Graph, branch: Branch, neuron: str, first: int) -> list[
 def _exponent(graph: Graph, branch: Branch, neuron: str) -> int:
     exps = [graph.nodes[n].weight_exp for n in branch.chain if hasattr(graph.nodes[n], "weight_exp")]
     if min(exps, default=0) < 0 and len(exps) > 1:
-        raise Unsupported(neuron, "a negative exponent inside a chain of linear maps rounds in the middle",
-                          "quantise composes such chains first")  # fmt: skip
+        raise Unsupported(
+            neuron,
+            "a negative exponent inside a chain of linear maps rounds in the middle",
+            "quantise composes such chains first",
+        )
     return sum(exps)
 
 
@@ -99,8 +105,10 @@ def _shared(graph: Graph, branch: Branch) -> ConvWeights | None:
 
 def _weights(matrix: sparse.csr_matrix, neuron: str) -> Weights:
     top = float(np.abs(matrix.data).max(initial=0.0))
-    if top > 127 and matrix.data.max(initial=0.0) > 127 or matrix.data.min(initial=0.0) < -128:
-        raise Unsupported(neuron, f"a composed weight of {top:.0f} does not fit 8 bits", "quantise the float graph")
+    if (top > 127 and matrix.data.max(initial=0.0) > 127) or matrix.data.min(initial=0.0) < -128:
+        raise Unsupported(
+            neuron, f"a composed weight of {top:.0f} does not fit 8 bits", "quantise the float graph"
+        )
     if matrix.nnz >= DENSE_FROM * matrix.shape[0] * matrix.shape[1]:
         return DenseWeights(matrix.toarray().astype(np.int8))
     columns = matrix.tocsc()

@@ -1,4 +1,4 @@
-"""Float graph to integer graph: 8-bit weights with exponents, 12-bit decays, 17-bit thresholds, 13-bit biases.
+"""Float graph to integer graph: 8-bit weights with exponents, 12-bit decays, 17-bit thresholds, biases.
 
 Each neuron layer gets one real scale S [integer input counts per float unit], free to choose because spikes
 carry no scale from layer to layer:
@@ -8,11 +8,11 @@ carry no scale from layer to layer:
     bias       b S 2^6 = mant << exp
     decays     dv = round(4096 dv),  du = round(4096 du) - 1
 
-S is as large as the finest branch can use and the 24-bit membrane allows (peak seen in calibration times
-`headroom`), then chosen among eighths of an octave for the least weight error, weighted by the measured
-rate of each source. The mean current that rounding changed, at the measured rates, goes into the bias of
-layers that have one. Branches with one weighted node keep their node (convolutions stay shared); composed
-branches (graph convolution, mean and linear head) become one dense matrix.
+S is as large as the finest branch can use and the 24-bit membrane (peak seen in calibration times `headroom`)
+and the bias register allow, then chosen among eighths of an octave for the least weight error, weighted by
+the measured rate of each source. The mean current that rounding changed, at the measured rates, goes into the
+bias of layers that have one. Branches with one weighted node keep their node (convolutions stay shared);
+composed branches (graph convolution, mean and linear head) become one dense matrix.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from convert.passes.region import Branch, bias, branches
 
 STATE_MAX = 1 << 23
 EXP_MIN, EXP_MAX = -8, 8
+BIAS_MAX = 4095 << 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +100,9 @@ class Quantise:
 
     def _input(self, name: str, node: Node) -> Input:
         if not isinstance(node, Input):
-            raise Unsupported(name, f"{type(node).__name__} has no integer form", "feed the graph by an Input")
+            raise Unsupported(
+                name, f"{type(node).__name__} has no integer form", "feed the graph by an Input"
+            )
         if node.operand != "real":
             return node
         limit = (1 << (self.input_bits - 1)) - 1
@@ -135,8 +138,12 @@ class Quantise:
             exp = math.ceil(math.log2(peak / (limit + 0.4999)))
             out.append(max(exp, EXP_MIN if branch.source in layer.counts else 0))
             if out[-1] > EXP_MAX:
-                raise Unsupported(layer.name, f"a branch needs weight exponent {out[-1]} > {EXP_MAX}: the "
-                                  "branches' weights differ too much", "rescale them in training")  # fmt: skip
+                raise Unsupported(
+                    layer.name,
+                    f"a branch needs weight exponent {out[-1]} > {EXP_MAX}: the "
+                    "branches' weights differ too much",
+                    "rescale them in training",
+                )
         return tuple(out)
 
     def _choose_scale(self, layer: _Layer) -> float:
@@ -151,6 +158,9 @@ class Quantise:
         threshold = getattr(layer.node, "threshold", None)
         if threshold is not None:
             allowed = min(allowed, VTH_MAX / threshold)
+        if layer.bias is not None:  # 13 bits and exponent 7; a quarter more for the drift that is added
+            held = BIAS_MAX / (1 << STATE_SHIFT) / 1.25
+            allowed = min(allowed, held / max(float(np.abs(layer.bias).max(initial=0.0)), 1e-12))
         top = min(wanted, allowed)
         candidates = [top * 2.0 ** (-step / 8) for step in range(8)]
         return min(candidates, key=lambda scale: self._error(layer, scale))
@@ -189,12 +199,12 @@ class Quantise:
     def _rate(self, layer: _Layer, source: str) -> np.ndarray:
         """Mean value per neuron of a source, in the counts its weights are per."""
         if source not in self.calibration.rate:
-            raise Unsupported(layer.name, f"calibration knows no rate of {source}", "calibrate the same graph")
+            raise Unsupported(
+                layer.name, f"calibration knows no rate of {source}", "calibrate the same graph"
+            )
         return self.calibration.rate[source] / layer.counts.get(source, 1.0)
 
-    def _neuron(
-        self, layer: _Layer, scale: float, drift: np.ndarray | float
-    ) -> LoihiLIF | LoihiIntegrator:
+    def _neuron(self, layer: _Layer, scale: float, drift: np.ndarray | float) -> LoihiLIF | LoihiIntegrator:
         node = layer.node
         decays = {"du": round(4096 * node.du) - 1, "dv": round(4096 * node.dv)}  # type: ignore[attr-defined]
         if decays["du"] < 0:
@@ -231,8 +241,11 @@ def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node]) -> _Layer:
         weights.append(weight)
     node, constant = graph.nodes[name], bias(graph, name)
     if constant is not None and node.du != 1.0:  # type: ignore[attr-defined]
-        raise Unsupported(name, "a bias before a neuron with a current state is not a bias of its membrane",
-                          "train without bias and batch norm there, or use LIF")  # fmt: skip
+        raise Unsupported(
+            name,
+            "a bias before a neuron with a current state is not a bias of its membrane",
+            "train without bias and batch norm there, or use LIF",
+        )
     own = getattr(node, "bias", None)
     if own is not None:
         constant = own if constant is None else constant + own
@@ -247,5 +260,7 @@ def _bias(name: str, value: np.ndarray | None, scale: float) -> tuple[np.ndarray
     peak = float(np.abs(value).max(initial=0.0)) * scale
     exp = max(0, math.ceil(math.log2(peak / 4095.0))) if peak > 0 else 0
     if exp > 7:
-        raise Unsupported(name, f"a bias of {peak:.0f} needs more than 13 bits and exponent 7", "lower headroom or bias")
+        raise Unsupported(
+            name, f"a bias of {peak:.0f} needs more than 13 bits and exponent 7", "lower the bias"
+        )
     return np.clip(np.rint(value * scale / 2.0**exp), -4096, 4095).astype(np.int64), exp

@@ -40,7 +40,9 @@ def _paths(graph: Graph, name: str, after: tuple[str, ...]) -> list[Branch]:
     if isinstance(node, Source | Neuron):
         return [Branch(name, after)]
     if not isinstance(node, LinearNode):
-        raise Unsupported(name, f"{type(node).__name__} is not linear", "put a spiking neuron before and after it")
+        raise Unsupported(
+            name, f"{type(node).__name__} is not linear", "put a spiking neuron before and after it"
+        )
     chain = after if isinstance(node, Add) else (name, *after)
     return [path for source in graph.inputs_of(name) for path in _paths(graph, source, chain)]
 
@@ -90,8 +92,11 @@ def _bias(graph: Graph, name: str) -> np.ndarray | None:
     elif before:
         taps = operator(node, graph.shapes[inputs[0]])
         if set(taps) != {0}:
-            raise Unsupported(name, "a bias flows into a delay or a convolution over steps",
-                              "move the bias (or batch norm) behind it")  # fmt: skip
+            raise Unsupported(
+                name,
+                "a bias flows into a delay or a convolution over steps",
+                "move the bias (or batch norm) behind it",
+            )
         total = taps[0] @ before[0]
     own = getattr(node, "bias", None)
     if own is None:

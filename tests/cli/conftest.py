@@ -71,7 +71,7 @@ def lava_artifact(trained: Path) -> Path:
 
 @pytest.fixture
 def ucla(tmp_path: Path) -> Path:
-    """A small folder in NW-UCLA's format: 2 classes, 4 subjects, 3 views; a wave and a bow of stick figures."""
+    """A small folder in NW-UCLA's format: 2 classes, 4 subjects, 3 views; stick figures."""
     folder = tmp_path / "all_sqe"
     folder.mkdir()
     for label, prefix in ((1, "a01"), (4, "a04")):
@@ -87,5 +87,7 @@ def ucla(tmp_path: Path) -> Path:
 def _figure(label: int, subject: int, view: int, t: int) -> list[list[float]]:
     """20 joints in metres; each differs, so that no bone has length 0."""
     lean = 0.05 * t * label
-    return [[0.03 * j + 0.01 * view + (lean if j > 9 else 0.0), 0.05 * j + 0.02 * subject, 2.0 + 0.01 * j * t]
-            for j in range(20)]  # fmt: skip
+    return [
+        [0.03 * j + 0.01 * view + (lean if j > 9 else 0.0), 0.05 * j + 0.02 * subject, 2.0 + 0.01 * j * t]
+        for j in range(20)
+    ]

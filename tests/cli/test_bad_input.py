@@ -10,8 +10,23 @@ import h5py
 import numpy as np
 import pytest
 
-TRAIN = ("train", "--dataset", "nw-ucla", "--epochs", "1", "--batch", "8", "--set", "channels=8", "--frames", "4",
-         "--threads", "1", "--validation-subjects", "4")  # fmt: skip
+TRAIN = (
+    "train",
+    "--dataset",
+    "nw-ucla",
+    "--epochs",
+    "1",
+    "--batch",
+    "8",
+    "--set",
+    "channels=8",
+    "--frames",
+    "4",
+    "--threads",
+    "1",
+    "--validation-subjects",
+    "4",
+)
 
 
 def refused(got, code, *words):
@@ -99,9 +114,25 @@ def test_sequences_of_one_frame_train(run, ucla, tmp_path):
 
 def test_one_step_goes_the_whole_way(run, tmp_path):
     """T of 1: trained, converted, the same spikes on every target."""
-    made = run("train", "--dataset", "synthetic", "--out", tmp_path / "run", "--frames", "1", "--epochs", "1",
-               "--set", "channels=8", "--threads", "1", "--data-option", "train_per_class=4",
-               "--data-option", "test_per_class=2")  # fmt: skip
+    made = run(
+        "train",
+        "--dataset",
+        "synthetic",
+        "--out",
+        tmp_path / "run",
+        "--frames",
+        "1",
+        "--epochs",
+        "1",
+        "--set",
+        "channels=8",
+        "--threads",
+        "1",
+        "--data-option",
+        "train_per_class=4",
+        "--data-option",
+        "test_per_class=2",
+    )
     assert made.code == 0, made.err
     assert run("convert", tmp_path / "run", "--to", "lava", "--out", tmp_path / "a").code == 0
     got = run("verify", tmp_path / "a", "--targets", "reference,onnx,loihi-sim", "--samples", "4")
@@ -144,9 +175,28 @@ def test_checkpoint_of_another_tool(run, tmp_path):
 
 def test_resume_with_another_model_is_refused(run, trained, tmp_path):
     shutil.copytree(trained, tmp_path / "run")
-    got = run("train", "--dataset", "synthetic", "--out", tmp_path / "run", "--set", "channels=8,16", "--frames", "8",
-              "--epochs", "2", "--batch", "16", "--threads", "1", "--data-option", "train_per_class=8",
-              "--data-option", "test_per_class=3", "--resume")  # fmt: skip
+    got = run(
+        "train",
+        "--dataset",
+        "synthetic",
+        "--out",
+        tmp_path / "run",
+        "--set",
+        "channels=8,16",
+        "--frames",
+        "8",
+        "--epochs",
+        "2",
+        "--batch",
+        "16",
+        "--threads",
+        "1",
+        "--data-option",
+        "train_per_class=8",
+        "--data-option",
+        "test_per_class=3",
+        "--resume",
+    )
     refused(got, 3, "channels")
 
 
@@ -186,7 +236,9 @@ def test_out_that_is_something_else_is_left_alone(run, trained, tmp_path):
 
 
 def test_unknown_cost_table(run, lava_artifact, tmp_path):
-    got = run("energy-report", lava_artifact, "--cost-table", "abacus", "--out", tmp_path / "e", "--limit", "1")
+    got = run(
+        "energy-report", lava_artifact, "--cost-table", "abacus", "--out", tmp_path / "e", "--limit", "1"
+    )
     refused(got, 3, "abacus", "horowitz45-fp32")
     assert not (tmp_path / "e").exists()
 

@@ -53,8 +53,9 @@ def test_integer_targets_agree_through_the_command_line(run, lava_artifact, tmp_
     got = {}
     for name in ("reference", target):
         path = tmp_path / f"{name}.json"
-        code = run("simulate", lava_artifact, "--target", name, "--form", "integer", "--limit", "12",
-                   "--json", path).code  # fmt: skip
+        code = run(
+            "simulate", lava_artifact, "--target", name, "--form", "integer", "--limit", "12", "--json", path
+        ).code
         assert code == 0
         got[name] = json.loads(path.read_text())
     assert got[target]["populations"] == got["reference"]["populations"]
@@ -74,7 +75,9 @@ def test_simulate_json_has_the_promised_fields(run, onnx_artifact, tmp_path):
 
 def test_verify_passes_and_reports_the_float_divergence(run, lava_artifact, tmp_path):
     path = tmp_path / "v.json"
-    got = run("verify", lava_artifact, "--targets", "reference,onnx,loihi-sim", "--samples", "6", "--json", path)
+    got = run(
+        "verify", lava_artifact, "--targets", "reference,onnx,loihi-sim", "--samples", "6", "--json", path
+    )
     assert got.code == 0, got.err
     found = json.loads(path.read_text())
     for name in ("reference", "onnx", "loihi-sim"):
@@ -129,7 +132,9 @@ def test_energy_report_counts_and_prices(run, lava_artifact, tmp_path):
 
 
 def test_energy_of_float_and_of_program_are_both_there(run, onnx_artifact, tmp_path):
-    got = run("energy-report", onnx_artifact, "--cost-table", "horowitz45-fp32", "--out", tmp_path, "--limit", "2")
+    got = run(
+        "energy-report", onnx_artifact, "--cost-table", "horowitz45-fp32", "--out", tmp_path, "--limit", "2"
+    )
     assert got.code == 0, got.err
     assert "GraphConv" in got.out
 
@@ -146,9 +151,27 @@ def test_resume_ends_bit_identical(run, trained, tmp_path, monkeypatch):
 
     import train.journal
 
-    args = ("train", "--dataset", "synthetic", "--out", tmp_path / "run", "--set", "channels=8,12", "--frames", "8",
-            "--epochs", "2", "--batch", "16", "--threads", "1", "--data-option", "train_per_class=8",
-            "--data-option", "test_per_class=3")  # fmt: skip
+    args = (
+        "train",
+        "--dataset",
+        "synthetic",
+        "--out",
+        tmp_path / "run",
+        "--set",
+        "channels=8,12",
+        "--frames",
+        "8",
+        "--epochs",
+        "2",
+        "--batch",
+        "16",
+        "--threads",
+        "1",
+        "--data-option",
+        "train_per_class=8",
+        "--data-option",
+        "test_per_class=3",
+    )
     write = train.journal.Journal.write
 
     def write_and_stop(self, entry):
@@ -161,7 +184,10 @@ def test_resume_ends_bit_identical(run, trained, tmp_path, monkeypatch):
     assert run(*args).code == 3  # a folder that holds a run is refused without --resume
     assert run(*args, "--resume").code == 0
     for name in ("best", "last"):
-        straight, resumed = load_file(trained / f"{name}.safetensors"), load_file(tmp_path / "run" / f"{name}.safetensors")
+        straight, resumed = (
+            load_file(trained / f"{name}.safetensors"),
+            load_file(tmp_path / "run" / f"{name}.safetensors"),
+        )
         assert straight.keys() == resumed.keys()
         assert all(np.array_equal(straight[k], resumed[k]) for k in straight)
 
@@ -171,7 +197,11 @@ def test_listing(run, tmp_path):
     got = run("targets", "--json", tmp_path / "t.json")
     assert got.code == 0
     assert [t["name"] for t in json.loads((tmp_path / "t.json").read_text())] == [
-        "reference", "onnx", "loihi-sim", "lava"]  # fmt: skip
+        "reference",
+        "onnx",
+        "loihi-sim",
+        "lava",
+    ]
 
 
 def test_nothing_half_written_when_a_conversion_fails(run, trained, tmp_path, monkeypatch):
