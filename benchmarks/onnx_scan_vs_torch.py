@@ -2,9 +2,10 @@
 
     python -m benchmarks.onnx_scan_vs_torch RUN ARTIFACT --data DIR [--samples 64] [--batch 1 16] [--json F]
 
-Two forms of torch eager, both without gradients: `steps`, the model's own pure step functions called step
-after step, as a torch user runs a spiking network; and `fused`, our compiled neurons over whole sequences.
-Decisions of all three are asserted equal but where float32 rounding flips one spike (at most 2 % of samples).
+Three forms of torch eager, all without gradients: `frames`, one frame at a time with state carried between, as
+torch users run spiking networks; `steps`, layer by layer with a torch loop over steps in each neuron; and
+`fused`, layer by layer with our own compiled neurons, the fastest torch form there is here.
+Decisions of all are asserted equal but where float32 rounding flips one spike (at most 2 % of samples).
 Seconds are the median of repeats over all samples, after a warm-up.
 """
 
@@ -21,12 +22,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks import frame_by_frame
 from benchmarks.machine import describe, machine
 from convert.artifact import open_artifact
 from deploy.cpu_onnx import OnnxCpu
 from train.checkpoint import load_model
 from train.loop import BEST
 from verbs.feed import load_feed
+
+FORMS = ("frames", "steps", "fused")
 
 
 def with_backend(model: nn.Module, backend: str) -> nn.Module:
@@ -62,24 +66,31 @@ def compare(run: Path, artifact: Path, data: Path | None, samples: int, batch: i
         with torch.no_grad():
             return model(torch.from_numpy(x)).numpy()
 
+    def frames(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return frame_by_frame.scores(model, torch.from_numpy(x)).numpy()
+
     def onnx(x: np.ndarray) -> np.ndarray:
         return next(iter(runner.run(x).outputs.values()))
 
     repeats = 5
     row: dict = {"batch": batch, "threads": threads, "samples": samples}
     with_backend(model, "step")
-    decisions = {"steps": np.concatenate([eager(x) for x in batches]).argmax(1)}
+    decisions = {"frames": np.concatenate([frames(x) for x in batches]).argmax(1)}
+    row["frames_s"] = seconds(frames, batches, repeats) / samples
+    decisions["steps"] = np.concatenate([eager(x) for x in batches]).argmax(1)
     row["steps_s"] = seconds(eager, batches, repeats) / samples
     with_backend(model, "house")
     decisions["fused"] = np.concatenate([eager(x) for x in batches]).argmax(1)
     row["fused_s"] = seconds(eager, batches, repeats) / samples
     decisions["onnx"] = np.concatenate([onnx(x) for x in batches]).argmax(1)
     row["onnx_s"] = seconds(onnx, batches, repeats) / samples
-    for name in ("fused", "onnx"):
-        differ = int((decisions[name] != decisions["steps"]).sum())
+    for name in ("steps", "fused", "onnx"):
+        differ = int((decisions[name] != decisions["frames"]).sum())
         if differ > 0.02 * len(decisions[name]):
             raise AssertionError(f"{name} decides otherwise than torch on {differ} of {samples} samples")
-    row["ratio_steps"], row["ratio_fused"] = row["steps_s"] / row["onnx_s"], row["fused_s"] / row["onnx_s"]
+    for form in FORMS:
+        row[f"ratio_{form}"] = row[f"{form}_s"] / row["onnx_s"]
     return row
 
 
@@ -95,14 +106,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     given = parser.parse_args()
     print(describe())
-    print("batch threads   torch steps ms   torch fused ms   onnx scan ms   steps/onnx   fused/onnx")
+    print(
+        "batch threads  ms a sample: "
+        + "".join(f"{form:>9}" for form in (*FORMS, "onnx"))
+        + "   ratio to onnx"
+    )
     rows = []
     for batch in given.batch:
         for threads in given.threads:
             row = compare(given.run, given.artifact, given.data, given.samples, batch, threads)
             rows.append(row)
-            print(f"{batch:5} {threads:7} {1e3 * row['steps_s']:15.2f} {1e3 * row['fused_s']:16.2f} "
-                  f"{1e3 * row['onnx_s']:14.2f} {row['ratio_steps']:11.1f}x {row['ratio_fused']:11.1f}x")  # fmt: skip
+            times = "".join(f"{1e3 * row[f'{form}_s']:9.2f}" for form in (*FORMS, "onnx"))
+            ratios = ", ".join(f"{form} {row[f'ratio_{form}']:.1f}x" for form in FORMS)
+            print(f"{batch:5} {threads:7}               {times}   {ratios}")
     if given.json:
         given.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
 
