@@ -69,8 +69,7 @@ class Checkpoint:
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Write `path` (.safetensors) and its JSON copy. about: see `_REQUIRED`, any JSON value
-    more."""
+    """Write `path` (.safetensors) and its JSON copy; about holds `_REQUIRED` and any JSON value."""
     plain = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
     marks = {"format": FORMAT, "version": VERSION, "sha256": _digest(plain)}
     text = json_bytes({**about, **marks})
@@ -97,8 +96,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def load_model(path: Path, name: str | None = None) -> tuple[nn.Module, Checkpoint]:
-    """The trained model, in eval mode, and its checkpoint; `name`, where given, must be the
-    model's."""
+    """The trained model, in eval mode, and its checkpoint; a given `name` must be the model's."""
     checkpoint = load(path)
     about = checkpoint.about
     if name is not None and about["model"] != name:

@@ -62,8 +62,7 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """The config of such values; a missing field takes its default, an unknown one is
-        refused."""
+        """The config of such values; missing fields take their default, unknown ones are refused."""
         if odd := sorted(set(values) - {f.name for f in fields(cls)}):
             raise ValueError(f"training config: unknown field {', '.join(odd)}")
         subjects = values.get("validation_subjects")

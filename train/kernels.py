@@ -67,8 +67,7 @@ def backward(
     gs_h: np.ndarray, s: np.ndarray, gu: np.ndarray, gv: np.ndarray, ga: np.ndarray,
     keep_u: np.float32, keep_v: np.float32, threads: int,
 ) -> None:  # fmt: skip
-    """Fill ga [T, P]; gu, gv [P] hold the carried gradient of the last state, of the first on
-    return."""
+    """Fill ga [T, P]; gu, gv [P] hold the gradient of the last state, on return of the first."""
     _use(threads)
     _backward(gs_h, s, gu, gv, ga, keep_u, keep_v)
 

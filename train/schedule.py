@@ -1,5 +1,4 @@
-"""Learning rates per iteration, as pure functions of the iteration: nothing to store for a
-resume."""
+"""Learning rates as pure functions of the iteration: there is nothing to store for a resume."""
 
 import math
 from collections.abc import Callable

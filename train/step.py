@@ -49,8 +49,7 @@ def integrate_step(a: Tensor, state: State, p: Params) -> State:
 
 
 def spike_step(a: Tensor, state: State, p: Params, gradient: str) -> tuple[Tensor, State]:
-    """One step of the house neuron: input a [N, *shape] -> spikes of {0, 1}, same shape, and
-    state."""
+    """One step of the house neuron: a [N, *shape] -> spikes of {0, 1}, same shape, and state."""
     u, v = integrate_step(a, state, p)
     s = spike(v - p.threshold, gradient)
     # Multiplying by the detached 1 - s is the reset to zero; no gradient runs through the choice.
