@@ -9,7 +9,8 @@ recurrent torch module, a loop over steps, an operation without a meaning here.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ from train.stepwise import Stepwise
 Handler = Callable[[str, Any, Shape], Node | None]  # None: the module is an identity at inference
 HANDLERS: dict[type[nn.Module], Handler] = {}
 _ADDITIONS = {operator.add, operator.iadd, torch.add}
+_IMAGE = (nn.Conv2d, nn.AvgPool2d, nn.BatchNorm1d, nn.BatchNorm2d)  # torch's axes: batch, channels, ...
 _MOVES = {"contiguous", "float", "clone"}
 
 
@@ -61,17 +63,21 @@ def from_torch(
     Raises Unsupported naming the module, the reason and the remedy.
     """
     known = {**HANDLERS, **(handlers or {})}
-    was_training = model.training
+    training = {m: m.training for m in model.modules()}
     model.eval()
     try:
         traced = _trace(model, known)
         return check(_Builder(model, known, Input(in_shape, operand), dt_s).build(traced))
     finally:
-        model.train(was_training)
+        for module, was in training.items():
+            module.training = was
 
 
 def _handler(module: nn.Module, known: Mapping[type[nn.Module], Handler]) -> Handler | None:
-    return next((known[cls] for cls in type(module).__mro__ if cls in known), None)
+    """The handler of the module's type or nearest base; none for a base whose forward it has replaced."""
+    kind = type(module)
+    base = next((cls for cls in kind.__mro__ if cls in known), None)
+    return known[base] if base is not None and kind.forward is base.forward else None
 
 
 class _Tracer(fx.Tracer):
@@ -86,7 +92,7 @@ class _Tracer(fx.Tracer):
 
 
 def _trace(model: nn.Module, known: Mapping[type[nn.Module], Handler]) -> fx.Graph:
-    before = {name: dict(vars(m)) for name, m in model.named_modules()}
+    before = {name: _held(m) for name, m in model.named_modules()}
     try:
         traced = _Tracer(known).trace(model)
     except (TypeError, ValueError, fx.proxy.TraceError, RuntimeError) as error:
@@ -97,16 +103,38 @@ def _trace(model: nn.Module, known: Mapping[type[nn.Module], Handler]) -> fx.Gra
             "build it of layers of train/ and torch.nn, no loops or branches on data",
         ) from error
     for name, module in model.named_modules():
-        changed = [k for k, v in vars(module).items() if before[name].get(k, vars) is not v]
+        changed = [k for k, v in _held(module).items() if not _same(before[name].get(k, vars), v)]
         if changed:
-            for key in changed:  # leave the model as it was found
-                vars(module)[key] = before[name].get(key)
+            _restore(module, before[name], changed)
             raise Unsupported(
                 name or type(model).__name__,
                 f"hidden state: forward writes the attribute {changed[0]!r}",
                 "take state in and give it out, or use a neuron of train.neurons",
             )
     return traced
+
+
+def _held(module: nn.Module) -> dict[str, Any]:
+    """A module's own attributes; of lists and dictionaries their content."""
+    return {k: type(v)(v) if type(v) in (list, dict, set) else v for k, v in vars(module).items()}
+
+
+def _same(a: Any, b: Any) -> bool:
+    """The same object, or two containers of the same objects."""
+    if a is b or type(a) is not type(b) or type(a) not in (list, dict, set):
+        return a is b
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(a[k] is b[k] for k in a)
+    return len(a) == len(b) and {id(v) for v in a} == {id(v) for v in b}
+
+
+def _restore(module: nn.Module, before: Mapping[str, Any], changed: Collection[str]) -> None:
+    """Leave the model as it was found."""
+    for key in changed:
+        if key in before:
+            vars(module)[key] = before[key]
+        else:
+            del vars(module)[key]
 
 
 class _Builder:
@@ -132,6 +160,10 @@ class _Builder:
             elif step.op == "output":
                 found = step.args[0]
                 found = found if isinstance(found, tuple | list) else (found,)
+                if not found or not all(isinstance(a, fx.Node) for a in found):
+                    raise Unsupported(
+                        "output", "the model returns more than tensors", "return one or a tuple"
+                    )
                 outputs = tuple(self.at[a] for a in found)
             else:
                 self.at[step] = getattr(self, f"_{step.op}")(step)
@@ -151,7 +183,15 @@ class _Builder:
             kind = type(module).__name__
             why = "keeps hidden state" if isinstance(module, nn.RNNBase) else "has no node"
             raise Unsupported(name, f"{kind} {why}", "use a layer of train/ or pass a handler for it")
-        source = self.at[step.args[0]]  # type: ignore[index]
+        if len(step.args) != 1 or step.kwargs or not isinstance(step.args[0], fx.Node):
+            raise Unsupported(name, "is called with more than one tensor", "state and options are no inputs")
+        source = self.at[step.args[0]]
+        if type(module) in _IMAGE and handler is HANDLERS[type(module)]:
+            raise Unsupported(
+                name, f"{type(module).__name__} mixes steps and batch", "put it into a Stepwise"
+            )
+        if handler is _stepwise:
+            handler = partial(_stepwise, known=self.known)
         node = handler(name, module, self.shapes[source])
         if isinstance(module, neurons.LeakyIntegrator):
             self.meta[f"read.{name}"] = module.read
@@ -233,7 +273,7 @@ def _conv2d(name: str, m: nn.Conv2d, shape: Shape) -> Node:
     return Conv2d(_values(m.weight), _values(m.bias), m.stride, m.padding, m.dilation, m.groups)
 
 
-@_handles(nn.BatchNorm1d, nn.BatchNorm2d)
+@_handles(layers.ChannelNorm, nn.BatchNorm1d, nn.BatchNorm2d)
 def _batch_norm(name: str, m: nn.BatchNorm1d, shape: Shape) -> Node:
     if m.running_mean is None or m.running_var is None:
         raise Unsupported(
@@ -266,9 +306,13 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 
 @_handles(nn.Flatten)
-def _flatten(name: str, m: nn.Flatten, shape: Shape) -> Node:
-    if m.end_dim != -1 or m.start_dim not in (1, 2):
-        raise Unsupported(name, f"Flatten({m.start_dim}, {m.end_dim})", "flatten all axes behind the batch")
+def _flatten(name: str, m: nn.Flatten, shape: Shape, start: int = 2) -> Node:
+    if (m.start_dim, m.end_dim) != (start, -1):
+        raise Unsupported(
+            name,
+            f"Flatten({m.start_dim}, {m.end_dim})",
+            f"flatten the axes from {start} on, behind the batch",
+        )
     return Reshape((int(np.prod(shape)),))
 
 
@@ -278,10 +322,14 @@ def _identity(name: str, m: nn.Module, shape: Shape) -> None:
 
 
 @_handles(Stepwise)
-def _stepwise(name: str, m: Stepwise, shape: Shape) -> Node | None:
-    handler = _handler(m.module, HANDLERS)
+def _stepwise(
+    name: str, m: Stepwise, shape: Shape, known: Mapping[type[nn.Module], Handler] = HANDLERS
+) -> Node | None:
+    handler = _handler(m.module, known)
     if handler is None:
         raise Unsupported(name, f"{type(m.module).__name__} has no node", "use a stateless torch.nn layer")
+    if handler is _flatten:  # steps and batch are one axis there
+        return _flatten(name, m.module, shape, start=1)
     return handler(name, m.module, shape)
 
 

@@ -108,12 +108,17 @@ class ScanRunner(Runner):
         wall_s = time.perf_counter() - start
         source = session.source_name
         return Record(
-            outputs={n: got[n] for n in session.metadata["graph_outputs"]},
+            outputs={n: _wide(got[n]) for n in session.metadata["graph_outputs"]},
             counts={n: got[f"{n}.count"] for n in session.metadata["spiking"] if f"{n}.count" in got},
             steps=len(x),
             rasters={n: encoded if n == source else got[f"{n}.raster"] for n in rasters},
             wall_s=wall_s,
         )
+
+
+def _wide(value: np.ndarray) -> np.ndarray:
+    """The type a Record promises: float64, or int64 as the model gives it."""
+    return value.astype(np.float64) if value.dtype.kind == "f" else value
 
 
 class Stepper:

@@ -67,12 +67,15 @@ class Comparison:
 def compare(target: str, exact: bool, order: Sequence[str], want: Record, got: Record) -> Comparison:
     """Compare rasters of every population in `order` (the graph's order) and the readouts' values."""
     missing = [n for n in order if n not in got.rasters]
+    missing += [n for n in want.outputs if exact and n not in got.outputs]
     if missing:
-        raise KeyError(f"target {target} gave no raster of {', '.join(missing)}")
+        raise KeyError(f"target {target} gave no raster or output of {', '.join(missing)}")
     spikes = places = mismatching = 0
     first = None
     for name in order:
         a, b = want.rasters[name], got.rasters[name]
+        if a.shape != b.shape:
+            raise ValueError(f"target {target}, {name}: raster of shape {b.shape}, expected {a.shape}")
         spikes += int(a.sum(dtype=np.int64))
         places += a.size
         differ = a != b

@@ -117,8 +117,8 @@ class _Net:
 
     def norm(self, channels: int) -> BatchNorm:
         d = self.draw
-        return BatchNorm(d.uniform(0.7, 1.4, channels), d.normal(0.2, 0.1, channels), d.normal(0, 0.2, channels),
-                         d.uniform(0.5, 1.5, channels))  # fmt: skip
+        gamma, beta = d.uniform(0.7, 1.4, channels), d.normal(0.2, 0.1, channels)
+        return BatchNorm(gamma, beta, d.normal(0, 0.2, channels), d.uniform(0.5, 1.5, channels))
 
     def done(self, *outputs: str, stage: str = "traced") -> Graph:
         return Graph(self.nodes, tuple(self.edges), outputs or (self.last,), stage, 1e-3)

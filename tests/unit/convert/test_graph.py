@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from convert.ir.node import node
 
 def chain(**nodes):
     names = list(nodes)
-    return Graph(nodes, tuple(zip(names, names[1:], strict=False)), (names[-1],))
+    return Graph(nodes, tuple(pairwise(names)), (names[-1],))
 
 
 def test_order_is_topological_and_stable(traced_case):
@@ -64,7 +65,7 @@ def test_shape_inference_by_hand():
 def test_a_cycle_is_refused_with_its_members():
     nodes = {"input": Input((2,)), "sum": Add(), "fc": Affine(np.eye(2)), "after": Affine(np.eye(2))}
     edges = (("input", "sum"), ("sum", "fc"), ("fc", "sum"), ("fc", "after"))
-    with pytest.raises(GraphError, match="cycle through .*fc.*sum"):
+    with pytest.raises(GraphError, match=r"cycle through .*fc.*sum"):
         Graph(nodes, edges, ("after",))
 
 
@@ -73,7 +74,7 @@ def test_a_cycle_is_refused_with_its_members():
     [((("input", "ghost"),), ("fc",)), ((("ghost", "fc"),), ("fc",)), ((("input", "fc"),), ("ghost",))],
 )
 def test_an_edge_or_output_to_nowhere_is_refused(edges, outputs):
-    with pytest.raises(GraphError, match="^ghost: .*no such node"):
+    with pytest.raises(GraphError, match=r"^ghost: .*no such node"):
         Graph({"input": Input((2,)), "fc": Affine(np.eye(2))}, edges, outputs)
 
 
@@ -83,13 +84,13 @@ def test_a_graph_without_outputs_is_refused():
 
 
 def test_a_missing_input_is_refused():
-    with pytest.raises(ShapeError, match="^fc: expected 1 inputs, got 0"):
+    with pytest.raises(ShapeError, match=r"^fc: expected 1 inputs, got 0"):
         Graph({"input": Input((2,)), "fc": Affine(np.eye(2))}, (), ("fc",))
 
 
 def test_a_second_input_is_refused():
     nodes = {"input": Input((2,)), "other": Input((2,)), "fc": Affine(np.eye(2))}
-    with pytest.raises(ShapeError, match="^fc: expected 1 inputs, got 2"):
+    with pytest.raises(ShapeError, match=r"^fc: expected 1 inputs, got 2"):
         Graph(nodes, (("input", "fc"), ("other", "fc")), ("fc",))
 
 
@@ -119,7 +120,7 @@ WRONG = {
 @pytest.mark.parametrize("kind", list(WRONG))
 def test_shapes_that_do_not_meet_name_the_node(kind):
     shape, wrong = WRONG[kind]
-    with pytest.raises(ShapeError, match="^middle: expected .*, got ") as caught:
+    with pytest.raises(ShapeError, match=r"^middle: expected .*, got ") as caught:
         chain(input=Input(shape), middle=wrong)
     assert caught.value.node == "middle"
     assert caught.value.exit_code == 3
@@ -202,7 +203,7 @@ def test_stages_say_what_is_legal(traced_case, integer_of):
     integer = integer_of(traced_case.name).graph
     assert check(integer) is integer
     claimed = dataclasses.replace(integer, stage="folded")
-    with pytest.raises(StageError, match="Loihi.* is not legal in a graph of stage folded"):
+    with pytest.raises(StageError, match=r"Loihi.* is not legal in a graph of stage folded"):
         check(claimed)
 
 
@@ -229,7 +230,7 @@ def test_a_node_that_is_not_legal_is_named(start):
 
 def test_a_real_input_is_not_legal_among_integers_and_an_unknown_stage_nowhere():
     graph = Graph({"input": Input((2,))}, (), ("input",), "integer")
-    with pytest.raises(StageError, match="^input: real input"):
+    with pytest.raises(StageError, match=r"^input: real input"):
         check(graph)
     with pytest.raises(StageError, match="'baked' is none of traced, folded, integer"):
         check(dataclasses.replace(graph, stage="baked"))

@@ -1,4 +1,4 @@
-"""Graphs and programs as files: everything comes back, nothing foreign comes in, nothing half-written stays."""
+"""Graphs and programs as files: all comes back, nothing foreign comes in, nothing half-written stays."""
 
 from __future__ import annotations
 
@@ -73,12 +73,23 @@ def test_a_program_comes_back(integer_case, tmp_path):
     assert list(got.populations) == list(program.populations)
     for name, population in program.populations.items():
         other = got.populations[name]
-        assert (population.name, population.shape, population.latency) == (other.name, other.shape, other.latency)
+        assert (population.name, population.shape, population.latency) == (
+            other.name,
+            other.shape,
+            other.latency,
+        )
         same_fields(population.model, other.model)
     assert program.projections
     assert len(got.projections) == len(program.projections)
     for a, b in zip(program.projections, got.projections, strict=True):
-        assert (a.name, a.src, a.dst, a.exp, a.delay, a.bits) == (b.name, b.src, b.dst, b.exp, b.delay, b.bits)
+        assert (a.name, a.src, a.dst, a.exp, a.delay, a.bits) == (
+            b.name,
+            b.src,
+            b.dst,
+            b.exp,
+            b.delay,
+            b.bits,
+        )
         same_fields(a.weights, b.weights)
     assert (got.outputs, dict(got.meta)) == (program.outputs, dict(program.meta))
 
