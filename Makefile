@@ -1,13 +1,17 @@
 # make demo   the whole way on the embedded data: train, convert, simulate on every target, energy of a sample
 # make test   all tests; uses the Lava environment when it is there
 # make lava   the Python 3.10 environment of Intel's Lava (optional; about 6 GB)
-# Each creates what it needs. PYTHON=python3.12 chooses another interpreter (3.11 or newer).
+# make lint   ruff: rules and format
+# make clean  deletes both environments, and with them all of runs/ and out/
+# Each creates what it needs. PYTHON=... chooses an interpreter (3.11 or newer); without it one is looked for.
 
-PYTHON ?= python3
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && exit; \
+	done; echo python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lava lint bench clean
+.PHONY: demo test lava lint clean
 
 $(VENV)/.runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,12 +1,13 @@
 """The artifact: a folder that holds one converted model in every form, and what is needed to feed it.
 
-    manifest.json        format, version, kind, model, data recipe, quantisation, sha256 of every file
+    manifest.json        format, version, kind, model, data recipe, quantisation, sha256 of every file and
+                         of its own text
     float.npz            the folded float graph            integer.npz   the integer graph
     step.onnx scan.onnx  float ONNX                        integer-step.onnx integer-scan.onnx     (kind onnx)
     program.npz          populations and projections       network.net   where the net is a chain  (kind lava)
 
-The folder appears whole or not at all; a file that does not match its checksum is refused when read, so
-that an artifact edited by hand never runs unnoticed.
+The folder appears whole or not at all; a file or manifest that does not match its checksum is refused when
+read, so that an artifact edited by hand never runs unnoticed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from convert.ir import ArtifactError, BadInput, Graph, Program, load_graph, load
 from convert.passes.lower import lower
 
 FORMAT, VERSION, MANIFEST = "basalt-artifact", 1, "manifest.json"
+SEAL = "sha256"  # key of the manifest: checksum of all its other keys
 KINDS = ("onnx", "lava")
 
 
@@ -57,7 +59,7 @@ class Artifact:
         """The program; lowered anew from the integer graph where the artifact is not of kind lava."""
         if "program.npz" in self.about["files"]:
             return load_program(self.file("program.npz"))
-        return lower(self.graph("integer"))
+        return lower(self.graph("integer"), self.about["quantisation"]["bits"])
 
     @property
     def fingerprint(self) -> str:
@@ -78,8 +80,8 @@ def open_artifact(path: Path) -> Artifact:
         raise ArtifactError(f"{path}: not an artifact (no {MANIFEST}); make one with `cli.py convert`")
     try:
         about = json.loads((path / MANIFEST).read_text())
-        kind, files = about["kind"], dict(about["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        kind, files = about["kind"], {str(k): str(v) for k, v in about["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"{path / MANIFEST}: not readable ({error}); convert the model again") from error
     if (about.get("format"), about.get("version")) != (FORMAT, VERSION) or kind not in KINDS:
         found = f"{about.get('format')!r} version {about.get('version')} kind {kind!r}"
@@ -88,16 +90,26 @@ def open_artifact(path: Path) -> Artifact:
         if Path(name).name != name:
             raise ArtifactError(f"{path / MANIFEST}: lists {name!r}, which is no file of the folder itself")
         _check(path / name, digest)
+    if about.get(SEAL) != _seal(about):
+        raise ArtifactError(_changed(path / MANIFEST))
     return Artifact(path, about)
 
 
+def _seal(about: Mapping[str, Any]) -> str:
+    """Checksum of a manifest as JSON gives it back: everything in it but the seal itself."""
+    plain = json.loads(json.dumps({k: v for k, v in about.items() if k != SEAL}))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
 def _check(path: Path, digest: str) -> None:
-    if path.parent.joinpath(path.name).is_symlink() or not path.is_file():
+    if path.is_symlink() or not path.is_file():
         raise ArtifactError(f"{path}: listed in the manifest but missing; convert the model again")
     if sha256(path) != digest:
-        raise ArtifactError(
-            f"{path}: was changed after conversion (checksum differs); convert the model again"
-        )
+        raise ArtifactError(_changed(path))
+
+
+def _changed(path: Path) -> str:
+    return f"{path}: was changed after conversion (checksum differs); convert the model again"
 
 
 def sha256(path: Path) -> str:
@@ -106,13 +118,22 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _is_ours(path: Path) -> bool:
+    """Whether the manifest says that Basalt wrote the folder: other tools have a manifest.json too."""
+    try:
+        about = json.loads((path / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(about, dict) and about.get("format") == FORMAT
+
+
 @contextmanager
 def new_artifact(path: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Path]:
     """A draft folder to fill; on a clean exit it gets its manifest and takes the place of `path`.
 
     An artifact at `path` is replaced; anything else there is left alone and refused.
     """
-    if path.exists() and not is_artifact(path) and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not _is_ours(path) and (not path.is_dir() or any(path.iterdir())):
         raise BadInput(f"{path}: exists and is not an artifact; choose another --out")
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -120,10 +141,23 @@ def new_artifact(path: Path, kind: str, about: Mapping[str, Any]) -> Iterator[Pa
         yield draft
         files = {f.name: sha256(f) for f in sorted(draft.iterdir())}
         body = {"format": FORMAT, "version": VERSION, "kind": kind, **about, "files": files}
+        body[SEAL] = _seal(body)
         (draft / MANIFEST).write_text(json.dumps(body, indent=1, sort_keys=True) + "\n")
         draft.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(draft, path)
+        _put(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _put(draft: Path, path: Path) -> None:
+    """Move the draft to `path`; what was there is moved aside first and removed last."""
+    aside = draft.with_name(f"{draft.name}.old")
+    if path.exists():
+        os.replace(path, aside)
+    try:
+        os.replace(draft, path)
+    except OSError:
+        if aside.exists():
+            os.replace(aside, path)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

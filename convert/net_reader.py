@@ -49,9 +49,12 @@ def read_net(path: Path) -> Program:
             raise ArtifactError(f"{path}: {name}: no dataset {error}; export the network again") from error
         except Unsupported:
             raise
-        except (BasaltError, ValueError, IndexError, TypeError) as error:
+        except (BasaltError, ValueError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
             raise ArtifactError(f"{path}: {name}: {error}; export the network again") from error
-    meta = {f"net.simulation.{k}": str(v) for k, v in rest.get("simulation", {}).items()}
+    simulation = rest.get("simulation", {})
+    if not isinstance(simulation, dict):
+        raise ArtifactError(f"{path}: 'simulation' is no group; export the network again")
+    meta = {f"net.simulation.{k}": str(v) for k, v in simulation.items()}
     return chain.program(path, meta)
 
 

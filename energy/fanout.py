@@ -97,6 +97,14 @@ def _step_conv(node: StepConv, in_shape: Shape, steps: int) -> tuple[Fanout, ...
     return (Fanout(steps * out * taps * size, synapses, np.repeat(reached, size // channels, axis=1)),)
 
 
+@fanout_rule(ChannelScale)
+def _channel_scale(node: ChannelScale, in_shape: Shape, steps: int) -> tuple[Fanout, ...]:
+    """Every value passes one synapse, to its own place: F = 1. The weighted residual of integer graphs."""
+    size = math.prod(in_shape)
+    nonzero = np.repeat((node.scale != 0).astype(np.int64), size // len(node.scale))
+    return (Fanout(steps * size, np.ones((1, size), np.int64), nonzero[None]),)
+
+
 @fanout_rule(GraphConv)
 def _graph_conv(node: GraphConv, in_shape: Shape, steps: int) -> tuple[Fanout, ...]:
     """Two stages: z_k = W_k x at each joint, F = K out; then y = sum_k z_k A_k, F = V per real value of z."""

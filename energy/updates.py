@@ -11,7 +11,7 @@ Each rule gives the operations of ONE step as a function of the node alone, from
     AvgPool2d, JointMean                                    (window - 1) adds an output; the division
                                                             belongs to the weights behind
     Add                                                     (addends - 1) adds an output
-    BatchNorm, ChannelScale                                 1 MAC a value
+    BatchNorm                                               1 MAC a value
     bias of a weighted node                                 1 add an output
 
 The reset is a select and costs nothing; shifts of integer graphs are wires; Reshape, Delay, Input: nothing.
@@ -29,7 +29,6 @@ from convert.ir import (
     Add,
     AvgPool2d,
     BatchNorm,
-    ChannelScale,
     CubaLIF,
     Delay,
     GraphError,
@@ -112,7 +111,7 @@ def _add(node: Add, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
     return {"residual_adds": (len(in_shapes) - 1) * math.prod(out_shape)}
 
 
-@update_rule(BatchNorm, ChannelScale)
+@update_rule(BatchNorm)
 def _scale(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
     return {"scale_macs": math.prod(out_shape)}
 

@@ -5,7 +5,8 @@
 Standard library only. Looks for an interpreter in this order and takes the first that starts and is 3.10:
 BASALT_PYTHON310, python3.10 on the PATH (a pyenv shim may be there and not start), pyenv's versions, uv.
 An environment whose stamp equals the hash of the requirements is left as it is; any other is made anew.
-Exit code: 0 made or up to date, 1 no interpreter, else pip's.
+A folder that holds anything but such an environment is left alone.
+Exit code: 0 made or up to date, 1 no interpreter, 2 a folder of something else, else venv's or pip's.
 """
 
 from __future__ import annotations
@@ -77,12 +78,14 @@ def find() -> tuple[str | None, list[str]]:
 
 def make(folder: Path, requirements: Path, python: str) -> int:
     """Create the environment and install into it; the stamp comes last. Returns pip's exit code."""
+    if Path(python).absolute().is_relative_to(folder.absolute()):
+        python = str(Path(python).resolve())  # the environment itself is active: use what it was made from
     shutil.rmtree(folder, ignore_errors=True)
     print(f"creating {folder.name} with {python}", flush=True)
     made = subprocess.run([python, "-m", "venv", str(folder)], check=False)
     if made.returncode:
         return made.returncode
-    print(f"installing {requirements.name} (about 5 GB, some minutes)", flush=True)
+    print(f"installing {requirements.name} (about 6 GB, some minutes)", flush=True)
     install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
     code = subprocess.run([*install, "-r", str(requirements)], check=False).returncode
     if code == 0:
@@ -102,6 +105,13 @@ def current(folder: Path, requirements: Path) -> bool:
     return stamp.is_file() and stamp.read_text().strip() == digest(requirements)
 
 
+def foreign(folder: Path) -> bool:
+    """Whether something lies there that is no environment, whole or half-made: it must not be deleted."""
+    if not folder.is_dir():
+        return folder.exists()
+    return any(folder.iterdir()) and not any((folder / name).is_file() for name in ("pyvenv.cfg", STAMP))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Make the environment if it is not up to date."""
     parser = argparse.ArgumentParser(description="Make the Python 3.10 environment of the Lava worker.")
@@ -113,6 +123,9 @@ def main(arguments: list[str] | None = None) -> int:
     if current(given.folder, given.requirements):
         print(f"{given.folder.name} is up to date")
         return 0
+    if foreign(given.folder):
+        print(f"{given.folder} is no environment of ours: not touched; choose another", file=sys.stderr)
+        return 2
     python, tried = find()
     if python is None:
         print("no Python 3.10 that starts; looked at:", *tried, sep="\n  ", file=sys.stderr)

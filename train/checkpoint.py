@@ -118,7 +118,7 @@ def _description(path: Path, text: str | None) -> dict[str, Any]:
         raise CheckpointError(path, "a file without a Basalt description", f"format {FORMAT}")
     if about.get("version") != VERSION:
         raise CheckpointError(path, f"version {about.get('version')}", f"version {VERSION}")
-    for key, kind in _REQUIRED.items():
+    for key, kind in {**_REQUIRED, "sha256": str}.items():
         if not isinstance(about.get(key), kind):
             raise CheckpointError(path, f"{key} = {about.get(key)!r}", f"{key} as a {kind.__name__}")
     return about

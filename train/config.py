@@ -20,15 +20,15 @@ class TrainConfig:
     model: str = "base-sgn"
     model_settings: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = 100
-    batch: int = 32
+    batch: int = 16
     lr: float = 0.1
     schedule: str = "one-cycle"
-    warm_up: float = 0.3
+    warm_up: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     clip_norm: float = 0.0
-    average: float = 0.99
+    average: float = 0.995
     seed: int = 0
     threads: int = 2
     validation_subjects: tuple[int, ...] | None = None
@@ -48,7 +48,7 @@ class TrainConfig:
                 ("label_smoothing", 0 <= self.label_smoothing < 1, "0 <= label_smoothing < 1"),
                 ("clip_norm", self.clip_norm >= 0, "0 or more"),
                 ("average", 0 <= self.average < 1, "0 <= average < 1"),
-                ("seed", self.seed >= 0, "0 or more"),
+                ("seed", 0 <= self.seed < 2**32, "0 <= seed < 2^32"),
                 ("threads", self.threads >= 1, "at least 1"),
             )
             if not legal

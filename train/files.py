@@ -15,6 +15,7 @@ def write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(name, 0o644)  # mkstemp's 0600 would keep the file from everybody else
         os.replace(name, path)
     except BaseException:  # an interrupt, too, must not leave the temporary file behind
         Path(name).unlink(missing_ok=True)

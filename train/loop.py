@@ -27,7 +27,7 @@ from train.data import streams
 from train.data.clip import ClipSet
 from train.data.samples import Samples
 from train.data.split import Split, hold_out_subjects
-from train.data.transform import Recipe, prepare
+from train.data.transform import Recipe, prepare, standardised
 from train.evaluate import accuracy, evaluate
 from train.files import json_bytes, write_whole
 from train.journal import Journal
@@ -35,7 +35,7 @@ from train.models import registry
 from train.rates import firing_rates
 from train.revision import revision
 from train.skeletons import Layout, layout
-from train.trainer import Trainer, TrainingError, batches
+from train.trainer import SettingsError, Trainer, TrainingError, batches
 
 BEST, LAST, RUN = "best.safetensors", "last.safetensors", "run.json"
 
@@ -75,33 +75,41 @@ def fit(
 ) -> Result:
     """Train on `data` (a training split) and fill the folder `run`.
 
-    data_options are kept for whoever loads the same data again. on_epoch gets every log entry after
-    its files are written. An interruption leaves the files of the last whole epoch.
+    Mean and spread of the input come from the training clips alone. data_options are kept for whoever
+    loads the same data again. on_epoch gets every log entry after its files are written. An
+    interruption leaves the files of the last whole epoch.
     """
     started = time.monotonic()
     split = hold_out_subjects(data.clips, config.validation_subjects, config.validation_fraction)
+    here = layout(data.layout)
+    recipe = standardised(split.train, recipe, here, config.seed)
     about = _about(config, recipe, data, data_options or {})
-    last = _open(run, about, split, resume)
+    held = prepare(split.validation, recipe, here)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     per_epoch = -(-len(split.train) // config.batch)
     model = registry.build(config.model, about["model_config"])
     trainer = Trainer(model, config, per_epoch * config.epochs)
     first, best = 1, Best()
+    last = _open(run, about, split, resume)  # after all that may refuse: then no folder is left behind
     if last is not None:
         trainer.restore(last)
         first, best = last.about["epoch"] + 1, _best_of(last.about)
-    here = layout(data.layout)
-    held = prepare(split.validation, recipe, here)
+        if trainer.done != per_epoch * last.about["epoch"]:
+            raise TrainingError(
+                f"{run}: found {trainer.done} iterations in {last.about['epoch']} epochs, expected "
+                f"{per_epoch} an epoch; the data is not what the run began with: restore it"
+            )
     with (
         Journal(run, first - 1) as journal,
         tqdm(total=trainer.iterations, initial=trainer.done, disable=not progress, unit="it") as bar,
     ):
         for epoch in range(first, config.epochs + 1):
             entry = _train_epoch(trainer, split, recipe, here, epoch, bar)
-            entry |= _validate(trainer.best_model, held)
-            best = _keep(run, about, trainer, best, entry)
+            entry |= _validate(trainer.best_model, held, epoch)
+            # The log first: a resume drops a line beyond its checkpoint, but cannot write a missing one.
             journal.write(entry)
+            best = _keep(run, about, trainer, best, entry)
             if on_epoch:
                 on_epoch(entry)
     return Result(run, best, time.monotonic() - started)
@@ -116,9 +124,13 @@ def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[
         "layout": data.layout,
     }
     kept = {"name": data.name, "layout": data.layout, "options": dict(options)}
+    try:
+        model_config = registry.config(config.model, settings)
+    except (ValueError, TypeError) as error:
+        raise SettingsError(str(error)) from error
     about = {
         "model": config.model,
-        "model_config": registry.to_dict(registry.config(config.model, settings)),
+        "model_config": registry.to_dict(model_config),
         "recipe": recipe.to_dict(),
         "dataset": kept,
         "classes": list(data.class_names),
@@ -130,16 +142,13 @@ def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[
 
 
 def _open(run: Path, about: dict[str, Any], split: Split, resume: bool) -> checkpoint.Checkpoint | None:
-    """Make the run folder, or find the checkpoint to continue from."""
+    """Make the run folder, or find the checkpoint to continue from; None is a start from the beginning."""
+    if resume and (run / RUN).is_file() and not (run / LAST).exists():
+        _refuse_another(run, _read_facts(run / RUN), about)  # interrupted in its first epoch
+        return None
     if resume:
         last = checkpoint.load(run / LAST)
-        same = ("model", "model_config", "recipe", "dataset", "classes", "train_config")
-        odd = [key for key in same if last.about.get(key) != about[key]]
-        if odd:
-            raise TrainingError(
-                f"{run}: the run to resume has another {_differences(last.about, about, odd)}; "
-                "resume with the settings of the run, or start another folder"
-            )
+        _refuse_another(run, last.about, about)
         return last
     if (run / LAST).exists() or (run / RUN).exists():
         raise TrainingError(f"{run}: holds a run already; resume it or choose another folder")
@@ -153,6 +162,36 @@ def _open(run: Path, about: dict[str, Any], split: Split, resume: bool) -> check
     }  # fmt: skip
     write_whole(run / RUN, json_bytes({**about, **facts}))
     return None
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    """What run.json says."""
+    try:
+        facts = json.loads(path.read_bytes())
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict):
+        raise TrainingError(f"{path}: found no JSON object, expected what a run was begun with; start anew")
+    return facts
+
+
+def _refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    """A run is resumed with the settings that it was begun with."""
+    same = ("model", "model_config", "recipe", "dataset", "classes", "train_config")
+    old, new = there.get("recipe"), about["recipe"]
+    if isinstance(old, dict) and {k for k in new if old.get(k) != new[k]} & {"mean", "spread"}:
+        # Other settings of the recipe move them too; equal settings leave only the clips.
+        if all(old.get(k) == new[k] for k in new if k not in ("mean", "spread")):
+            raise TrainingError(
+                f"{run}: found another mean and spread of the training clips; "
+                "the data is not what the run began with: restore it"
+            )
+        about = {**about, "recipe": {**new, "mean": old.get("mean"), "spread": old.get("spread")}}
+    if odd := [key for key in same if there.get(key) != about[key]]:
+        raise TrainingError(
+            f"{run}: the run to resume has another {_differences(there, about, odd)}; "
+            "resume with the settings of the run, or start another folder"
+        )
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: list[str]) -> str:
@@ -199,7 +238,14 @@ def _train_epoch(
     }
 
 
-def _validate(model: nn.Module, held: Samples) -> dict[str, float]:
+def _validate(model: nn.Module, held: Samples, epoch: int) -> dict[str, float]:
+    # A neuron whose membrane is NaN stays silent, so that a broken layer need not show in the loss.
+    wrong = [name for name, x in model.state_dict().items() if not torch.isfinite(x).all()]
+    if wrong:
+        raise TrainingError(
+            f"epoch {epoch}: NaN or infinity in {wrong[0]}; lower lr or set clip_norm; "
+            "the last checkpoint is untouched"
+        )
     scores = evaluate(model, held)
     loss = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(held.labels))
     return {"loss_val": float(loss), "accuracy_val": accuracy(scores, held.labels)}

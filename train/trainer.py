@@ -29,6 +29,12 @@ class TrainingError(ValueError):
     exit_code = 3
 
 
+class SettingsError(TrainingError):
+    """Settings that no model can have: the fault of the command line, not of a file."""
+
+    exit_code = 2
+
+
 class Trainer:
     """Updates a model batch by batch; `tensors` and `restore` are the two ends of a resume."""
 

@@ -92,7 +92,7 @@ def convert(
     with new_artifact(out, kind, manifest) as draft:
         save_graph(draft / "float.npz", floating)
         save_graph(draft / "integer.npz", integer)
-        notes = _write_onnx(draft, floating, integer) if kind == "onnx" else _write_lava(draft, integer)
+        notes = _write_onnx(draft, floating, integer) if kind == "onnx" else _write_lava(draft, integer, bits)
         files = sorted((f.name, f.stat().st_size) for f in draft.iterdir())
     _print(out, quantise.report, files, notes, parity)
     write_json(json_path, {"artifact": str(out), **manifest, "notes": notes})
@@ -154,18 +154,17 @@ def _write_onnx(draft: Path, floating: Graph, integer: Graph) -> list[str]:
     return []
 
 
-def _write_lava(draft: Path, integer: Graph) -> list[str]:
+def _write_lava(draft: Path, integer: Graph, bits: int) -> list[str]:
     from convert.passes.lower import lower
     from convert.to_lava import chain_reasons, write_net
 
-    program = lower(integer)
+    program = lower(integer, bits)
     save_program(draft / "program.npz", program)
     reasons = chain_reasons(program)
     if not reasons:
         write_net(draft / "network.net", program)
         return []
-    more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
-    return [f"no .net: {reasons[0]}{more}; program.npz serves the Lava worker"]
+    return [*(f"no .net: {reason}" for reason in reasons), "program.npz serves the Lava worker"]
 
 
 def _print(out: Path, report: Any, files: Any, notes: list[str], parity: Mapping[str, Any]) -> None:
@@ -178,6 +177,7 @@ def _print(out: Path, report: Any, files: Any, notes: list[str], parity: Mapping
         f"same decision as torch on {parity['same_decision']:.0%} of {parity['samples']} samples, "
         f"largest score distance {parity['max_score_distance']:.2g}"
     )
-    for note in notes:
-        say(note)
+    for note in notes[:1]:
+        more = f" (and {len(notes) - 2} more reasons, in --json)" if len(notes) > 2 else ""
+        say(f"{note}{more}; {notes[-1]}")
     say(f"{out}: " + ", ".join(f"{name} {size / 1024:.0f} KiB" for name, size in files))

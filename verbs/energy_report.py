@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
+from deploy.target import TARGETS
 from verbs.options import dataset_options, json_option, threads_option
 from verbs.output import say, write_json
 
@@ -33,7 +34,7 @@ BATCH = 16
     "--target",
     "name",
     default=None,
-    type=click.Choice(["reference", "onnx", "loihi-sim", "lava"]),
+    type=click.Choice(list(TARGETS)),
     help="Who produces the spikes. Default: onnx for onnx artifacts, loihi-sim for lava ones.",
 )
 @click.option(

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
+from deploy.target import TARGETS
 from verbs.options import dataset_options, json_option, threads_option
 from verbs.output import say, table, write_json
 
@@ -20,7 +21,7 @@ BATCH = 32
     "--target",
     "name",
     required=True,
-    type=click.Choice(["reference", "onnx", "loihi-sim", "lava"]),
+    type=click.Choice(list(TARGETS)),
     help="Where to run; see `cli.py targets`.",
 )
 @click.option(

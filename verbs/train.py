@@ -9,8 +9,16 @@ from typing import Any
 
 import click
 
+from verbs.options import json_option
 from verbs.output import say, table, write_json
 
+# Fields that --set would lose to an option's default or to the data: where they come from instead.
+ELSEWHERE = {
+    "model": "use --model", "seed": "use --seed", "threads": "use --threads", "stream": "use --stream",
+    "backend": "use --backend", "validation_subjects": "use --validation-subjects",
+    "model_settings": "set the model's fields one by one", "in_channels": "it follows from --stream",
+    "classes": "it follows from the data", "layout": "it follows from the data",
+}  # fmt: skip
 STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone): channels side by side"
 
 
@@ -49,7 +57,7 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     type=click.Choice(["house", "step", "norse-lif", "norse-lifbox"]),
     default="house",
     show_default=True,
-    help="Who computes the neurons; all agree, house is the fast one.",
+    help="Who computes the neurons; all agree (norse: up to rounding), house is the fast one.",
 )
 @click.option("--surrogate", default=None, help="Surrogate gradient: sigmoid, atan, triangle, ...")
 @click.option(
@@ -74,14 +82,7 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     help="Option of the data set, such as train_per_class=40 for synthetic. Repeatable.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run; ends bit-identical.")
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(path_type=Path),
-    default=None,
-    metavar="FILE",
-    help="Also write the result as JSON.",
-)
+@json_option
 def train(**given: Any) -> None:
     """Train a spiking model and choose its epoch on held-out training subjects, never on the test set.
 
@@ -153,6 +154,8 @@ def _settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {owner: {} for owner in owners}
     for item in given["settings"]:
         key, value = _pair(item)
+        if key in ELSEWHERE:
+            raise click.UsageError(f"--set {key}: {ELSEWHERE[key]}")
         owner = next((o for o in owners if (o, key) in known), None)
         if owner is None:
             names = ", ".join(sorted({name for _, name in known}))
@@ -200,6 +203,8 @@ def _config(given: dict[str, Any]) -> Any:
     if given["validation_subjects"]:
         chosen = _value(given["validation_subjects"])
         values["validation_subjects"] = chosen if isinstance(chosen, list) else [chosen]
+        if not all(type(s) is int for s in values["validation_subjects"]):
+            raise click.UsageError(f"--validation-subjects {given['validation_subjects']}: expected numbers")
     try:
         return TrainConfig.from_dict(values)
     except (ValueError, TypeError) as error:

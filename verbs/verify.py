@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from deploy.target import TARGETS
 from verbs.options import dataset_options, json_option
 from verbs.output import bar, say, table, write_json
 
@@ -22,7 +24,7 @@ class VerificationFailed(Exception):
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option(
     "--targets",
-    default="reference,onnx,loihi-sim,lava",
+    default=",".join(TARGETS),
     show_default=True,
     metavar="A,B,...",
     help="Targets to compare with the integer reference.",
@@ -59,15 +61,15 @@ def verify(
     from deploy.verify import float_divergence
     from verbs.feed import load_feed
 
-    names = [n.strip() for n in targets.split(",") if n.strip()]
+    names = _names(targets)
     opened = open_artifact(artifact)
     feed = load_feed(opened.about["source"], dataset, data, split, min(samples, limit or samples))
-    x = np.concatenate([rows for _, rows in feed.batches(len(feed.samples))], axis=1)
+    owners, x = next(feed.batches(len(feed.samples)))
     results, absent = _run(opened, names, x)
     want = results.pop("want")
     floating, membranes = float_divergence(opened.graph("integer"), opened.graph("float"), x, want)
-    comparisons = [*results["comparisons"], floating]
-    _print(comparisons, absent, membranes, x.shape[1])
+    comparisons = [_of_sample(c, owners) for c in (*results["comparisons"], floating)]
+    _print(comparisons, absent, membranes, len(feed.samples))
     write_json(
         json_path,
         {
@@ -85,6 +87,24 @@ def verify(
     failed = [c.target for c in comparisons if not c.passed]
     if failed:
         raise VerificationFailed(f"{', '.join(failed)}: not the spikes of the integer reference")
+
+
+def _names(targets: str) -> list[str]:
+    """The targets asked for, each once; a name that is none is an error of the command line."""
+    names = list(dict.fromkeys(n.strip() for n in targets.split(",") if n.strip()))
+    unknown = [n for n in names if n not in TARGETS]
+    if unknown or not names:
+        found = f"unknown target {', '.join(unknown)}" if unknown else "no target is named"
+        raise click.UsageError(f"--targets: {found}; known: {', '.join(TARGETS)}")
+    return names
+
+
+def _of_sample(comparison: Any, owners: np.ndarray) -> Any:
+    """The comparison with the sample of its first divergence, which was found in a row: one person of it."""
+    if comparison.first is None:
+        return comparison
+    first = replace(comparison.first, sample=int(owners[comparison.first.sample]))
+    return replace(comparison, first=first)
 
 
 def _run(opened: Any, names: list[str], x: np.ndarray) -> tuple[dict[str, Any], dict[str, str]]:

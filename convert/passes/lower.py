@@ -1,7 +1,7 @@
 """Integer graph to program: every linear region becomes projections with delays.
 
-A branch with one Conv2d keeps its shared kernel; any other becomes one matrix per delay, dense where at least
-a quarter of the pairs are joined, in compressed columns otherwise. Latency of a population: one chip step
+A branch with one Conv2d keeps its shared kernel; any other becomes one matrix per delay, dense where every pair
+is joined, in compressed columns otherwise: what is stored are the synapses, neither more nor fewer. Latency of a population: one chip step
 per projection on the longest path from the input. Weights stay what they are: a product of two integer
 matrices that leaves 8 bits is refused, quantise composes such regions before rounding.
 """
@@ -32,11 +32,12 @@ from convert.ir import (
 from convert.passes.operators import conv_weights
 from convert.passes.region import Branch, branches, compose
 
-DENSE_FROM = 0.25
 
+def lower(graph: Graph, bits: int = 8) -> Program:
+    """The program of an integer graph; population names are the names of its inputs and neurons.
 
-def lower(graph: Graph) -> Program:
-    """The program of an integer graph; population names are the names of its inputs and neurons."""
+    bits: width of a weight, as quantise was told; a weight that does not fit is refused.
+    """
     if check(graph).stage != "integer":
         raise StageError(f"lower: needs an integer graph, got {graph.stage}; quantise first")
     populations = {n: _population(graph, n, 0) for n in graph.sources()}
@@ -46,7 +47,7 @@ def lower(graph: Graph) -> Program:
         latency = 1 + max(populations[b.source].latency for b in found)
         populations[name] = _population(graph, name, latency)
         for branch in found:
-            projections += _projections(graph, branch, name, len(projections))
+            projections += _projections(graph, branch, name, len(projections), bits)
     return Program(populations, tuple(projections), graph.outputs, graph.meta)
 
 
@@ -57,11 +58,11 @@ def _population(graph: Graph, name: str, latency: int) -> Population:
     return Population(name, graph.shapes[name], node, latency)
 
 
-def _projections(graph: Graph, branch: Branch, neuron: str, first: int) -> list[Projection]:
+def _projections(graph: Graph, branch: Branch, neuron: str, first: int, bits: int) -> list[Projection]:
     exp = _exponent(graph, branch, neuron)
     shared = _shared(graph, branch)
     if shared is not None:
-        return [Projection(f"{first}:{branch.source}->{neuron}", branch.source, neuron, shared, exp)]
+        return [Projection(f"{first}:{branch.source}->{neuron}", branch.source, neuron, shared, exp, 0, bits)]
     taps = compose(graph, branch)
     if exp < 0 and len(taps) > 1:
         raise Unsupported(
@@ -72,9 +73,9 @@ def _projections(graph: Graph, branch: Branch, neuron: str, first: int) -> list[
     out = []
     for delay, matrix in sorted(taps.items()):
         matrix.data = matrix.data * 2.0**-exp  # compose applied the exponent: back to mantissas
-        weights = _weights(matrix, neuron)
+        weights = _weights(matrix, neuron, bits)
         name = f"{first + len(out)}:{branch.source}->{neuron}"
-        out.append(Projection(name, branch.source, neuron, weights, exp, delay))
+        out.append(Projection(name, branch.source, neuron, weights, exp, delay, bits))
     return out
 
 
@@ -103,13 +104,14 @@ def _shared(graph: Graph, branch: Branch) -> ConvWeights | None:
     return kernel
 
 
-def _weights(matrix: sparse.csr_matrix, neuron: str) -> Weights:
-    top = float(np.abs(matrix.data).max(initial=0.0))
-    if (top > 127 and matrix.data.max(initial=0.0) > 127) or matrix.data.min(initial=0.0) < -128:
+def _weights(matrix: sparse.csr_matrix, neuron: str, bits: int) -> Weights:
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    least, most = matrix.data.min(initial=0.0), matrix.data.max(initial=0.0)
+    if least < low or most > high:
         raise Unsupported(
-            neuron, f"a composed weight of {top:.0f} does not fit 8 bits", "quantise the float graph"
+            neuron, f"weights of {least:.0f}..{most:.0f} do not fit {bits} bits", "quantise the float graph"
         )
-    if matrix.nnz >= DENSE_FROM * matrix.shape[0] * matrix.shape[1]:
+    if matrix.nnz == matrix.shape[0] * matrix.shape[1]:
         return DenseWeights(matrix.toarray().astype(np.int8))
     columns = matrix.tocsc()
     columns.sort_indices()

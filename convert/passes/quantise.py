@@ -91,10 +91,16 @@ class Quantise:
         return Pass("quantise", "folded", "integer", self._rewrite)(graph)
 
     def _rewrite(self, graph: Graph) -> Graph:
+        self.report.clear()
         nodes: dict[str, Node] = {n: self._input(n, graph.nodes[n]) for n in graph.sources()}
         edges: list[tuple[str, str]] = []
         for name in graph.neurons():
             self._layer(graph, name, nodes, edges)
+        for name in graph.outputs:
+            if name not in nodes:
+                raise Unsupported(
+                    name, "is an output but no neuron", "end the model in a LeakyIntegrator or a spiking layer"
+                )
         outputs = tuple(graph.outputs)
         return Graph(nodes, tuple(edges), outputs, "integer", graph.dt_s, graph.meta)
 
@@ -213,6 +219,8 @@ class Quantise:
         mant, exp = _bias(layer.name, wanted, scale * (1 << STATE_SHIFT))
         if isinstance(node, Neuron) and node.spiking:
             vth = int(np.rint(node.threshold * scale))  # type: ignore[attr-defined]
+            if vth < 1:
+                raise Unsupported(layer.name, "its threshold rounds to 0", "lower the weights into it")
             return LoihiLIF(vth=vth, bias_mant=mant, bias_exp=exp, **decays)
         unit = 1.0 / (scale * (1 << STATE_SHIFT))
         return LoihiIntegrator(unit=unit, bias_mant=mant, bias_exp=exp, **decays)

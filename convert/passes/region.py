@@ -9,6 +9,7 @@ paths. The bias is what the region gives for zero input.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,22 +30,27 @@ class Branch:
 
 def branches(graph: Graph, neuron: str) -> tuple[Branch, ...]:
     """All branches into a neuron, in the order of the graph's edges."""
-    found = _paths(graph, graph.inputs_of(neuron)[0], ())
-    if len(found) > _MAX_PATHS:
-        raise Unsupported(neuron, f"{len(found)} linear paths meet here", "put a neuron between additions")
+    found: list[Branch] = []
+    for path in _paths(graph, graph.inputs_of(neuron)[0], ()):
+        if len(found) == _MAX_PATHS:
+            raise Unsupported(
+                neuron, f"more than {_MAX_PATHS} linear paths meet here", "put a neuron between additions"
+            )
+        found.append(path)
     return tuple(found)
 
 
-def _paths(graph: Graph, name: str, after: tuple[str, ...]) -> list[Branch]:
+def _paths(graph: Graph, name: str, after: tuple[str, ...]) -> Iterator[Branch]:
     node = graph.nodes[name]
     if isinstance(node, Source | Neuron):
-        return [Branch(name, after)]
+        yield Branch(name, after)
+        return
     if not isinstance(node, LinearNode):
-        raise Unsupported(
-            name, f"{type(node).__name__} is not linear", "put a spiking neuron before and after it"
-        )
+        kind = type(node).__name__
+        raise Unsupported(name, f"{kind} is not linear", "put a spiking neuron before and after it")
     chain = after if isinstance(node, Add) else (name, *after)
-    return [path for source in graph.inputs_of(name) for path in _paths(graph, source, chain)]
+    for source in graph.inputs_of(name):
+        yield from _paths(graph, source, chain)
 
 
 def compose(graph: Graph, branch: Branch) -> Taps:

@@ -267,8 +267,23 @@ def test_unknown_dataset_is_named(run, tmp_path):
     refused(run("train", "--dataset", "mnist", "--out", tmp_path / "r"), 3, "mnist", "nw-ucla")
 
 
-@pytest.mark.parametrize("pair", ["epochss=3", "epochs", "normalise=sideways", "momentum=7"])
+@pytest.mark.parametrize(
+    "pair",
+    ["epochss=3", "epochs", "normalise=sideways", "momentum=7", "dv=2", "channels=0", "seed=7", "classes=5"],
+)
 def test_settings_that_make_no_sense(run, tmp_path, pair):
     got = run("train", "--dataset", "synthetic", "--out", tmp_path / "r", "--set", pair)
     assert got.code == 2 and "Traceback" not in got.err
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_surrogate_that_is_unknown_is_named(run, tmp_path):
+    refused(run("train", "--out", tmp_path / "r", "--surrogate", "nope"), 2, "nope", "triangle")
+    assert not (tmp_path / "r").exists()
+
+
+def test_options_that_are_no_numbers(run, tmp_path):
+    out = ["train", "--out", tmp_path / "r"]
+    refused(run(*out, "--data-option", "seed=abc"), 3, "seed", "whole number")
+    assert run(*out, "--validation-subjects", "1,a").code == 2
     assert not (tmp_path / "r").exists()

@@ -19,8 +19,10 @@ class Recipe:
     frames          T, steps after resampling over the frames that hold a person
     stream          train.data.streams; motion is taken after resampling and so is per step
     normalise       train.data.normalise: minmax, body or body-yaw
-    limit           the finished values are cut to [-limit, limit], so that an 8-bit input code exists
     bone_gain       factor of the bone streams        motion_gain   factor of the motion streams
+    standardise     train.data.standard: a run sets mean and spread from its training clips
+    mean, spread    C V numbers each, [C, V] row by row: x becomes (x - mean) / spread; empty: x stays
+    limit           the finished values are cut to [-limit, limit], so that an 8-bit input code exists
     ----
     rotate_y_deg    turn about the vertical, uniform in +- [degrees]
     rotate_x_deg    turn about the horizontal x, uniform in +- [degrees]
@@ -35,9 +37,12 @@ class Recipe:
     frames: int = 16
     stream: str = "joint+bone"
     normalise: str = "body-yaw"
-    limit: float = 2.0
     bone_gain: float = 1.0
     motion_gain: float = 1.0
+    standardise: bool = True
+    mean: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
+    limit: float = 4.0
     rotate_y_deg: float = 45.0
     rotate_x_deg: float = 15.0
     scale: float = 0.1
@@ -53,6 +58,8 @@ class Recipe:
             ("frames", self.frames >= 1, "at least 1"),
             ("normalise", self.normalise in NORMALISATIONS, f"one of {', '.join(NORMALISATIONS)}"),
             ("limit", self.limit > 0, "above 0"),
+            ("mean", len(self.mean) == len(self.spread), "as many numbers as spread"),
+            ("spread", all(s > 0 for s in self.spread), "numbers above 0"),
             ("rotate_y_deg", 0 <= self.rotate_y_deg <= 180, "0..180 degrees"),
             ("rotate_x_deg", 0 <= self.rotate_x_deg <= 180, "0..180 degrees"),
             ("scale", 0 <= self.scale < 1, "0 <= scale < 1"),
@@ -64,9 +71,10 @@ class Recipe:
             if not legal:
                 raise DataError(f"recipe: {name} is {getattr(self, name)!r}; expected {expected}")
 
-    def to_dict(self) -> dict[str, int | float | str | bool]:
+    def to_dict(self) -> dict[str, int | float | str | bool | list[float]]:
         """Plain values by field name, for JSON."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Recipe:
@@ -84,6 +92,8 @@ def _typed(name: str, value: object, kind: type) -> object:
     """The value, where it has the field's type; a whole number serves as a float."""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is tuple and isinstance(value, list | tuple):
+        return tuple(_typed(name, item, float) for item in value)
     if type(value) is not kind:
         raise DataError(f"recipe: {name} is {value!r}; expected {kind.__name__}")
     return value

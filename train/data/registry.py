@@ -68,6 +68,10 @@ def load(name: str, root: Path | None, split: str, **options: object) -> ClipSet
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise DataError(f"{name}: unknown option {', '.join(unknown)}; expected {', '.join(known) or 'none'}")
+    for p in parameters:
+        given = options.get(p.name, p.default)
+        if isinstance(p.default, int) and (not isinstance(given, int) or isinstance(given, bool)):
+            raise DataError(f"{name}: option {p.name} is {given!r}; expected a whole number")
     if not source.files:
         if root is not None:
             raise DataError(f"{name}: found --data {root}; expected none, the data is generated")

@@ -4,7 +4,8 @@
    segments: its centre for test, a random one for training. Short clips repeat frames.
 2. Normalise and augment, together one affine map a clip. Rotation, shear and mirror come before min-max
    (whose box they change) and after body and body-yaw (whose yaw would undo them); scale is last.
-3. Streams (motion is taken here, after resampling), then cut to [-limit, limit].
+3. Streams (motion is taken here, after resampling), standardised where the recipe says so, then cut to
+   [-limit, limit].
 
 Absent persons are zero throughout. The first body of the first valid frame is the reference of all
 persons of a clip, so that their distance is kept; it need not be person 0.
@@ -12,6 +13,7 @@ persons of a clip, so that their distance is kept; it need not be person 0.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,10 +26,11 @@ from train.data.errors import DataError
 from train.data.normalise import minmax
 from train.data.recipe import Recipe
 from train.data.samples import Samples, fold
+from train.data.standard import standardise, with_statistics
 from train.data.survey import Survey, bodies, survey
 from train.skeletons import Layout
 
-__all__ = ["Recipe", "augmented_batch", "prepare"]
+__all__ = ["Recipe", "augmented_batch", "prepare", "standardised"]
 
 _CHUNK = 256
 """Clips prepared at a time: bounds the memory of the intermediate arrays."""
@@ -72,6 +75,21 @@ def augmented_batch(
     return fold(x), np.array([clip.label for clip in batch], np.int64)
 
 
+def standardised(clips: Sequence[Clip], recipe: Recipe, layout: Layout, seed: int) -> Recipe:
+    """The recipe with mean and spread of these training clips, under epoch 0 of its augmentation.
+
+    A recipe that has them, or wants none, comes back as it is.
+    """
+    if recipe.mean or not recipe.standardise:
+        return recipe
+    raw = dataclasses.replace(recipe, limit=float("inf"))
+    parts = []
+    for start in range(0, len(clips), _CHUNK):
+        indices = np.arange(start, min(start + _CHUNK, len(clips)))
+        parts.append(augmented_batch(clips, indices, raw, layout, seed, 0)[0])
+    return with_statistics(recipe, np.concatenate(parts, axis=1))
+
+
 def _apply(
     clips: Sequence[Clip], recipe: Recipe, layout: Layout, draws: Draws
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -103,6 +121,8 @@ def _apply(
         bone_gain=recipe.bone_gain,
         motion_gain=recipe.motion_gain,
     )
+    if recipe.mean:
+        x = standardise(x, seen, recipe)
     return np.clip(x, -recipe.limit, recipe.limit), present
 
 

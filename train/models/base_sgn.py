@@ -32,9 +32,29 @@ class BaseSGNConfig:
     backend: str = "house"
     dropout: float = 0.0
 
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name} = {getattr(self, name)!r} (expected {expected})"
+            for name, legal, expected in (
+                ("in_channels", _count(self.in_channels), "at least 1"),
+                ("classes", _count(self.classes), "at least 1"),
+                ("channels", bool(self.channels) and all(map(_count, self.channels)), "whole numbers from 1"),
+                ("kernel", _count(self.kernel), "a whole number from 1"),
+                ("dropout", 0.0 <= self.dropout < 1.0, "0 <= dropout < 1"),
+            )
+            if not legal
+        ]
+        if problems:
+            raise ValueError(f"base-sgn: {'; '.join(problems)}")
+        self.neuron()  # refuses an unknown surrogate or back-end and a dv out of range
+
     def neuron(self) -> LIF:
         """A spiking layer of this model."""
         return LIF(self.dv, self.threshold, self.surrogate, self.backend, self.learn_dv)
+
+
+def _count(n: object) -> bool:
+    return isinstance(n, int) and not isinstance(n, bool) and n >= 1
 
 
 class Block(nn.Module):

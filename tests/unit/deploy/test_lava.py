@@ -231,6 +231,7 @@ def test_provisioning_remakes_a_half_made_environment(tmp_path, monkeypatch):
     requirements.write_text("lava-dl==0.6.0\n")
     folder = tmp_path / "env"
     (folder / "old").mkdir(parents=True)
+    (folder / "pyvenv.cfg").touch()
     given = ["--folder", str(folder), "--requirements", str(requirements)]
     assert provision.main(given) == provision.main(given) == 0
     assert not (folder / "old").exists()
@@ -238,6 +239,13 @@ def test_provisioning_remakes_a_half_made_environment(tmp_path, monkeypatch):
     requirements.write_text("lava-dl==0.5.0\n")
     assert provision.main(given) == 0
     assert log.read_text() == "installed\n" * 2
+
+
+def test_provisioning_leaves_a_folder_of_something_else_alone(tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    assert provision.main(["--folder", str(tmp_path)]) == 2
+    assert "not touched" in capsys.readouterr().err
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 def test_stamps_agree():

@@ -69,6 +69,14 @@ def test_missing_truncated_and_foreign_files(path: Path, tmp_path: Path) -> None
     refused(tmp_path / "foreign.safetensors", "without a Basalt description")
 
 
+def test_a_description_without_its_sha256(path: Path) -> None:
+    with safe_open(path, "pt") as file:
+        about = json.loads(file.metadata()["about"])
+    del about["sha256"]
+    save_file({"model.w": torch.ones(2)}, path, metadata={"about": json.dumps(about)})
+    refused(path, "sha256")
+
+
 def test_edited_weights(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-3] ^= 1

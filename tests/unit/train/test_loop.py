@@ -18,7 +18,7 @@ from train.evaluate import accuracy, evaluate, mean_over_persons
 from train.loop import Best, fit
 from train.models import registry
 from train.schedule import SCHEDULES, schedule
-from train.trainer import TrainingError
+from train.trainer import SettingsError, TrainingError
 
 RECIPE = Recipe(frames=6)
 CONFIG = TrainConfig(
@@ -117,6 +117,68 @@ def test_resume_after_a_stop_within_an_epoch(
     assert 1 <= done < 4, "vacuous case"
     fit(CONFIG, RECIPE, clips, run, progress=False, resume=True)
     assert_same_run(straight, run)
+
+
+def test_resume_after_a_stop_within_the_first_epoch(
+    straight: Path, clips: ClipSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "augmented_batch", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            fit(CONFIG, RECIPE, clips, run, progress=False)
+    assert not (run / "last.safetensors").exists(), "vacuous case"
+    other = TrainConfig.from_dict({**CONFIG.to_dict(), "lr": 0.2})
+    with pytest.raises(TrainingError, match=r"train_config.lr \(0.1 there, 0.2 here\)"):
+        fit(other, RECIPE, clips, run, progress=False, resume=True)
+    fit(CONFIG, RECIPE, clips, run, progress=False, resume=True)
+    assert_same_run(straight, run)
+
+
+def test_resume_on_other_data_is_refused(clips: ClipSet, tmp_path: Path) -> None:
+    class Interrupt(Exception):
+        pass
+
+    def stop(_: dict) -> None:
+        raise Interrupt
+
+    run = tmp_path / "run"
+    with pytest.raises(Interrupt):
+        fit(CONFIG, RECIPE, clips, run, progress=False, on_epoch=stop)
+    fewer = ClipSet(clips.name, clips.layout, clips.class_names, clips.clips[:-12])
+    with pytest.raises(TrainingError, match="the data is not what the run began with"):
+        fit(CONFIG, RECIPE, fewer, run, progress=False, resume=True)
+
+
+def test_a_broken_layer_that_does_not_show_in_the_loss_is_not_kept(
+    clips: ClipSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A membrane of NaN does not spike: the layers behind see zeros, and the loss stays a number."""
+
+    def breaking(name: str, values: dict) -> torch.nn.Module:
+        model = real(name, values)
+        model.embed.weight.data.fill_(float("nan"))
+        return model
+
+    real = registry.build
+    monkeypatch.setattr(registry, "build", breaking)
+    unclipped = TrainConfig.from_dict({**CONFIG.to_dict(), "clip_norm": 0.0})  # a norm of NaN would spread
+    with pytest.raises(TrainingError, match=r"epoch 1: NaN or infinity in embed"):
+        fit(unclipped, RECIPE, clips, tmp_path / "run", progress=False)
+    assert not list((tmp_path / "run").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"dv": 2.0}, {"surrogate": "nope"}, {"kernel": 0}, {"channels": [0]}, {"channels": []}]
+)
+def test_a_model_that_cannot_be_leaves_no_folder(clips: ClipSet, tmp_path: Path, settings: dict) -> None:
+    config = TrainConfig.from_dict({**CONFIG.to_dict(), "model_settings": settings})
+    with pytest.raises(SettingsError):
+        fit(config, RECIPE, clips, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_resume_of_a_finished_run_changes_nothing(straight: Path, clips: ClipSet) -> None:
