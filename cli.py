@@ -6,6 +6,8 @@ Exit codes
     3  bad input: a file, data set, checkpoint or artifact is missing, broken or not what it claims
     4  the target cannot hold the model: node, reason and remedy are named
     5  verification failed: a target that promises the reference's spikes gave others
+    6  the Lava worker process failed; the last line of its own error is printed
+  130  interrupted
 """
 
 from __future__ import annotations

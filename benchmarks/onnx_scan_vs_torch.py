@@ -2,8 +2,8 @@
 
     python -m benchmarks.onnx_scan_vs_torch RUN ARTIFACT --data DIR [--samples 64] [--batch 1 16] [--json F]
 
-Three forms of torch eager, all without gradients: `frames`, one frame at a time with state carried between, as
-torch users run spiking networks; `steps`, layer by layer with a torch loop over steps in each neuron; and
+Three forms of torch eager, all without gradients: `frames`, one frame at a time with state carried between,
+as torch users run spiking networks; `steps`, layer by layer with a torch loop over steps in each neuron; and
 `fused`, layer by layer with our own compiled neurons, the fastest torch form there is here.
 Decisions of all are asserted equal but where float32 rounding flips one spike (at most 2 % of samples).
 Seconds are the median of repeats over all samples, after a warm-up.

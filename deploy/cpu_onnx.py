@@ -58,14 +58,6 @@ class Session:
         except Exception as error:  # as above
             raise BadInput(f"{self.where}: ONNX Runtime failed ({_line(error)})") from error
 
-    def encode(self, x: np.ndarray) -> np.ndarray:
-        """Values as the data set gives them -> as the graph takes them; binary means 0 and 1."""
-        encoded = self.source.encode(x)
-        if self.source.operand == "binary" and not np.isin(encoded, (0, 1)).all():
-            found = encoded[~np.isin(encoded, (0, 1))][0]
-            raise BadInput(f"{self.source_name}: binary input holds {found}, expected 0 and 1; encode it")
-        return encoded
-
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
@@ -82,7 +74,7 @@ class ScanRunner(Runner):
     def run(self, x: np.ndarray, rasters: Collection[str] = ()) -> Record:
         check_input(x, self.base.source.shape)
         session = self._session(frozenset(rasters) - {self.base.source_name})
-        encoded = self.base.encode(x)
+        encoded = self.base.source.encode(x)
         size = max(1, SLICE_BYTES // (8 * self.values * len(x)))
         parts = [encoded[:, i : i + size] for i in range(0, x.shape[1], size)]
         return joined([self._slice(session, part, rasters) for part in parts])
@@ -156,7 +148,7 @@ class Stepper:
         check_input(frame[None], self.session.source.shape)
         if len(frame) != self.samples:
             raise BadInput(f"frame holds {len(frame)} samples, the stepper's state {self.samples}")
-        x = np.ascontiguousarray(self.session.encode(frame), self.session.x_dtype)
+        x = np.ascontiguousarray(self.session.source.encode(frame), self.session.x_dtype)
         got = self.session.run({"x": x, **self.state})
         self.state = {name: got.pop(after) for name, after in self._carried}
         return got
@@ -187,11 +179,12 @@ class OnnxCpu(Target):
         session = Session(scan_model(model).SerializeToString(), "graph", self.threads)
         return ScanRunner(session, model, self.threads, _values(session.metadata))
 
-    def from_file(self, path: Path) -> Runner:
-        """A runner for a written scan model; it has the rasters it was written with."""
+    def from_file(self, path: Path, graph: Graph | None = None) -> Runner:
+        """A runner for a written scan model; it has the rasters it was written with, or, where the graph it
+        was written from is given, any (from a model written anew)."""
         session = Session(_read(path), str(path), self.threads)
         _check_form(session, "scan")
-        return ScanRunner(session, None, self.threads, _values(session.metadata))
+        return ScanRunner(session, graph, self.threads, _values(session.metadata))
 
 
 def _check_form(session: Session, form: str) -> None:

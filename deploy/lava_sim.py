@@ -39,6 +39,8 @@ Arrays = dict[str, np.ndarray]
 class LavaError(BasaltError, RuntimeError):
     """The Lava worker failed; the message ends with the last line of its own error."""
 
+    exit_code = 6
+
 
 def request(program: Program, steps: int, delays: str) -> dict[str, Any]:
     """What the worker is asked; the period leaves room for the longest aligned delay (see lava_worker)."""
@@ -156,7 +158,7 @@ class LavaRunner(Runner):
         """x: [T, N, *shape] of the program's one input."""
         (source,) = self.program.inputs()
         population = self.program.populations[source]
-        encoded = encode(population.model, check_input(x, population.shape), source)
+        encoded = population.model.encode(check_input(x, population.shape))  # type: ignore[union-attr]
         for name in rasters:
             if name not in self.program.populations:
                 raise BadInput(
@@ -190,16 +192,6 @@ class LavaRunner(Runner):
                 outputs[name] = got[f"v/{name}"].reshape(samples)
         chosen = {n: outputs[n] if n in outputs else counts[n] for n in self.program.outputs}
         return Record(chosen, counts, len(encoded), kept, float(got["wall_s"]))
-
-
-def encode(model: Any, x: np.ndarray, name: str) -> np.ndarray:
-    """Values as spike messages, int64; BadInput if a binary input is given anything but 0 and 1."""
-    encoded = model.encode(x)
-    if model.operand == "binary" and not np.isin(encoded, (0, 1)).all():
-        raise BadInput(
-            f"{name}: takes spikes, 0 or 1; got {encoded.min()}..{encoded.max()}; encode the input"
-        )
-    return encoded
 
 
 @final

@@ -53,7 +53,7 @@ def plan(program: Program) -> Plan:
         if isinstance(p.weights, ConvWeights) and reach[p.name] >= CONV_SUM:
             raise Unsupported(
                 p.name, f"a convolution's sums may reach {reach[p.name]}, Lava's Conv wraps at {CONV_SUM}",
-                "lower the weights, or lower it to SparseWeights, which does not wrap",
+                "train with smaller weights, or quantise to fewer bits",
             )  # fmt: skip
     width = {name: _width(program, name, reach) for name in program.neurons()}
     return Plan(program, width, reach, _groups(program))

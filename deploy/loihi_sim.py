@@ -200,10 +200,6 @@ class LoihiRunner(Runner):
         flat = encoded.reshape(x.shape[0] * x.shape[1], source.size)
         if self.graded:
             return np.ascontiguousarray(flat, np.int32)
-        if flat.size and (flat.min() < 0 or flat.max() > 1):
-            raise BadInput(
-                f"{source.name}: values {flat.min()}..{flat.max()}, expected spikes 0 or 1; encode them"
-            )
         return np.ascontiguousarray(flat, np.uint8)
 
 

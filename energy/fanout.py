@@ -15,7 +15,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.ir import Affine, ChannelMix, Conv2d, GraphConv, GraphError, Node, Shape, StepConv
+from convert.ir import (
+    Affine,
+    ChannelMix,
+    ChannelScale,
+    Conv2d,
+    GraphConv,
+    GraphError,
+    Node,
+    Shape,
+    StepConv,
+)
 
 
 @dataclass(frozen=True, eq=False)

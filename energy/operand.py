@@ -29,7 +29,7 @@ from functools import cached_property
 
 import numpy as np
 
-from convert.ir import Add, BadInput, Delay, Graph, GraphConv, Input, Neuron, Node, Reshape
+from convert.ir import Add, BadInput, ChannelScale, Delay, Graph, GraphConv, Input, Neuron, Node, Reshape
 from energy.fanout import weighted
 from energy.pools import POOLS, mean, overlaps, route
 
@@ -82,7 +82,7 @@ class Plan:
 
 def plan(graph: Graph, fold_pool: bool) -> Plan:
     """Decide folding. A pool folds if it has no overlapping windows, carries spikes or their sums, is no
-    output, and every user is a weighted node (GraphConv apart: its second stage needs real joint values),
+    output, and every user is a weighted node (GraphConv and ChannelScale apart: what follows them needs real values),
     or a Reshape, Delay or pool of which the same holds."""
     absorbed: dict[str, bool] = {}
     for name in reversed(graph.nodes):
@@ -110,7 +110,7 @@ def plan(graph: Graph, fold_pool: bool) -> Plan:
 def _absorbs(user: Node, absorbed: bool) -> bool:
     if isinstance(user, (Reshape, Delay, *POOLS)):
         return absorbed and not (isinstance(user, POOLS) and overlaps(user))
-    return weighted(user) and not isinstance(user, GraphConv)
+    return weighted(user) and not isinstance(user, GraphConv | ChannelScale)
 
 
 def _spike_source(node: Node) -> bool:

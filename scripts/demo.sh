@@ -18,9 +18,15 @@ say "convert it to ONNX and to Lava's form"
 "$PYTHON" cli.py convert "$RUN" --to onnx --out "$OUT/onnx"
 "$PYTHON" cli.py convert "$RUN" --to lava --out "$OUT/lava"
 
-say "simulate it: float on ONNX Runtime, integers on the Loihi simulator and the other targets present"
+say "simulate it: the float graph, then the integers on every target present"
 "$PYTHON" cli.py simulate "$OUT/onnx" --target onnx --split test
-"$PYTHON" cli.py simulate "$OUT/lava" --target loihi-sim --split test
+for target in reference onnx loihi-sim; do
+    "$PYTHON" cli.py simulate "$OUT/lava" --target "$target" --form integer --split test
+done
+# Lava takes seconds a sample: a few are enough to see it run. Without `make lava` this says so and goes on.
+"$PYTHON" cli.py simulate "$OUT/lava" --target lava --limit 4 || [ $? -eq 4 ]
+
+say "the same spikes everywhere"
 "$PYTHON" cli.py verify "$OUT/lava" --samples 4
 
 say "energy of one sample, layer by layer"

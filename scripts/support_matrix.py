@@ -50,7 +50,9 @@ def in_integers(kind: type) -> str:
         return "LoihiIntegrator" if not kind.spiking else "LoihiLIF"
     if kind in KEPT:
         return "itself, projections"
-    if kind in (Add, Delay, Reshape):
+    if kind is Delay:
+        return "by hand only: quantise takes a StepConv instead"
+    if kind in (Add, Reshape):
         return "itself, moves only"
     return "composed" if has_rule(kind) else "folded"
 

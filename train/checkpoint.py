@@ -29,7 +29,9 @@ from train.models import registry
 
 FORMAT = "basalt-checkpoint"
 VERSION = 1
-_REQUIRED = {"model": str, "model_config": dict, "recipe": dict, "dataset": dict, "epoch": int}
+_REQUIRED = {
+    "model": str, "model_config": dict, "recipe": dict, "dataset": dict, "classes": list, "epoch": int
+}  # fmt: skip
 
 
 class CheckpointError(ValueError):

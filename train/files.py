@@ -1,25 +1,16 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and JSON that is the same every time."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from convert.ir.files import whole
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Replace `path` in one step: a reader, or a crash, sees the old file or the new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)  # mkstemp's 0600 would keep the file from everybody else
-        os.replace(name, path)
-    except BaseException:  # an interrupt, too, must not leave the temporary file behind
-        Path(name).unlink(missing_ok=True)
-        raise
+    with whole(path) as draft:
+        draft.write_bytes(content)
 
 
 def json_bytes(value: Any) -> bytes:

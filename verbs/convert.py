@@ -12,7 +12,7 @@ import numpy as np
 
 from convert.artifact import new_artifact
 from convert.ir import BadInput, Graph, save_graph, save_program
-from verbs.feed import Feed, load_feed, per_sample, scores
+from verbs.feed import Feed, load_feed, per_sample, reduced, scores
 from verbs.options import json_option
 from verbs.output import say, table, write_json
 
@@ -94,8 +94,8 @@ def convert(
         save_graph(draft / "integer.npz", integer)
         notes = _write_onnx(draft, floating, integer) if kind == "onnx" else _write_lava(draft, integer, bits)
         files = sorted((f.name, f.stat().st_size) for f in draft.iterdir())
-    _print(out, quantise.report, files, notes, parity)
     write_json(json_path, {"artifact": str(out), **manifest, "notes": notes})
+    _print(out, quantise.report, files, notes, parity)
 
 
 def _traced(run: Path) -> tuple[Graph, Any, Any]:
@@ -115,7 +115,8 @@ def _traced(run: Path) -> tuple[Graph, Any, Any]:
 
     def torch_scores(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return model(torch.from_numpy(x)).numpy()
+            out = model(torch.from_numpy(x)).numpy()
+        return reduced(graph, out)
 
     return graph, checkpoint, torch_scores
 

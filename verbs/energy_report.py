@@ -90,7 +90,6 @@ def energy_report(
         "model": opened.about["source"]["model"],
         "n_samples": len(feed.samples),
     }
-    out.mkdir(parents=True, exist_ok=True)
     try:
         with Report(out, prices, header) as report:
             _fill(report, loaded, feed)

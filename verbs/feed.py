@@ -67,6 +67,16 @@ def load_clips(about: Mapping[str, Any], dataset: str | None, data: Path | None,
     return registry.load(name, data or (Path(path) if path else None), split, **options)
 
 
+def reduced(graph: Graph, out: np.ndarray) -> np.ndarray:
+    """A torch model's output as class scores per row: spikes summed, the last value of a whole sequence."""
+    name = graph.outputs[0]
+    if graph.nodes[name].spiking:  # type: ignore[attr-defined]
+        out = out.sum(axis=0)
+    elif graph.meta.get(f"read.{name}") == "all":
+        out = out[-1]
+    return out.reshape(len(out), -1)
+
+
 def scores(graph: Graph, record: Record) -> np.ndarray:
     """Class scores per row, float64 [rows, classes], in the units of the trained model."""
     name = graph.outputs[0]

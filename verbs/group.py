@@ -26,7 +26,8 @@ Start here:
   python cli.py energy-report out/demo --cost-table horowitz45-fp32 --out out/energy
 
 \b
-Exit codes: 0 done, 2 usage, 3 bad input, 4 unsupported by the target, 5 verification failed.
+Exit codes: 0 done, 2 usage, 3 bad input, 4 unsupported by the target, 5 verification failed,
+6 the Lava worker failed, 130 interrupted.
 """
 
 
@@ -62,9 +63,9 @@ class Verbs(click.Group):
         except click.ClickException as error:
             error.show()
             return error.exit_code
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
+        except SystemExit as stop:  # click leaves so when who reads our output has gone (| head)
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more can be printed
+            return 0 if stop.code == 1 else int(stop.code or 0)
         except OSError as error:
             return _fail(str(error), 3)
         except Exception as error:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+import click
 import numpy as np
 from tqdm import tqdm
 
 from convert.artifact import Artifact
-from convert.ir import BadInput, Graph, Unsupported
+from convert.ir import BadInput, Graph, Input, Unsupported
 from deploy.record import Record
 from deploy.target import Model, Runner, Target, target
 from verbs.feed import Feed, per_sample, scores
@@ -44,7 +45,17 @@ def load(artifact: Artifact, name: str, form: str | None, threads: int | None = 
         raise Unsupported(name, "; ".join(reasons), "see docs/support.md")
     if threads is not None and hasattr(where, "threads"):
         where.threads = threads
-    return Loaded(where, chosen, graph, model, where.compile(model))
+    return Loaded(
+        where, chosen, graph, model, _shipped(artifact, where, chosen, graph) or where.compile(model)
+    )
+
+
+def _shipped(artifact: Artifact, where: Target, form: str, graph: Graph) -> Runner | None:
+    """The artifact's own ONNX file, where it has one: what was written is what is run."""
+    name = "scan.onnx" if form == "float" else "integer-scan.onnx"
+    if where.name != "onnx" or name not in artifact.about["files"]:
+        return None
+    return where.from_file(artifact.file(name), graph)  # type: ignore[attr-defined]
 
 
 def watch(runner: Runner, progress: tqdm) -> None:
@@ -56,6 +67,14 @@ def watch(runner: Runner, progress: tqdm) -> None:
             progress.refresh()
 
         runner.progress = tell
+
+
+def clipped(graph: Graph, x: np.ndarray) -> int:
+    """How many input values a graded input cuts off: they lie beyond what calibration saw."""
+    source = graph.nodes[graph.input()]
+    if not isinstance(source, Input) or source.operand != "graded":
+        return 0
+    return int(np.count_nonzero(np.abs(x) > (source.limit + 0.5) * source.scale))
 
 
 def run_all(
@@ -71,10 +90,11 @@ def run_all(
     """
     if not len(feed.samples):
         raise BadInput("the split is empty: nothing to run")
-    rows, owners, kept = [], [], []
+    rows, owners, kept, cut = [], [], [], 0
     with bar(len(feed.samples), loaded.target.name) as progress:
         watch(loaded.runner, progress)
         for owner, x in feed.batches(WHOLE if loaded.target.name == "lava" else batch):
+            cut += clipped(loaded.graph, x)
             record = loaded.runner.run(x, rasters)
             if each is not None:
                 each(owner, record)
@@ -83,4 +103,6 @@ def run_all(
             kept.append(Record(record.outputs, record.counts, record.steps, {}, record.wall_s))
             progress.n = len(np.unique(np.concatenate(owners)))
             progress.refresh()
+    if cut:
+        click.echo(f"warning: {cut} input values lie outside the graded range and were cut to it", err=True)
     return per_sample(np.concatenate(rows), np.concatenate(owners)), kept

@@ -62,8 +62,8 @@ def simulate(
     finally:
         loaded.runner.close()
     result = _result(loaded, feed, found, records)
-    _print(result)
     write_json(json_path, {"artifact": str(artifact), "fingerprint": opened.fingerprint, **result})
+    _print(result)
 
 
 def _result(loaded: Any, feed: Any, found: np.ndarray, records: list[Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The errors of the spiking graph.
 
-    BasaltError                 everything a user can cause; carries `exit_code`
+    BasaltError                 everything a user can cause; carries `exit_code` (LavaError, deploy/: 6)
     ├── BadInput                a file or value from outside is broken or not what it claims       (exit 3)
     │   └── ArtifactError       a stored graph, program or artifact is damaged, edited or foreign
     ├── GraphError              a graph is not well formed                                         (exit 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.ir.errors import GraphError
+from convert.ir.errors import BadInput, GraphError
 from convert.ir.node import Shape, Source, node
 
 OPERANDS = ("real", "binary", "graded")
@@ -43,6 +43,10 @@ class Input(Source):
         if self.operand == "real":
             return np.asarray(x, np.float64)
         if self.operand == "binary":
-            return np.asarray(x, np.int64)
+            spikes = np.asarray(x)
+            if not np.isin(spikes, (0, 1)).all():
+                found = spikes[~np.isin(spikes, (0, 1))][0]
+                raise BadInput(f"binary input holds {found}, expected 0 and 1; encode it first")
+            return spikes.astype(np.int64)
         counts = np.rint(np.asarray(x, np.float64) / self.scale)
         return np.clip(counts, -self.limit, self.limit).astype(np.int64)

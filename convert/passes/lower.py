@@ -1,9 +1,10 @@
 """Integer graph to program: every linear region becomes projections with delays.
 
-A branch with one Conv2d keeps its shared kernel; any other becomes one matrix per delay, dense where every pair
-is joined, in compressed columns otherwise: what is stored are the synapses, neither more nor fewer. Latency of a population: one chip step
-per projection on the longest path from the input. Weights stay what they are: a product of two integer
-matrices that leaves 8 bits is refused, quantise composes such regions before rounding.
+A branch with one Conv2d keeps its shared kernel; any other becomes one matrix per delay, dense where every
+pair is joined, in compressed columns otherwise: what is stored are the synapses, neither more nor fewer.
+Latency of a population: one chip step per projection on the longest path from the input. Weights stay what
+they are: a product of two integer matrices that leaves 8 bits is refused, quantise composes such regions
+before rounding.
 """
 
 from __future__ import annotations

@@ -99,7 +99,9 @@ class Quantise:
         for name in graph.outputs:
             if name not in nodes:
                 raise Unsupported(
-                    name, "is an output but no neuron", "end the model in a LeakyIntegrator or a spiking layer"
+                    name,
+                    "is an output but no neuron",
+                    "end the model in a LeakyIntegrator or a spiking layer",
                 )
         outputs = tuple(graph.outputs)
         return Graph(nodes, tuple(edges), outputs, "integer", graph.dt_s, graph.meta)

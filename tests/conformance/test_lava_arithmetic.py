@@ -406,7 +406,7 @@ def test_untouched_lava_agrees(lava):
 
 def test_bad_input_is_said_before_lava_starts(lava):
     program = dense_chain(np.random.default_rng(1))
-    with pytest.raises(BadInput, match="takes spikes, 0 or 1"):
+    with pytest.raises(BadInput, match="expected 0 and 1"):
         LavaSim().compile(program).run(np.full((3, 1, 30), 2))
     with pytest.raises(Unsupported, match="lower the graph first"):
         LavaSim().compile(None)

@@ -55,7 +55,7 @@ def conv_chain() -> tuple[nn.Module, tuple[int, ...]]:
 
 
 def chain(make):
-    """The program of a chain with random weights strong enough to fire, its integer graph, and input spikes."""
+    """The program of a chain with weights strong enough to fire, its integer graph, and input spikes."""
     torch.manual_seed(3)
     model, shape = make()
     with torch.no_grad():
