@@ -82,8 +82,8 @@ class Plan:
 
 def plan(graph: Graph, fold_pool: bool) -> Plan:
     """Decide folding. A pool folds if it has no overlapping windows, carries spikes or their sums, is no
-    output, and every user is a weighted node (GraphConv and ChannelScale apart: what follows them needs real values),
-    or a Reshape, Delay or pool of which the same holds."""
+    output, and every user is a weighted node or a Reshape, Delay or pool of which the same holds. GraphConv
+    and ChannelScale do not count as weighted here: what follows their first product needs real values."""
     absorbed: dict[str, bool] = {}
     for name in reversed(graph.nodes):
         users = graph.users_of(name)
