@@ -14,7 +14,8 @@ class TrainConfig:
     model_settings holds what the model's config has beyond its input and classes, as plain values.
     warm_up is a share of the run; average the decay of the weights' moving average, 0 for none
     (where there is one, it is what is validated and saved as best); clip_norm 0 means no clipping.
-    validation_subjects None leaves the choice to `validation_fraction`.
+    validation is how training clips are held out (train.data.split); validation_subjects None leaves the
+    choice to `validation_fraction`.
     """
 
     model: str = "base-sgn"
@@ -31,6 +32,7 @@ class TrainConfig:
     average: float = 0.995
     seed: int = 0
     threads: int = 2
+    validation: str = "auto"
     validation_subjects: tuple[int, ...] | None = None
     validation_fraction: float = 0.1
 

@@ -26,7 +26,7 @@ from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
 from train.data.samples import Samples
-from train.data.split import Split, hold_out_subjects
+from train.data.split import Split, hold_out
 from train.data.transform import Recipe, prepare, standardised
 from train.evaluate import accuracy, evaluate
 from train.files import json_bytes, write_whole
@@ -80,7 +80,7 @@ def fit(
     interruption leaves the files of the last whole epoch.
     """
     started = time.monotonic()
-    split = hold_out_subjects(data.clips, config.validation_subjects, config.validation_fraction)
+    split = hold_out(data.clips, config.validation, config.validation_subjects, config.validation_fraction)
     here = layout(data.layout)
     recipe = standardised(split.train, recipe, here, config.seed)
     about = _about(config, recipe, data, data_options or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -55,6 +56,11 @@ class Clip:
                 expected="finite coordinates",
                 do="repair or remove the sequence",
             )
+
+    @property
+    def performance(self) -> str:
+        """What was performed once and filmed from every view: the id without its view (`_v01`)."""
+        return self.id if self.view is None else re.sub(r"_v\d+$", "", self.id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,6 +19,48 @@ class Split:
     note: str
 
 
+WAYS = ("auto", "subjects", "performances")
+
+
+def hold_out(
+    clips: Sequence[Clip], how: str = "auto", subjects: Sequence[int] | None = None, fraction: float = 0.1
+) -> Split:
+    """The validation part of the training clips, in the manner of the test.
+
+    subjects        whole subjects (`hold_out_subjects`): for tests on people never seen
+    performances    whole performances, all their views, evenly from each class: for tests that show known
+                    people from another view, where an unseen person would say little
+    auto            performances where clips share one (several views), else subjects
+    """
+    if how not in WAYS:
+        raise DataError(f"validation by {how!r}; expected one of {', '.join(WAYS)}")
+    shared = len({clip.performance for clip in clips}) < len(clips)
+    if subjects is None and (how == "performances" or (how == "auto" and shared)):
+        return _by_performance(clips, fraction)
+    return hold_out_subjects(clips, subjects, fraction)
+
+
+def _by_performance(clips: Sequence[Clip], fraction: float) -> Split:
+    """Evenly spaced performances of each class, in the order of their names; no performance is in both parts."""
+    if not 0.0 < fraction < 1.0:
+        raise DataError(f"validation fraction is {fraction}; expected a number between 0 and 1")
+    held: set[str] = set()
+    for label in sorted({clip.label for clip in clips}):
+        names = sorted({clip.performance for clip in clips if clip.label == label})
+        count = min(max(round(fraction * len(names)), 1), len(names) - 1)
+        held.update(names[(2 * k + 1) * len(names) // (2 * count)] for k in range(count))
+    validation = tuple(clip for clip in clips if clip.performance in held)
+    train = tuple(clip for clip in clips if clip.performance not in held)
+    if not validation or not train:
+        raise DataError(
+            f"validation split of {len(clips)} clips: too few performances to part; load more clips"
+        )
+    note = (
+        f"validation: {len(held)} performances of training subjects, {len(validation)} of {len(clips)} clips"
+    )
+    return Split(train, validation, note)
+
+
 def hold_out_subjects(
     clips: Sequence[Clip], subjects: Sequence[int] | None = None, fraction: float = 0.1
 ) -> Split:

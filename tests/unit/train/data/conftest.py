@@ -47,9 +47,9 @@ def walker():
 def clip(walker):
     """Make a Clip of M persons."""
 
-    def make(name="c", frames=6, joints=20, persons=1, label=0, subject=1, seed=0) -> Clip:
+    def make(name="c", frames=6, joints=20, persons=1, label=0, subject=1, seed=0, view=None) -> Clip:
         bodies = [walker(frames, joints, seed + 100 * person) for person in range(persons)]
-        return Clip(name, np.stack(bodies), label, subject)
+        return Clip(name, np.stack(bodies), label, subject, view)
 
     return make
 

@@ -1,8 +1,8 @@
-"""Validation by whole subjects."""
+"""Validation by whole subjects, and by whole performances."""
 
 import pytest
 
-from train.data.split import hold_out_subjects
+from train.data.split import hold_out, hold_out_subjects
 
 
 @pytest.fixture
@@ -54,3 +54,32 @@ def test_bad_splits(clips, clip, refused):
     refused(lambda: hold_out_subjects([clip(subject=-1)]), "validation part is empty")
     refused(lambda: hold_out_subjects([]), "empty")
     refused(lambda: hold_out_subjects(clips, fraction=1.5), "1.5")
+
+
+def test_performances_are_held_out_whole_and_evenly(clip):
+    """Two views of each performance stay together; every class and nearly every subject is in both parts."""
+    clips = [
+        clip(
+            f"a{label:02d}_s{subject:02d}_e{take:02d}_v{view:02d}", 1, label=label, subject=subject, view=view
+        )
+        for label in (1, 2, 3)
+        for subject in range(1, 6)
+        for take in range(4)
+        for view in (1, 2)
+    ]
+    split = hold_out(clips, fraction=0.1)
+    held = {c.performance for c in split.validation}
+    assert held.isdisjoint(c.performance for c in split.train)
+    assert len(split.validation) == 2 * len(held) == 2 * 3 * 2  # two of twenty performances of each class
+    assert {c.label for c in split.validation} == {1, 2, 3}
+    assert {c.subject for c in split.train} == set(range(1, 6))
+    assert hold_out(clips, fraction=0.1).validation == split.validation
+
+
+def test_auto_follows_the_views(clip, refused):
+    """Without several views of a performance, whole subjects are held out."""
+    clips = [clip(f"c{i}", 1, subject=1 + i % 4) for i in range(12)]
+    assert {c.subject for c in hold_out(clips).validation}.isdisjoint(
+        {c.subject for c in hold_out(clips).train}
+    )
+    refused(lambda: hold_out(clips, how="coin"), "coin")
