@@ -64,8 +64,8 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     "--validation-subjects",
     default=None,
     metavar="S,S,...",
-    help="Training subjects held out to choose the epoch, whole. Default: a tenth of the training performances "
-    "where a test shows known people from another view, else the smallest subjects.",
+    help="Training subjects held out to choose the epoch, whole. Default: a tenth of the training "
+    "performances where a test shows known people from another view, else the smallest subjects.",
 )
 @click.option(
     "--set",

@@ -41,7 +41,7 @@ def hold_out(
 
 
 def _by_performance(clips: Sequence[Clip], fraction: float) -> Split:
-    """Evenly spaced performances of each class, in the order of their names; no performance is in both parts."""
+    """Evenly spaced performances of each class, in the order of their names; none is in both parts."""
     if not 0.0 < fraction < 1.0:
         raise DataError(f"validation fraction is {fraction}; expected a number between 0 and 1")
     held: set[str] = set()
