@@ -59,7 +59,7 @@ class Artifact:
         """The program; lowered anew from the integer graph where the artifact is not of kind lava."""
         if "program.npz" in self.about["files"]:
             return load_program(self.file("program.npz"))
-        return lower(self.graph("integer"), self.about["quantisation"]["bits"])
+        return lower(self.graph("integer"), self.about.get("quantisation", {}).get("bits", 8))
 
     @property
     def fingerprint(self) -> str:

@@ -16,7 +16,7 @@ NO_OPERATOR = {"Add": "splits a region into branches", "BatchNorm": "folded befo
 NO_FANOUT = {
     "Add": "joins values, no synapse: an update",
     "AvgPool2d": "a sum of its window: an update, or folded into the next",
-    "BatchNorm": "a scale per value: an update", "ChannelScale": "a scale per value: an update",
+    "BatchNorm": "a scale per value: an update",
     "Delay": "moves values", "JointMean": "a sum over joints: an update, or folded into the next",
     "Reshape": "moves values",
 }  # fmt: skip

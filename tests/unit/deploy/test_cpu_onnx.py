@@ -137,7 +137,7 @@ def test_binary_input_must_be_binary():
     graph = ir.Graph(nodes, (("in", "a"),), ("a",), "integer")
     runner = OnnxCpu(1).compile(graph)
     assert runner.run(np.ones((5, 1, 1))).counts["a"].item() == 2
-    with pytest.raises(ir.BadInput, match="in: binary input holds 2"):
+    with pytest.raises(ir.BadInput, match="binary input holds 2"):
         runner.run(np.full((5, 1, 1), 2))
 
 

@@ -340,7 +340,7 @@ def test_loop_listed_against_its_latencies():
 def test_refusals_say_node_reason_and_remedy():
     target = LoihiSim()
     assert not target.supports(conv_program(120))  # 2 * 181 * 181 * 120 < 2^23
-    with pytest.raises(Unsupported, match=r"^p: .* reach 8452338, .*8388608; lower"):
+    with pytest.raises(Unsupported, match=r"^p: .* reach 8452338, .*8388608; train"):
         target.compile(conv_program(129))
     real = Program({"x": Population("x", (1,), Input((1,)))}, [], [])
     assert target.supports(real) == [
@@ -354,7 +354,7 @@ def test_bad_input_is_one_line():
         (np.zeros((2, 1, 4)), "shape"),
         (np.zeros((0, 1, 3)), "no steps"),
         (np.full((2, 1, 3), np.nan), "NaN"),
-        (np.full((2, 1, 3), 2.0), "expected spikes 0 or 1"),
+        (np.full((2, 1, 3), 2.0), "expected 0 and 1"),
     ):
         with pytest.raises(BadInput, match=why):
             runner.run(x)

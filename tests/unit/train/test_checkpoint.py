@@ -8,7 +8,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from train import checkpoint, files
+from convert.ir import files
+from train import checkpoint
 from train.checkpoint import CheckpointError
 from train.models import registry
 
@@ -19,6 +20,7 @@ ABOUT = {
     "recipe": {"frames": 8},
     "dataset": {"name": "synthetic"},
     "epoch": 3,
+    "classes": ["one", "two"],
 }
 
 
@@ -122,7 +124,7 @@ def test_an_interrupted_write_leaves_the_old_file(path: Path, monkeypatch: pytes
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files.os, "replace", interrupt)
+    monkeypatch.setattr(files.os, "replace", interrupt)  # the one step that puts a file in place
     with pytest.raises(KeyboardInterrupt):
         checkpoint.save(path, {"model.w": torch.ones(3)}, ABOUT)
     assert path.read_bytes() == before
