@@ -12,7 +12,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 say "train Base-SGN on the synthetic actions (about two minutes)"
 "$PYTHON" cli.py train --model base-sgn --dataset synthetic --stream joint+bone --out "$RUN" \
-    --epochs 10 --set channels=32,32,64,64
+    --epochs 30 --set channels=32,32,64,64
 
 say "convert it to ONNX and to Lava's form"
 "$PYTHON" cli.py convert "$RUN" --to onnx --out "$OUT/onnx"

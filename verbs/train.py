@@ -198,7 +198,7 @@ def _config(given: dict[str, Any]) -> Any:
         "model": given["model"],
         "model_settings": model,
         "seed": given["seed"],
-        "threads": given["threads"] or os.cpu_count() or 1,
+        "threads": given["threads"] or _cores(),
     }
     values |= {k: given[k] for k in ("epochs", "batch", "lr") if given[k] is not None}
     if given["validation_subjects"]:
@@ -210,6 +210,11 @@ def _config(given: dict[str, Any]) -> Any:
         return TrainConfig.from_dict(values)
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from error
+
+
+def _cores() -> int:
+    """Cores this process may use: containers and taskset give fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _recipe(given: dict[str, Any]) -> Any:
