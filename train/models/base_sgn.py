@@ -1,9 +1,11 @@
 """Base-SGN: the spiking twin of ST-GCN / 2s-AGCN, frames as steps (MK-SGN's foundation).
 
-embed     S_0 = SN(BN(W X)) spatial   Y = sum_k W_k S (A_k + B_k) ;  Z = SN(BN(Y) + R(S)),  R
-identity, or ConvBN where C changes temporal  U = SN(BN(conv_t(Z)) + Z),     conv over steps,
-causal: delays 0..kernel-1 head      scores = mean over steps of (W mean over joints of S + b), by a
-leak-free integrator
+    embed     S_0 = SN(BN(W X))
+    spatial   Y = sum_k W_k S (A_k + B_k);  Z = SN(BN(Y) + R(S)),  R identity, or ConvBN where C changes
+    temporal  U = SN(BN(conv_t(Z)) + Z),  conv over steps, causal: delays 0..kernel-1
+    head      scores = mean over steps of (W mean over joints of S + b), by a leak-free integrator
+
+S [T, N, C, V] spikes; K = 3 partitions of the skeleton graph, A_k fixed, B_k learned.
 """
 
 from dataclasses import dataclass
