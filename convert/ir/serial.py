@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from convert.ir import program as prog
 from convert.ir.check import check
 from convert.ir.errors import ArtifactError, BasaltError
 from convert.ir.files import whole
@@ -123,7 +122,7 @@ def _program(body: dict[str, Any], arrays: Arrays) -> Program:
         )
         for p in body["projections"]
     )  # fmt: skip
-    return prog.Program(populations, projections, tuple(body["outputs"]), body["meta"])
+    return Program(populations, projections, tuple(body["outputs"]), body["meta"])
 
 
 def _write(path: Path, kind: str, arrays: Arrays, body: dict[str, Any]) -> None:
