@@ -18,8 +18,9 @@ from typing import final
 
 import numpy as np
 
-from convert.ir import BadInput, Input, LoihiIntegrator, Population, Program, Unsupported
+from convert.ir import BadInput, Input, LoihiIntegrator, Program, Unsupported
 from deploy import loihi_kernels as kernels
+from deploy.loihi_neurons import Neurons
 from deploy.loihi_plan import Plan, plan, reasons, recurrent
 from deploy.loihi_synapses import LAYOUTS, Desk, Synapses
 from deploy.record import Record, joined
@@ -30,23 +31,6 @@ CURRENTS = 1 << 16  # currents computed at a time: what fits the second-level ca
 Watch = Callable[[int, np.ndarray, np.ndarray], None]
 
 
-class _Neurons:
-    """The state of one population over a batch of N samples."""
-
-    def __init__(self, population: Population, dtype: np.dtype, samples: int) -> None:
-        model = population.model
-        self.name, self.size = population.name, population.size
-        self.u, self.v = np.zeros((2, samples, self.size), dtype)
-        self.counts = np.zeros((samples, self.size), np.int32)
-        self.bias = np.broadcast_to(model.bias, population.shape).astype(dtype).reshape(-1)  # type: ignore[union-attr]
-        keep_u, keep_v, threshold = 4095 - model.du, 4096 - model.dv, model.vth << 6  # type: ignore[union-attr]
-        self.constants = dtype.type(keep_u), dtype.type(keep_v), dtype.type(threshold)
-
-    def step(self, acc: np.ndarray, raster: np.ndarray) -> None:
-        """Advance over the steps of acc, filling raster; both [steps N, size]."""
-        kernels.step_neurons(acc, raster, self.counts, self.u, self.v, self.bias, *self.constants)
-
-
 class _Batch:
     """One batch of samples on its way through the program. encoded: [T N, size] of the input."""
 
@@ -54,7 +38,7 @@ class _Batch:
         self.runner, self.program, self.desk = runner, runner.plan.program, desk
         self.samples, self.steps = samples, len(encoded) // samples
         self.rasters = {runner.plan.source.name: encoded}
-        self.neurons: dict[str, _Neurons] = {}
+        self.neurons: dict[str, Neurons] = {}
         self.watched: tuple[str, Watch] | None = None
 
     def run(self, kept: Collection[str]) -> None:
@@ -71,7 +55,7 @@ class _Batch:
 
     def _prepare(self, name: str) -> None:
         population = self.program.populations[name]
-        self.neurons[name] = _Neurons(population, self.runner.plan.width[name], self.samples)
+        self.neurons[name] = Neurons(population, self.runner.plan.width[name], self.samples)
         self.rasters[name] = np.empty((self.steps * self.samples, population.size), np.uint8)
 
     def _run_group(self, members: list[str], cyclic: bool) -> None:

@@ -29,7 +29,14 @@ from convert.ir.linear import (
     Reshape,
     StepConv,
 )
-from convert.ir.loihi import LoihiIntegrator, LoihiLIF
+from convert.ir.loihi import (
+    LoihiIntegrator,
+    LoihiLIF,
+    LoihiLIFRefractory,
+    LoihiLIFReset,
+    LoihiNeuron,
+    LoihiTernaryLIF,
+)
 from convert.ir.neurons import IF, LIF, CubaLIF, LeakyIntegrator
 from convert.ir.node import NODES, LinearNode, Neuron, Node, Shape, Source
 from convert.ir.program import (
@@ -41,15 +48,19 @@ from convert.ir.program import (
     SparseWeights,
     Weights,
 )
+from convert.ir.resonators import LoihiRF, LoihiRFIZ
 from convert.ir.serial import load_graph, load_program, save_graph, save_program
+from convert.ir.sigma_delta import LoihiDelta, LoihiSigma, LoihiSigmaDelta
 from convert.ir.sources import Input
 from convert.ir.text import text
 
 __all__ = [
-    "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput",
-    "BasaltError", "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF",
-    "Delay", "DenseWeights", "Graph", "GraphConv", "GraphError", "Input", "JointMean", "LeakyIntegrator",
-    "LinearNode", "LoihiIntegrator", "LoihiLIF", "Neuron", "Node", "Population", "Program", "Projection",
-    "Reshape", "Shape", "ShapeError", "Source", "SparseWeights", "StageError", "StepConv", "Unsupported",
-    "Weights", "check", "load_graph", "load_program", "save_graph", "save_program", "text",
+    "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput", "BasaltError",
+    "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay", "DenseWeights",
+    "Graph", "GraphConv", "GraphError", "Input", "JointMean", "LeakyIntegrator", "LinearNode", "LoihiDelta",
+    "LoihiIntegrator", "LoihiLIF", "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron", "LoihiRF",
+    "LoihiRFIZ", "LoihiSigma", "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Population",
+    "Program", "Projection", "Reshape", "Shape", "ShapeError", "Source", "SparseWeights", "StageError",
+    "StepConv", "Unsupported", "Weights", "check", "load_graph", "load_program", "save_graph", "save_program",
+    "text",
 ]  # fmt: skip

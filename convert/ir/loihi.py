@@ -16,6 +16,8 @@ In an aligned graph the bias starts with the layer's first input; Lava alone wou
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from convert.ir.errors import GraphError
@@ -26,46 +28,81 @@ DECAY_MAX = 4095
 STATE_SHIFT = 6  # weights and thresholds sit 6 bits above the least bit of u and v
 
 
-def _check(self: LoihiLIF | LoihiIntegrator) -> None:
-    name = type(self).__name__
-    for field, low, high in (
-        ("du", 0, DECAY_MAX),
-        ("dv", 0, DECAY_MAX + 1),
-        ("vth", 0, VTH_MAX),
-        ("bias_exp", 0, 7),
-    ):
-        value = getattr(self, field)
-        if int(value) != value or not low <= value <= high:
-            raise GraphError(f"{name}: {field} = {value} is outside {low}..{high}")
-        object.__setattr__(self, field, int(value))
-    if self.bias_mant is not None:
-        mant = array(self.bias_mant, np.int64)
+MESSAGE_BITS = 24  # what a spike of Loihi 2 carries in Lava, sign included
+
+
+class LoihiNeuron(Neuron):
+    """What a population of a program may be beside an Input.
+
+    message: what it sends, 'binary' {0, 1}, 'ternary' {-1, 0, 1} or 'graded' (signed integers of up to
+    MESSAGE_BITS bits; a larger one is refused as it occurs, where Lava goes on). ports: names of its inputs;
+    a projection leads into one of them.
+    """
+
+    message: ClassVar[str] = "binary"
+    ports: ClassVar[tuple[str, ...]] = ("a",)
+
+    @property
+    def message_limit(self) -> int:
+        """Largest magnitude of a message."""
+        return (1 << (MESSAGE_BITS - 1)) - 1 if self.message == "graded" else 1
+
+
+def whole_fields(self: Neuron, limits: dict[str, tuple[int, int]]) -> None:
+    """Make the named fields ints, or read-only int64 arrays, and refuse values outside their limits."""
+    for name, (low, high) in limits.items():
+        value = np.asarray(getattr(self, name))
+        if not np.all(np.equal(np.mod(value, 1), 0)) or value.size == 0:
+            raise GraphError(f"{type(self).__name__}: {name} = {value} is no integer")
+        if value.min() < low or value.max() > high:
+            found = value.min() if value.min() < low else value.max()
+            raise GraphError(f"{type(self).__name__}: {name} = {found} is outside {low}..{high}")
+        object.__setattr__(self, name, array(value, np.int64) if value.ndim else int(value))
+
+
+LIF_LIMITS = {"du": (0, DECAY_MAX), "dv": (0, DECAY_MAX + 1), "bias_exp": (0, 7)}
+
+
+def _check(self: LoihiNeuron, **limits: tuple[int, int]) -> None:
+    whole_fields(self, LIF_LIMITS | limits)
+    mant = self.bias_mant  # type: ignore[attr-defined]
+    if mant is not None:
+        mant = array(mant, np.int64)
         if mant.size and (mant.min() < -4096 or mant.max() > 4095):
-            raise GraphError(f"{name}: bias_mant {mant.min()}..{mant.max()} is outside -4096..4095 (13 bits)")
+            found = f"{mant.min()}..{mant.max()}"
+            raise GraphError(f"{type(self).__name__}: bias_mant {found} is outside -4096..4095 (13 bits)")
         object.__setattr__(self, "bias_mant", mant)
 
 
-@node
-class LoihiLIF(Neuron):
-    """The spiking neuron above. du = 4095 means no current state (u = a << 6), as LIF in float graphs."""
-
-    dv: int
-    vth: int
-    du: int = DECAY_MAX
-    bias_mant: np.ndarray | None = None
-    bias_exp: int = 0
-
-    def __post_init__(self) -> None:
-        _check(self)
+class _Biased(LoihiNeuron):
+    """Neurons of the LIF family: their bias."""
 
     @property
     def bias(self) -> np.ndarray | int:
         """Constant added to v each step, in units of v (int64)."""
-        return 0 if self.bias_mant is None else self.bias_mant << self.bias_exp
+        mant, exp = self.bias_mant, self.bias_exp  # type: ignore[attr-defined]
+        return 0 if mant is None else mant << exp
 
 
 @node
-class LoihiIntegrator(Neuron):
+class LoihiLIF(_Biased):
+    """The spiking neuron above. du = 4095 means no current state (u = a << 6), as LIF in float graphs.
+
+    du and dv are one integer, or one per neuron (an array that broadcasts to the population's shape).
+    """
+
+    dv: int | np.ndarray
+    vth: int
+    du: int | np.ndarray = DECAY_MAX
+    bias_mant: np.ndarray | None = None
+    bias_exp: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self, vth=(0, VTH_MAX))
+
+
+@node
+class LoihiIntegrator(_Biased):
     """A readout: the same neuron, its threshold at the 17-bit maximum; the result is v after the step.
 
     Should v ever pass `vth << 6` it resets like any Loihi neuron, in every target alike; quantisation keeps
@@ -82,9 +119,69 @@ class LoihiIntegrator(Neuron):
     bias_exp: int = 0
 
     def __post_init__(self) -> None:
-        _check(self)
+        _check(self, vth=(0, VTH_MAX))
 
-    @property
-    def bias(self) -> np.ndarray | int:
-        """Constant added to v each step, in units of v (int64)."""
-        return 0 if self.bias_mant is None else self.bias_mant << self.bias_exp
+
+@node
+class LoihiLIFReset(_Biased):
+    """LoihiLIF with u = v = 0 before the update of aligned step t, if t % reset_interval == reset_offset.
+
+    Source: Lava's LIFReset, whose `reset_offset` counts chip steps from 1: (reset_offset + latency + 1) %
+    reset_interval there.
+    """
+
+    dv: int | np.ndarray
+    vth: int
+    reset_interval: int
+    reset_offset: int = 0
+    du: int | np.ndarray = DECAY_MAX
+    bias_mant: np.ndarray | None = None
+    bias_exp: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self, vth=(0, VTH_MAX), reset_interval=(1, 1 << 30), reset_offset=(0, 1 << 30))
+        if self.reset_offset >= self.reset_interval:
+            raise GraphError(
+                f"LoihiLIFReset: reset_offset {self.reset_offset} >= reset_interval {self.reset_interval}"
+            )
+
+
+@node
+class LoihiTernaryLIF(_Biased):
+    """u and v as LoihiLIF;  s = +1 if v > vth_hi << 6;  -1 if v < vth_lo << 6;  v = 0 where s.
+
+    Source: Lava's TernaryLIF, fixed point.
+    """
+
+    message = "ternary"
+
+    dv: int | np.ndarray
+    vth_hi: int
+    vth_lo: int
+    du: int | np.ndarray = DECAY_MAX
+    bias_mant: np.ndarray | None = None
+    bias_exp: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self, vth_hi=(-VTH_MAX, VTH_MAX), vth_lo=(-VTH_MAX, VTH_MAX))
+        if self.vth_lo > self.vth_hi:
+            raise GraphError(f"LoihiTernaryLIF: vth_lo {self.vth_lo} is above vth_hi {self.vth_hi}")
+
+
+@node
+class LoihiLIFRefractory(_Biased):
+    """LoihiLIF whose v stands still for `refractory` steps after a spike, while u goes on.
+
+    Lava has this neuron in floating point only (LIFRefractory); this is its integer twin, equal to it where
+    the floats are exact.
+    """
+
+    dv: int | np.ndarray
+    vth: int
+    refractory: int
+    du: int | np.ndarray = DECAY_MAX
+    bias_mant: np.ndarray | None = None
+    bias_exp: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self, vth=(0, VTH_MAX), refractory=(1, 1 << 20))

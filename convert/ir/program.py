@@ -20,7 +20,7 @@ from types import MappingProxyType
 import numpy as np
 
 from convert.ir.errors import GraphError
-from convert.ir.loihi import LoihiIntegrator, LoihiLIF
+from convert.ir.loihi import LoihiNeuron
 from convert.ir.node import Shape, array
 from convert.ir.sources import Input
 
@@ -34,7 +34,7 @@ class Population:
 
     name: str
     shape: Shape
-    model: Input | LoihiLIF | LoihiIntegrator
+    model: Input | LoihiNeuron
     latency: int = 0
 
     @property
@@ -99,6 +99,7 @@ class ConvWeights:
     padding: tuple[int, int]
     dilation: tuple[int, int]
     groups: int
+    wrap: bool = False  # Lava's Conv: each sum wraps to 24 bits, ((x + 2^23) mod 2^24) - 2^23
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kernel", array(self.kernel))
@@ -149,6 +150,7 @@ class Projection:
     exp: int = 0
     delay: int = 0
     bits: int = 8
+    port: str = "a"  # which input of dst; see LoihiNeuron.ports
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +179,9 @@ class Program:
         want = (self.populations[p.dst].size, self.populations[p.src].size)
         if tuple(p.weights.shape) != want:
             raise GraphError(f"{p.name}: weights {p.weights.shape} between populations of {want}")
+        ports = getattr(self.populations[p.dst].model, "ports", ("a",))
+        if p.port not in ports:
+            raise GraphError(f"{p.name}: {p.dst} has no port {p.port!r}, only {', '.join(ports)}")
         if not EXP_MIN <= p.exp <= EXP_MAX:
             raise GraphError(f"{p.name}: weight exponent {p.exp} is outside {EXP_MIN}..{EXP_MAX}")
         if not 0 <= self.chip_delay(p) <= DELAY_MAX:

@@ -56,6 +56,7 @@ def save_program(path: Path, program: Program) -> None:
     }  # fmt: skip
     projections = [
         {"name": p.name, "src": p.src, "dst": p.dst, "exp": p.exp, "delay": p.delay, "bits": p.bits,
+         "port": p.port,
          "weights": _pack(f"projection/{p.name}", type(p.weights).__name__, vars(p.weights), arrays)}
         for p in program.projections
     ]  # fmt: skip
@@ -118,7 +119,7 @@ def _program(body: dict[str, Any], arrays: Arrays) -> Program:
         Projection(
             p["name"], p["src"], p["dst"],
             _WEIGHTS[p["weights"]["type"]](**_unpack(p["weights"], arrays)),
-            p["exp"], p["delay"], p["bits"],
+            p["exp"], p["delay"], p["bits"], p.get("port", "a"),
         )
         for p in body["projections"]
     )  # fmt: skip
