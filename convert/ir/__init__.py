@@ -26,6 +26,7 @@ from convert.ir.linear import (
     Delay,
     GraphConv,
     JointMean,
+    Permute,
     Reshape,
     StepConv,
 )
@@ -38,7 +39,8 @@ from convert.ir.loihi import (
     LoihiTernaryLIF,
 )
 from convert.ir.neurons import IF, LIF, CubaLIF, LeakyIntegrator
-from convert.ir.node import NODES, LinearNode, Neuron, Node, Shape, Source
+from convert.ir.node import NODES, LinearNode, Neuron, Node, Product, Shape, Source
+from convert.ir.products import SpikeAnd, SpikeMatMul
 from convert.ir.program import (
     ConvWeights,
     DenseWeights,
@@ -55,12 +57,12 @@ from convert.ir.sources import Input
 from convert.ir.text import text
 
 __all__ = [
-    "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput", "BasaltError",
-    "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay", "DenseWeights",
-    "Graph", "GraphConv", "GraphError", "Input", "JointMean", "LeakyIntegrator", "LinearNode", "LoihiDelta",
-    "LoihiIntegrator", "LoihiLIF", "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron", "LoihiRF",
-    "LoihiRFIZ", "LoihiSigma", "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Population",
-    "Program", "Projection", "Reshape", "Shape", "ShapeError", "Source", "SparseWeights", "StageError",
-    "StepConv", "Unsupported", "Weights", "check", "load_graph", "load_program", "save_graph", "save_program",
-    "text",
+    "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput",
+    "BasaltError", "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay",
+    "DenseWeights", "Graph", "GraphConv", "GraphError", "Input", "JointMean", "LeakyIntegrator",
+    "LinearNode", "LoihiDelta", "LoihiIntegrator", "LoihiLIF", "LoihiLIFRefractory", "LoihiLIFReset",
+    "LoihiNeuron", "LoihiRF", "LoihiRFIZ", "LoihiSigma", "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron",
+    "Node", "Permute", "Population", "Product", "Program", "Projection", "Reshape", "Shape", "ShapeError",
+    "Source", "SparseWeights", "SpikeAnd", "SpikeMatMul", "StageError", "StepConv", "Unsupported",
+    "Weights", "check", "load_graph", "load_program", "save_graph", "save_program", "text",
 ]  # fmt: skip

@@ -1,10 +1,11 @@
 """What every node of a spiking graph is: a frozen dataclass whose docstring is its equation.
 
 A graph is per step: time is implicit, arrays are `[batch, *shape]` at one step, and `shape` is what
-nodes speak of. Three kinds of node exist and nothing else asks a node what it is:
+nodes speak of. Four kinds of node exist and nothing else asks a node what it is:
 
 * `Source`  brings values in;
 * `Linear`  (abstract) is linear in its single input, or the sum of several, and may reach back in steps;
+* `Product` multiplies two tensors of the same step: linear in each, not in both;
 * `Neuron`  holds state and is the only thing that does.
 """
 
@@ -44,6 +45,12 @@ class Source(Node):
 
 class LinearNode(Node):
     """Linear in its input (a bias apart): what lies between two spiking layers."""
+
+
+class Product(Node):
+    """Multiplies two tensors of one step; holds nothing. A linear region ends at it as at a neuron."""
+
+    inputs = 2
 
 
 class Neuron(Node):

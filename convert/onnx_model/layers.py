@@ -8,13 +8,13 @@ from collections.abc import Collection
 import numpy as np
 import onnx
 
-from convert.ir import BadInput, BatchNorm, Graph, Input, LinearNode, Neuron, Shape, Unsupported
-from convert.onnx_model import conv, linear, neurons
+from convert.ir import BadInput, BatchNorm, Graph, Input, LinearNode, Neuron, Product, Shape, Unsupported
+from convert.onnx_model import conv, linear, neurons, products
 from convert.onnx_model.builder import Builder
 from convert.onnx_model.context import Context
 from convert.onnx_model.values import EXACT, Value, form, made
 
-RULES = {**linear.RULES, **conv.RULES}
+RULES = {**linear.RULES, **conv.RULES, **products.RULES}
 FORMAT = "basalt-onnx 1"
 V_MAX = neurons.V_MAX
 
@@ -181,7 +181,8 @@ def input_type(name: str, node: Input, stage: str) -> tuple[str, int, int]:
 def _refuse(graph: Graph, probes: Collection[str]) -> None:
     graph.input()
     for name, node in graph.nodes.items():
-        if isinstance(node, LinearNode) and not isinstance(node, BatchNorm) and type(node) not in RULES:
+        ruled = isinstance(node, LinearNode | Product) and not isinstance(node, BatchNorm)
+        if ruled and type(node) not in RULES:
             raise Unsupported(
                 name, f"{type(node).__name__} has no ONNX form", "add a rule in convert/onnx_model"
             )
