@@ -2,10 +2,10 @@
 
     sop = sum over steps of the pairs (a[i, k], b[k, j]), or (a[i], b[i]), of which neither is zero
 
-Pairs of spikes are coincidences: one addition (AC) each, the sum of the product's own values. With a graded or
-real operand a pair is a MAC. `dense_mac` is the number of all pairs, T m k n; the papers' convention charges
-the mean size of the left operand times it. `nnz_in` counts the non-zero values of the left operand. What the
-chip does for the same product (each spike to every partner, met or not) is counted on the program.
+Pairs of spikes are coincidences: one addition (AC) each, the sum of the product's own values. With a graded
+or real operand a pair is a MAC. `dense_mac` is the number of all pairs, T m k n; the papers' convention
+charges the mean size of the left operand times it. `nnz_in` counts the non-zero values of the left operand.
+What the chip does for the same product (each spike to every partner, met or not) is counted on the program.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ Each rule gives the operations of ONE step as a function of the node alone, from
     bias of a weighted node                                 1 add an output
 
 The reset is a select and costs nothing; shifts of integer graphs are wires; Reshape, Permute, Delay, Input:
-nothing. A new node needs one rule here, in `energy.fanout` or in `energy.products`; without one it is reported
-as uncounted.
+nothing. A new node needs one rule here, in `energy.fanout` or in `energy.products`; without one it is
+reported as uncounted.
 """
 
 from __future__ import annotations

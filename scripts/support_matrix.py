@@ -22,6 +22,8 @@ from convert.ir import (
     LoihiIntegrator,
     LoihiLIF,
     Neuron,
+    Permute,
+    Product,
     Reshape,
     Source,
 )
@@ -50,9 +52,11 @@ def in_integers(kind: type) -> str:
         return "LoihiIntegrator" if not kind.spiking else "LoihiLIF"
     if kind in KEPT:
         return "itself, projections"
+    if issubclass(kind, Product):
+        return "itself, coincidence neurons; operands are binary spikes"
     if kind is Delay:
-        return "by hand only: quantise takes a StepConv instead"
-    if kind in (Add, Reshape):
+        return "itself, delays; beyond 62 chip steps relays"
+    if kind in (Add, Permute, Reshape):
         return "itself, moves only"
     return "composed" if has_rule(kind) else "folded"
 
@@ -61,9 +65,8 @@ def page() -> str:
     """The whole page."""
     rows = ["| node | kind | stages | integer form |", "|---|---|---|---|"]
     for name, kind in NODES.items():
-        family = (
-            "neuron" if issubclass(kind, Neuron) else "linear" if issubclass(kind, LinearNode) else "source"
-        )
+        families = {Neuron: "neuron", LinearNode: "linear", Product: "product", Source: "source"}
+        family = next(word for base, word in families.items() if issubclass(kind, base))
         stages = ", ".join(stage for stage, legal in LEGAL.items() if kind in legal)
         rows.append(f"| `{name}` | {family} | {stages} | {in_integers(kind)} |")
     targets = ["| target | takes | promise |", "|---|---|---|"]
