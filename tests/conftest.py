@@ -36,7 +36,10 @@ from convert.ir import (
     LoihiIntegrator,
     LoihiLIF,
     Node,
+    Permute,
     Reshape,
+    SpikeAnd,
+    SpikeMatMul,
     StepConv,
 )
 from convert.passes.fold_batchnorm import FOLD_BATCHNORM
@@ -240,6 +243,7 @@ CASES: dict[str, Callable[[], Graph]] = {
     "two-outputs": _two_outputs,
     "cuba": _cuba,
     "on-threshold": _on_threshold,
+    "attention": _attention,
 }
 
 
@@ -300,12 +304,31 @@ def _int_graph_conv() -> Graph:
     return net.done(stage="integer")
 
 
+def _int_products() -> Graph:
+    """Products of the input with itself one step earlier, of spikes and a product, and weights behind them."""
+    net = _Net(16, Input((2, 3, 3), "binary"))
+    net.add("late", Delay(1))
+    net.add("turned", Permute((0, 2, 1)))
+    net.add("count", SpikeMatMul(), "input", "turned")
+    net.add("conv", Conv2d(net.draw.integers(-9, 40, (2, 2, 2, 2)).astype(np.int8), weight_exp=1))
+    net.add("lif", LoihiLIF(dv=2048, vth=150))
+    net.add("both", SpikeAnd(), "input", "late")
+    net.add("again", SpikeAnd(), "both", "input")
+    net.add("keep", ChannelScale(np.array([40, 0], np.int8), weight_exp=1))
+    net.add("flat", Affine(net.draw.integers(-20, 40, (8, 18)).astype(np.int8), None, (2, 2, 2)))
+    net.add("as", ChannelScale(np.array([30, 25], np.int8)), "lif")
+    net.add("sum", Add(), "flat", "as")
+    net.add("lif2", LoihiLIF(dv=1000, vth=120, du=3000))
+    return net.done("lif2", "lif", stage="integer")
+
+
 INTEGER_CASES: dict[str, Callable[[], Graph]] = {
     "int-threshold": _int_threshold,
     "int-wrap": _int_wrap,
     "int-delay": _int_delay,
     "int-negative-exp": _int_negative_exp,
     "int-graph-conv": _int_graph_conv,
+    "int-products": _int_products,
 }
 
 
