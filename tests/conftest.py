@@ -234,6 +234,34 @@ def _on_threshold() -> Graph:
     return net.done()
 
 
+def _attention() -> Graph:
+    """Spiking self-attention with two heads, its residual, a gate of two spikes and a norm behind a product."""
+    net = _Net(9, Input((3, 4), "binary"))
+    net.add("embed", ChannelMix(net.weight(6, 3, gain=2.0)))
+    net.add("h", LIF(0.5))
+    for name in "qkv":
+        net.add(name, ChannelMix(net.weight(6, 6, gain=2.0)), "h")
+        net.add(f"{name}_lif", LIF(0.5))
+        net.add(f"{name}_heads", Reshape((2, 3, 4)))
+    net.add("q_rows", Permute((0, 2, 1)), "q_heads")
+    net.add("map", SpikeMatMul(), "q_rows", "k_heads")
+    net.add("m", LIF(0.5, 0.5))
+    net.add("v_rows", Permute((0, 2, 1)), "v_heads")
+    net.add("mix", SpikeMatMul(), "m", "v_rows")
+    net.add("quarter", ChannelScale(np.full(2, 0.25)))
+    net.add("o", LIF(0.5, 0.5))
+    net.add("o_columns", Permute((0, 2, 1)))
+    net.add("o_flat", Reshape((6, 4)))
+    net.add("gate", SpikeAnd(), "o_flat", "h")
+    net.add("gate_norm", net.norm(6))
+    net.add("sum", Add(), "gate_norm", "h")
+    net.add("lif2", LIF(0.5, 0.75))
+    net.add("mean", JointMean())
+    net.add("head", Affine(net.weight(2, 6)))
+    net.add("out", LeakyIntegrator())
+    return net.done()
+
+
 CASES: dict[str, Callable[[], Graph]] = {
     "dense": _dense,
     "conv": _conv,
@@ -305,7 +333,7 @@ def _int_graph_conv() -> Graph:
 
 
 def _int_products() -> Graph:
-    """Products of the input with itself one step earlier, of spikes and a product, and weights behind them."""
+    """Products of the input with itself, turned or a step late, and of a product; weights behind them."""
     net = _Net(16, Input((2, 3, 3), "binary"))
     net.add("late", Delay(1))
     net.add("turned", Permute((0, 2, 1)))
