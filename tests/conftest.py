@@ -235,7 +235,7 @@ def _on_threshold() -> Graph:
 
 
 def _attention() -> Graph:
-    """Spiking self-attention with two heads, its residual, a gate of two spikes and a norm behind a product."""
+    """Spiking self-attention with two heads, a gate of two spikes and a norm behind it, a residual."""
     net = _Net(9, Input((3, 4), "binary"))
     net.add("embed", ChannelMix(net.weight(6, 3, gain=2.0)))
     net.add("h", LIF(0.5))
@@ -342,7 +342,7 @@ def _int_products() -> Graph:
     net.add("lif", LoihiLIF(dv=2048, vth=150))
     net.add("both", SpikeAnd(), "input", "late")
     net.add("again", SpikeAnd(), "both", "input")
-    net.add("keep", ChannelScale(np.array([40, 0], np.int8), weight_exp=1))
+    net.add("keep", ChannelScale(np.array([3, 0], np.int8), weight_exp=1))
     net.add("flat", Affine(net.draw.integers(-20, 40, (8, 18)).astype(np.int8), None, (2, 2, 2)))
     net.add("as", ChannelScale(np.array([30, 25], np.int8)), "lif")
     net.add("sum", Add(), "flat", "as")

@@ -78,7 +78,10 @@ def arms(graph: Graph, branch: Branch) -> list[Arm]:
         before, after = branch.chain[:at], branch.chain[at + 1 :]
         return [Arm(branch, graph.nodes[branch.chain[at]], before, after)]
     out = []
-    for delay, matrix in sorted(compose(graph, branch).items()):
+    taps = compose(graph, branch)
+    silent = {d for d, m in taps.items() if not np.any(m.data)}
+    for delay in sorted(set(taps) - silent or set(taps)):
+        matrix = taps[delay]
         pairs = np.zeros(matrix.shape, np.int8)
         pairs[np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices] = 1
         node = Affine(matrix.toarray(), None, None, 0, None if pairs.all() else pairs)
