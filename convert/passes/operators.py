@@ -65,8 +65,13 @@ def _entries(rows: np.ndarray, cols: np.ndarray, values: np.ndarray, shape: Shap
 
 def _full(matrix: np.ndarray) -> sparse.csr_matrix:
     """Every pair of a dense matrix, its zeros included."""
-    rows, cols = np.indices(matrix.shape)
-    return _entries(rows, cols, matrix, matrix.shape)
+    rows, cols = matrix.shape
+    starts, columns = (
+        np.arange(rows + 1, dtype=np.int64) * cols,
+        np.tile(np.arange(cols, dtype=np.int32), rows),
+    )
+    data = np.asarray(matrix, np.float64).reshape(-1)
+    return sparse.csr_matrix((data, columns, starts), shape=matrix.shape, copy=True)
 
 
 def _per_place(matrix: np.ndarray, places: int) -> sparse.csr_matrix:
