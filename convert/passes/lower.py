@@ -34,6 +34,7 @@ from convert.ir import (
     Weights,
     check,
 )
+from convert.ir.program import EXP_MAX, EXP_MIN
 from convert.passes.coincidence import coincidences, summed
 from convert.passes.operators import conv_weights
 from convert.passes.region import Branch, branches, compose
@@ -79,6 +80,12 @@ def _population(graph: Graph, name: str, latency: int) -> Population:
 
 def _projections(graph: Graph, branch: Branch, neuron: str, first: int, bits: int) -> list[Projection]:
     exp = _exponent(graph, branch, neuron)
+    if not EXP_MIN <= exp <= EXP_MAX:
+        raise Unsupported(
+            neuron,
+            f"the weights from {branch.source} have exponent {exp}, outside {EXP_MIN}..{EXP_MAX}",
+            "quantise the float graph",
+        )
     shared = _shared(graph, branch)
     if shared is not None:
         return [Projection(f"{first}:{branch.source}->{neuron}", branch.source, neuron, shared, exp, 0, bits)]

@@ -126,10 +126,15 @@ class Quantise:
         layer = _float_layer(graph, name, nodes)
         scale = self._choose_scale(layer)
         drift = self._drift(graph, layer, scale)
-        ends = []
-        for arm, weight, exp in zip(layer.arms, layer.weights, self._exponents(layer, scale), strict=True):
-            mantissa = np.rint(weight * scale / 2.0**exp).astype(np.int8)
-            ends.append(attach(arm, arm.holding(mantissa, exp), graph, name, nodes, edges))
+        exponents = self._exponents(layer, scale)
+        held = [
+            np.rint(w * scale / 2.0**e).astype(np.int8) for w, e in zip(layer.weights, exponents, strict=True)
+        ]
+        _refuse_silence(layer, held)
+        ends = [
+            attach(arm, arm.holding(mantissa, exp), graph, name, nodes, edges)
+            for arm, mantissa, exp in zip(layer.arms, held, exponents, strict=True)
+        ]
         if len(ends) > 1:
             nodes[f"{name}.sum"] = Add()
             edges += [(end, f"{name}.sum") for end in ends]
@@ -256,6 +261,19 @@ def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node]) -> _Layer:
         constant = own if constant is None else constant + own
     full = None if constant is None else np.broadcast_to(constant, graph.shapes[name])
     return _Layer(name, node, tuple(found), tuple(weights), counts, full)  # type: ignore[arg-type]
+
+
+def _refuse_silence(layer: _Layer, held: list[np.ndarray]) -> None:
+    """A branch none of whose weights is left: its threshold, membrane or bias is too large for 8 bits."""
+    heard = {arm.branch for arm, mantissa in zip(layer.arms, held, strict=True) if mantissa.any()}
+    for arm, weight in zip(layer.arms, layer.weights, strict=True):
+        if arm.branch not in heard:
+            raise Unsupported(
+                layer.name,
+                f"the weights from {arm.branch.source}, at most {np.abs(weight).max():.3g}, round to 0 where "
+                "its threshold fits 17 bits and its membrane 24",
+                "lower the threshold or raise the weights in training",
+            )
 
 
 def _whole(layer: _Layer, scales: list[float], limit: int) -> list[float]:

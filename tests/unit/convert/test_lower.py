@@ -251,6 +251,12 @@ def test_a_program_that_is_not_well_formed_is_refused_by_name():
         SparseWeights(np.zeros(2), np.zeros(0), np.zeros(0, np.int8), (1, 2))
 
 
+def test_an_exponent_beyond_a_chip_is_refused():
+    graph = small(Affine(np.full((1, 3), 1, np.int8), weight_exp=9), (3,), LoihiLIF(dv=0, vth=1000))
+    with pytest.raises(Unsupported, match=r"^lif: the weights from input have exponent 9, outside -8\.\.8"):
+        lower(graph)
+
+
 def test_an_identity_branch_is_a_projection_of_ones():
     """An addition of a spiking layer itself, without a weight of its own."""
     nodes = {

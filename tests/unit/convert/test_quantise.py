@@ -263,6 +263,10 @@ def test_refusals():
     refused(
         chain(input=two, fc=Affine([[1.0, 1.0]]), lif=CubaLIF(1e-5, 0.5)), "^lif: du = 1e-05 rounds below"
     )
+    refused(
+        chain(input=two, fc=Affine([[1.0, 1.0]]), lif=LIF(0.5, 1e6)),
+        "^lif: the weights from input, at most 1, round to 0 where its threshold fits 17 bits",
+    )
     refused(chain(input=two, fc=Affine([[1.0, 1.0]], [0.5]), lif=CubaLIF(0.5, 0.5)),
             "^lif: a bias before a neuron with a current state")  # fmt: skip
     moved = chain(

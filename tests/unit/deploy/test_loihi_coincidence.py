@@ -8,10 +8,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from convert.ir import Delay, DenseWeights, Graph, Input, LoihiLIF, Permute, Program, SpikeAnd, SpikeMatMul
+from convert.ir import (
+    Add,
+    ChannelScale,
+    Delay,
+    DenseWeights,
+    Graph,
+    Input,
+    LoihiLIF,
+    Permute,
+    Program,
+    SpikeAnd,
+    SpikeMatMul,
+)
 from convert.passes.lower import lower
 from deploy.lava_env import lava_missing
-from deploy.lava_sim import LavaSim
+from deploy.lava_sim import LavaRunner, LavaSim
 from deploy.loihi_coincidence import coincidences
 from deploy.loihi_sim import LoihiSim
 from deploy.reference import Reference, values
@@ -97,6 +109,24 @@ def test_a_third_projection_is_not_a_coincidence():
     extra = replace(program.into("gate")[0], name="extra")
     more = Program(program.populations, (*program.projections, extra), program.outputs)
     assert set(coincidences(more)) == {"map", "mix"}
+
+
+def test_real_lava_relays_as_the_simulator_does():
+    """A delay of 70 steps in Lava's own delay synapses, of which none is longer than 62."""
+    if missing := lava_missing():
+        pytest.skip(missing)
+    nodes = {
+        "input": Input((3,), "binary"), "late": Delay(70), "w": ChannelScale(np.array([7, 5, 3], np.int8)),
+        "now": ChannelScale(np.array([2, 3, 4], np.int8)), "sum": Add(), "lif": LoihiLIF(dv=2000, vth=6),
+    }  # fmt: skip
+    edges = (("input", "late"), ("late", "w"), ("input", "now"), ("w", "sum"), ("now", "sum"), ("sum", "lif"))
+    graph = Graph(nodes, edges, ("lif",), "integer")
+    program, x = lower(graph), (np.random.default_rng(0).random((90, 1, 3)) < 0.4).astype(np.uint8)
+    got = LavaRunner(program, delays="synapse").run(x, ["input~1", "lif"]).rasters
+    want = values(graph, x)["lif"]
+    assert want[70:].any() and (want[70:] != values(graph, 0 * x)["lif"][70:]).any(), "vacuous case"
+    np.testing.assert_array_equal(got["input~1"], x)
+    np.testing.assert_array_equal(got["lif"], want)
 
 
 def test_real_lava_finds_the_same_coincidences():
