@@ -236,8 +236,13 @@ class _Builder:
             return whole[args[1]] if kind == "size" and len(args) > 1 else whole
         others = [a for a, b in zip(args, step.args, strict=True) if not self._is_tensor(b)]
         if len(tensors) == 2 and not others:
-            node = tensor_ops.product(kind)
-        elif len(args) == 2 and isinstance(others[0], int | float) and kind in tensor_ops.SCALES:
+            node = None if options else tensor_ops.product(kind)
+        elif (
+            len(args) == 2
+            and not options
+            and isinstance(others[0], int | float)
+            and kind in tensor_ops.SCALES
+        ):
             node = tensor_ops.scale(kind, others[0], shape, first=self._is_tensor(step.args[0]))
         else:
             node = tensor_ops.move(others[0] if kind == "getattr" else kind, shape, others, options)

@@ -42,25 +42,30 @@ def sizes(shape: Shape) -> tuple[Axis | int, ...]:
 
 _NUMBERS: dict[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod, operator.neg)
-}
+    for f in (
+        operator.add, operator.sub, operator.mul, operator.floordiv, operator.truediv, operator.mod,
+        operator.neg, operator.pow,
+    )
+}  # fmt: skip
 
 
 def number(kind: str, args: Sequence[Any]) -> Any:
-    """The result of an operation on sizes alone."""
+    """The result of an operation on sizes alone; None if it has none here."""
     if kind == "getitem":
         return args[0][args[1]]
-    if kind not in _NUMBERS or not all(isinstance(a, int | float) for a in args):
-        raise Refused(f"computes {kind} of the number of steps or samples")
+    if kind not in _NUMBERS:
+        return None
+    if not all(isinstance(a, int | float) for a in args):
+        raise Refused("computes with the number of steps or samples")
     return _NUMBERS[kind](*args)
 
 
 def product(kind: str) -> Node | None:
     """The node of an operation on two tensors; None if it has none."""
-    return {"matmul": SpikeMatMul, "mul": SpikeAnd, "imul": SpikeAnd}.get(kind, lambda: None)()
+    return {"matmul": SpikeMatMul, "mul": SpikeAnd}.get(kind, lambda: None)()
 
 
-SCALES = ("mul", "imul", "truediv", "div")
+SCALES = ("mul", "truediv", "div")
 
 
 def scale(kind: str, factor: float, shape: Shape, first: bool = True) -> Node | None:
@@ -84,8 +89,16 @@ def move(kind: str, shape: Shape, args: Sequence[Any], options: Mapping[str, Any
     """The node of an operation that moves values of a tensor [T, N, *shape]; None if it is no such one."""
     if kind not in _PARAMETERS:
         return None
-    named = [options[p] for p in _PARAMETERS[kind] if p in options]
-    return _MOVES[kind](shape, [*args, *named])
+    names, defaults = _PARAMETERS[kind], _DEFAULTS.get(kind, ())
+    if odd := set(options) - set(names[len(args) :]):
+        raise Refused(f"with {', '.join(sorted(odd))} has no node")
+    given = [*args]
+    for name, default in list(zip(names, (*defaults, *[None] * len(names)), strict=False))[len(args) :]:
+        given.append(options.get(name, default))
+    return _MOVES[kind](shape, [a for a in given if a is not None])
+
+
+_DEFAULTS = {"flatten": (0, -1)}
 
 
 def _axis(shape: Shape, dim: Any, room: int = 0) -> int:
@@ -119,8 +132,7 @@ def _reshape(shape: Shape, args: Sequence[Any]) -> Node:
 
 
 def _flatten(shape: Shape, args: Sequence[Any]) -> Node:
-    start, end = [*args, 0, -1][:2] if len(args) != 1 else (args[0], -1)
-    low, high = _axis(shape, start), _axis(shape, end)
+    low, high = (_axis(shape, dim) for dim in args)
     return Reshape((*shape[:low], math.prod(shape[low : high + 1]), *shape[high + 1 :]))
 
 
