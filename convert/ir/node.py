@@ -1,7 +1,7 @@
 """What every node of a spiking graph is: a frozen dataclass whose docstring is its equation.
 
 A graph is per step: time is implicit, arrays are `[batch, *shape]` at one step, and `shape` is what
-nodes speak of. Four kinds of node exist and nothing else asks a node what it is:
+nodes speak of. These kinds of node exist and nothing else asks a node what it is:
 
 * `Source`  brings values in;
 * `Linear`  (abstract) is linear in its single input, or the sum of several, and may reach back in steps;
