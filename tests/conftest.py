@@ -249,7 +249,7 @@ def _attention() -> Graph:
     net.add("v_rows", Permute((0, 2, 1)), "v_heads")
     net.add("mix", SpikeMatMul(), "m", "v_rows")
     net.add("quarter", ChannelScale(np.full(2, 0.25)))
-    net.add("o", LIF(0.5, 0.5))
+    net.add("o", LIF(0.5, 0.6))
     net.add("o_columns", Permute((0, 2, 1)))
     net.add("o_flat", Reshape((6, 4)))
     net.add("gate", SpikeAnd(), "o_flat", "h")
