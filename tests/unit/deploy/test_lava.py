@@ -87,7 +87,7 @@ def convolution(value):
     (small(sparse(-129, 3)), "p: weights -129..0 do not fit 8 bits"),
     (small(convolution(128)), "p: weights 0..128 do not fit 8 bits"),
     (small(source=Input((3,), "graded", bits=31)), "p: its sums may pass 2^30"),
-    (small(DenseWeights(np.full((2, 600), 127)), exp=8), "y: its current may reach"),
+    (small(DenseWeights(np.full((2, 600), 127)), exp=8), "y: its state may reach"),
 ])  # fmt: skip
 def test_refused(program, said):
     assert any(reason.startswith(said) for reason in LavaSim().supports(program)), LavaSim().supports(program)
