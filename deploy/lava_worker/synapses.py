@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.process.ports.ports import OutPort
+from lava.proc.conv import utils as conv_utils
 from lava.proc.conv.process import Conv
 from lava.proc.dense.process import DelayDense, Dense
 from lava.proc.sparse.process import DelaySparse, Sparse
@@ -15,6 +16,7 @@ from scipy import sparse
 MIXED_BITS = 9  # Lava holds mixed-sign weights of b bits in the upper b of 9 bits
 CONV_HALF = 1 << 23  # Lava's Conv wraps sums to 24 bits; without `wrap`, larger ones go through Sparse
 Json = dict[str, Any]
+conv_utils.TORCH_IS_AVAILABLE = False  # as in lava-nc 0.10.0: the other path, in float32, rounds beyond 2^24
 
 
 def hop(port: OutPort, bits: int) -> OutPort:

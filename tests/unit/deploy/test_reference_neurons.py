@@ -29,6 +29,7 @@ from convert.ir import (
     Unsupported,
 )
 from convert.passes.lower import lower
+from convert.to_onnx import scan_model
 from deploy.loihi_sim import LoihiSim
 from deploy.reference import Reference, membrane, values
 from deploy.reference_program import record, run, trace
@@ -221,3 +222,27 @@ def test_a_graph_of_graded_neurons_is_its_program():
 def test_fields_that_do_not_fit_are_refused(make, said):
     with pytest.raises(GraphError, match=said):
         make()
+
+
+def test_sums_that_may_pass_64_bits_are_refused():
+    """Weights of 15 bits and messages of 24: 2^38 a neuron and step, 6 times in the worst case."""
+    weights = DenseWeights(np.full((1, 64), -(1 << 15), np.int16))
+    populations = {
+        "x": Population("x", (64,), Input((64,), "graded", bits=24)),
+        "n": Population("n", (1,), LoihiSigma(), 1),
+    }
+    runner = LoihiSim(threads=1).compile(
+        Program(populations, (Projection("p", "x", "n", weights, 8),), ("n",))
+    )
+    assert runner.plan.steps == ((1 << 62) - (1 << 40)) // (6 * (8388607 << 29))
+    with pytest.raises(Unsupported, match="may pass 64 bits in 200 steps; run at most 170"):
+        runner.run(np.zeros((200, 1, 64)))
+
+
+def test_onnx_refuses_what_has_no_function():
+    """Node, reason, remedy."""
+    decays = LoihiLIF(dv=np.array([1, 2]), vth=5)
+    for model, said in ((LoihiDelta(5), "LoihiDelta has no ONNX form"), (decays, "its decays differ")):
+        graph = Graph({"x": Input((2,), "binary"), "n": model}, (("x", "n"),), ("n",), "integer")
+        with pytest.raises(Unsupported, match=f"n: {said}.*; run the integer graph on `reference`"):
+            scan_model(graph)
