@@ -22,6 +22,13 @@ from lava.proc.rf_iz.process import RF_IZ
 from lava.proc.sdn.models import PyDeltaModelFixed, PySigmaDeltaModelFixed, PySigmaModelFixed
 from lava.proc.sdn.process import Delta, Sigma, SigmaDelta
 
+CHANGES = ("act", "residue", "error")
+STATES: dict[type, tuple[str, ...]] = {  # what a process remembers, in Lava's names
+    LIF: ("u", "v"), LIFReset: ("u", "v"), TernaryLIF: ("u", "v"),
+    LIFRefractory: ("u", "v", "refractory_period_end"), RF: ("real", "imag"), RF_IZ: ("real", "imag"),
+    Delta: CHANGES, Sigma: ("sigma",), SigmaDelta: ("sigma", *CHANGES),
+}  # fmt: skip
+GRADED = (TernaryLIF, Delta, SigmaDelta)  # what sends more than 0 and 1
 IN_PORTS = ("a_in", "a_real_in", "a_imag_in")
 
 

@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import numpy as np
+from aligned import GRADED, STATES
 from job import Job, Json
 from lava.magma.core.process.ports.ports import OutPort
 from lava.proc.dense.process import Dense
 from lava.proc.io.source import RingBuffer
+from lava.proc.sdn.process import Sigma
 from neurons import Neurons, neurons
 from synapses import connect, connect_floating, hop
 
@@ -43,7 +45,7 @@ class Network:
         made = neurons(model, shape, self.job.latency(name), self.job.floating)
         size = int(np.prod(shape))
         made.process.proc_params["window"] = self.job.window(
-            name, size, made.states, binary=not made.bits, result=made.result
+            name, size, STATES[type(made.process)], binary=not made.bits, result=made.result
         )
         self.neurons[name], self.lines[name] = made, [made.process.s_out]
 
@@ -99,7 +101,11 @@ def netx(job: Job) -> Any:
         raise ValueError(f"netx made {len(net.layers)} layers of the {len(names)} in the file: {names}")
     for name, layer in zip(names, net.layers):  # noqa: B905 - lengths compared above
         deep, size = len(layer.shape) == 3, int(np.prod(layer.shape))
-        layer.neuron.proc_params["window"] = job.window(name, size, ("u", "v"), channels_last=deep)
+        kind = type(layer.neuron)
+        result = "sigma" if kind is Sigma else None
+        layer.neuron.proc_params["window"] = job.window(
+            name, size, STATES[kind], kind not in GRADED, result, channels_last=deep
+        )
     (name,) = job.inputs
     shape = net.inp.shape[::-1] if len(net.inp.shape) == 3 else None
     job.source(name, shape).s_out.connect(net.inp)

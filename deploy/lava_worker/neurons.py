@@ -17,12 +17,11 @@ DECAY_BITS = 12
 
 @dataclass
 class Neurons:
-    """process: not yet given its window.  ports: name -> in port.  states: Lava's names.  bits: of a message,
-    0 for binary spikes.  result: the state a readout gives."""
+    """process: not yet given its window.  ports: name -> in port.  bits: of a message, 0 for binary spikes.
+    result: the state a readout gives."""
 
     process: Any
     ports: dict[str, Any]
-    states: tuple[str, ...]
     bits: int = 0
     result: str | None = None
 
@@ -50,7 +49,6 @@ def _lif(model: Json, shape: tuple[int, ...], size: int, latency: int) -> Neuron
         "shape": (size,), "du": _each(model["du"], shape), "dv": _each(model["dv"], shape),
         "bias_mant": 0 if mant is None else _each(mant, shape), "bias_exp": model["bias_exp"],
     }  # fmt: skip
-    states: tuple[str, ...] = ("u", "v")
     if kind == "LoihiTernaryLIF":
         lif: Any = TernaryLIF(vth_hi=model["vth_hi"], vth_lo=model["vth_lo"], **common)
     elif kind == "LoihiLIFReset":
@@ -62,11 +60,10 @@ def _lif(model: Json, shape: tuple[int, ...], size: int, latency: int) -> Neuron
         common |= {"du": (common["du"] + 1) / 4096, "dv": common["dv"] / 4096, "bias_exp": 0}
         common["bias_mant"] = np.broadcast_to(common["bias_mant"], (size,)) * 2.0 ** model["bias_exp"]
         lif = LIFRefractory(vth=model["vth"] << 6, refractory_period=model["refractory"], **common)
-        states = ("u", "v", "refractory_period_end")
     else:
         lif = LIF(vth=model["vth"], **common)
     readout = "v" if kind == "LoihiIntegrator" else None
-    return Neurons(lif, {"a": lif.a_in}, states, 2 if kind == "LoihiTernaryLIF" else 0, readout)
+    return Neurons(lif, {"a": lif.a_in}, 2 if kind == "LoihiTernaryLIF" else 0, readout)
 
 
 def _resonators(model: Json, size: int) -> Neurons:
@@ -76,18 +73,17 @@ def _resonators(model: Json, size: int) -> Neurons:
     )  # fmt: skip
     # Lava makes these two integers from period and alpha, and truncates; the program holds the integers.
     rf.sin_decay.init, rf.cos_decay.init = model["sin_decay"], model["cos_decay"]
-    return Neurons(rf, {"real": rf.a_real_in, "imag": rf.a_imag_in}, ("real", "imag"))
+    return Neurons(rf, {"real": rf.a_real_in, "imag": rf.a_imag_in})
 
 
 def _changes(model: Json, shape: tuple[int, ...], size: int) -> Neurons:
     if model["type"] == "LoihiSigma":
         sigma = Sigma(shape=(size,))
-        return Neurons(sigma, {"a": sigma.a_in}, ("sigma",), result="sigma")
+        return Neurons(sigma, {"a": sigma.a_in}, result="sigma")
     common = {k: model[k] for k in ("vth", "spike_exp", "state_exp", "cum_error")}
-    states = ("act", "residue", "error")
     if model["type"] == "LoihiDelta":
         delta = Delta(shape=(size,), **common)
-        return Neurons(delta, {"a": delta.a_in}, states, 24)
+        return Neurons(delta, {"a": delta.a_in}, 24)
     mode = ActivationMode.RELU if model["act"] == "relu" else ActivationMode.UNIT
     both = SigmaDelta(shape=(size,), bias=_each(model["bias"], shape), act_mode=mode, **common)
-    return Neurons(both, {"a": both.a_in}, ("sigma", *states), 24)
+    return Neurons(both, {"a": both.a_in}, 24)

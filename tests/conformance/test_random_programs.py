@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +13,8 @@ from hypothesis import strategies as st
 from benchmarks.events import events, kinds
 from benchmarks.lava_conformance import differences, simulator_differences
 from benchmarks.random_programs import FIXED, MODELS, random_case
-from convert.ir import Input, LoihiDelta, LoihiLIFRefractory, Population, Program, Unsupported
+from convert.ir import LoihiDelta, LoihiLIFRefractory, Unsupported
 from deploy.lava_env import lava_missing
-from deploy.lava_limits import limits
 from deploy.lava_sim import LavaSim
 from deploy.lava_trace import lava_traces
 from deploy.loihi_sim import LoihiSim
@@ -123,17 +121,3 @@ def test_the_target_gives_the_same_record(lava):
         assert np.array_equal(got.counts[name], want.counts[name])
     for name in want.outputs:
         assert np.array_equal(got.outputs[name], want.outputs[name])
-
-
-def test_what_lava_cannot_do_is_said():
-    """Refractory neurons in fixed point; sums, known from the messages sent, that pass its words."""
-    alone = random_case(SEED, LoihiLIFRefractory).program
-    assert any("floating point only" in reason for reason in limits(alone))
-    case = random_case(SEED + 7, LoihiDelta)
-    assert limits(case.program, len(case.x)) == []
-    large = limits(case.program, len(case.x), {"n0": 1 << 29})
-    fed = [p for p in case.program.projections if p.src == "n0"]
-    assert bool(large) == bool(fed)
-    real = replace(case.program.populations["x"], model=Input(case.program.populations["x"].shape))
-    broken = Program({"x": Population("x", real.shape, real.model)}, (), ())
-    assert limits(broken) == ["x: takes real values; spike messages are integers"]
