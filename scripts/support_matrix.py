@@ -19,8 +19,7 @@ from convert.ir import (
     Add,
     Delay,
     LinearNode,
-    LoihiIntegrator,
-    LoihiLIF,
+    LoihiNeuron,
     Neuron,
     Permute,
     Product,
@@ -46,8 +45,8 @@ def in_integers(kind: type) -> str:
     """How a node appears in integer graphs and programs."""
     if issubclass(kind, Source):
         return "spikes or graded"
-    if kind in (LoihiLIF, LoihiIntegrator):
-        return "itself"
+    if issubclass(kind, LoihiNeuron):
+        return "itself" if len(kind.ports) == 1 else "itself, in programs alone: two ports"
     if issubclass(kind, Neuron):
         return "LoihiIntegrator" if not kind.spiking else "LoihiLIF"
     if kind in KEPT:
@@ -67,7 +66,7 @@ def page() -> str:
     for name, kind in NODES.items():
         families = {Neuron: "neuron", LinearNode: "linear", Product: "product", Source: "source"}
         family = next(word for base, word in families.items() if issubclass(kind, base))
-        stages = ", ".join(stage for stage, legal in LEGAL.items() if kind in legal)
+        stages = ", ".join(stage for stage, legal in LEGAL.items() if kind in legal) or "program"
         rows.append(f"| `{name}` | {family} | {stages} | {in_integers(kind)} |")
     targets = ["| target | takes | promise |", "|---|---|---|"]
     for name in TARGETS:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.ir import linear, loihi, neurons, products, sources
+from convert.ir import linear, loihi, neurons, products, sigma_delta, sources
 from convert.ir.errors import StageError
 from convert.ir.graph import Graph
 from convert.ir.node import Node
@@ -21,7 +21,10 @@ _WEIGHTED = (
 _MOVING = (linear.Reshape, linear.Permute, linear.Delay, linear.Add)
 _PRODUCTS = (products.SpikeMatMul, products.SpikeAnd)
 _FLOAT_NEURONS = (neurons.LIF, neurons.CubaLIF, neurons.IF, neurons.LeakyIntegrator)
-_INTEGER_NEURONS = (loihi.LoihiLIF, loihi.LoihiIntegrator)
+_INTEGER_NEURONS = (  # resonators have two ports: they are populations of a program, no nodes of a graph
+    loihi.LoihiLIF, loihi.LoihiIntegrator, loihi.LoihiLIFReset, loihi.LoihiTernaryLIF,
+    loihi.LoihiLIFRefractory, sigma_delta.LoihiDelta, sigma_delta.LoihiSigma, sigma_delta.LoihiSigmaDelta,
+)  # fmt: skip
 
 LEGAL: dict[str, tuple[type[Node], ...]] = {
     "traced": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, *_PRODUCTS, linear.BatchNorm, *_FLOAT_NEURONS),

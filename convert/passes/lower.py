@@ -19,8 +19,7 @@ from convert.ir import (
     DenseWeights,
     Graph,
     Input,
-    LoihiIntegrator,
-    LoihiLIF,
+    LoihiNeuron,
     Neuron,
     Population,
     Product,
@@ -73,7 +72,7 @@ def _check_outputs(graph: Graph) -> None:
 
 def _population(graph: Graph, name: str, latency: int) -> Population:
     node = graph.nodes[name]
-    if not isinstance(node, Input | LoihiLIF | LoihiIntegrator):
+    if not isinstance(node, Input | LoihiNeuron):
         raise Unsupported(name, f"{type(node).__name__} is no population of a program", "quantise the graph")
     return Population(name, graph.shapes[name], node, latency)
 
