@@ -37,7 +37,7 @@ def test_neurons_exactly_fit_and_one_over(chain, tiny):
 
 
 def test_synapse_memory_exactly_fits_and_one_over(chain, tiny):
-    """4 sources, 6 targets, dense: one word a source for up to 6 weights of 8 bits (58 bits), two from 7 on."""
+    """4 sources, 6 targets, dense: a word a source for up to 6 weights of 8 bits (58 bits), two for 7."""
     w = np.ones((7, 4), int)
     assert sizes(partition(chain(w), tiny(synapse_bits=8 * 64))) == [[("p1", 7)]]
     made = partition(chain(w), tiny(synapse_bits=8 * 64 - 1))
@@ -54,7 +54,7 @@ def test_input_axons_exactly_fit_and_one_over(chain, sparse, tiny):
 
 
 def test_output_axons_count_the_cores_reached(chain, tiny):
-    """p2 needs 3 cores (2 neurons each); every neuron of p1 reaches all: 3 slots a neuron. 6 slots: 2 neurons."""
+    """p2 needs 3 cores (2 neurons each); each neuron of p1 reaches all: 3 slots. 6 slots: 2 neurons."""
     w1, w2 = np.ones((4, 1), int), np.ones((6, 4), int)
     made = partition(chain(w1, w2), tiny(neurons=2, axons_out=6))
     assert sizes(made) == [[("p2", 2)]] * 3 + [[("p1", 2)]] * 2
@@ -132,8 +132,8 @@ def test_a_neuron_the_chip_does_not_have_is_refused(tiny):
 
 
 def test_a_population_on_a_cycle_is_cut_finer(tiny):
-    """p reaches itself: how many cores it has is not known when it is cut. 6 neurons, 3 a core: each reaches 2
-    cores, 6 slots a core; with 5 slots pieces of 1 neuron reach 6 cores: refused, not wrong."""
+    """p reaches itself: how many cores it has is not known when it is cut. 6 neurons, 3 a core: each reaches
+    2 cores, 6 slots a core; with 5 slots pieces of 1 neuron reach 6 cores: refused, not wrong."""
     ends = {
         "in": Population("in", (1,), Input((1,), "binary")),
         "p": Population("p", (6,), LoihiLIF(0, 5), 1),
