@@ -106,7 +106,9 @@ def _check_chips(cores: int, target: Any, chips: int | None) -> None:
     held = int(target.limit("cores_per_chip")) * (chips or 0)
     if chips is not None and cores > held:
         raise Unsupported(
-            "program", f"needs {cores} cores, {chips} chips of {target.name} have {held}", remedy("chips")
+            "program",
+            f"needs {cores} cores, {chips} chips of {target.name} have {held}",
+            remedy("chips", target.figures),
         )
 
 

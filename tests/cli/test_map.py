@@ -157,3 +157,10 @@ def test_convert_refuses_forms_that_are_none(run, trained, tmp_path):
     assert done.code == 4
     assert "prune:0.02" in done.error_lines[0]
     assert not (tmp_path / "p").exists()
+
+
+def test_convert_factored_is_refused_where_relays_have_no_integers(run, trained, tmp_path):
+    done = run("convert", trained, "--to", "lava", "--out", tmp_path / "p", "--adjacency", "factor")
+    assert done.code == 4
+    assert "relay" in done.error_lines[0]
+    assert not (tmp_path / "p").exists()
