@@ -17,6 +17,7 @@ HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with th
   simulate       ARTIFACT on a target, over a data set
   verify         that all targets give the same spikes
   energy-report  synaptic operations and joules of each sample
+  map            ARTIFACT on the cores of a chip              -> map.json
 
 \b
 Start here:
