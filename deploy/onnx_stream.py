@@ -1,8 +1,8 @@
 """Streams on ONNX Runtime: the step model, its state bound to memory that stays where it is.
 
-There are two sets of state arrays, A and B. Even frames read A and write B, odd frames read B and write A, each
-through a binding of its own made once: between frames no state is copied and no tensor of the interface is
-allocated. What is copied is the frame in and the outputs out.
+There are two sets of state arrays, A and B. Even frames read A and write B, odd frames read B and write A,
+each through a binding of its own, made once: between frames no state is copied and no tensor of the interface
+is allocated. What is copied is the frame in and the outputs out.
 """
 
 from __future__ import annotations

@@ -106,9 +106,8 @@ def load_state(path: Path, stream: Stream) -> None:
 
 def _check_owner(path: Path, found: Mapping[str, Any], stream: Stream) -> None:
     if (found["format"], found["version"]) != (FORMAT, VERSION):
-        raise ArtifactError(
-            f"{path}: is {found['format']!r} version {found['version']}, expected {FORMAT!r} version {VERSION}"
-        )
+        what = f"{found['format']!r} version {found['version']}"
+        raise ArtifactError(f"{path}: is {what}, expected {FORMAT!r} version {VERSION}")
     for key, what in (("target", "target"), ("samples", "number of streams"), ("fingerprint", "model")):
         mine = getattr(stream, key)
         if found[key] != mine:
