@@ -8,6 +8,7 @@ last frames of every population that is read with a delay, in rings (frame t in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -108,14 +109,15 @@ class LoihiStream(Stream):
         rings = {layer.population.name: layer.ring for layer in (self._input, *self.layers.values())}
         return held | {f"{n}.past": ring for n, ring in rings.items() if len(ring) > 1}
 
+    def _check(self, state: Mapping[str, np.ndarray]) -> None:
+        for layer in (self._input, *self.layers.values()):
+            name = layer.population.name
+            limit = self.source.limit if name in self.graded else 1
+            if int(np.abs(state.get(f"{name}.past", np.zeros(1)).astype(np.int64)).max()) > limit:
+                raise ArtifactError(f"state of {name} holds messages beyond {limit}; it was not written here")
+
     def _restored(self) -> None:
         """Lists of the past, made anew from the rings."""
         for layer in (self._input, *self.layers.values()):
-            limit = 1
-            if isinstance(layer.population.model, Input) and layer.population.name in self.graded:
-                limit = layer.population.model.limit
-            if int(np.abs(layer.ring.astype(np.int64)).max(initial=0)) > limit:
-                name = layer.population.name
-                raise ArtifactError(f"state of {name} holds messages beyond {limit}; it was not written here")
             for t in range(max(0, self.frames - len(layer.ring)), self.frames):
                 self._list(layer, t)

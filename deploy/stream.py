@@ -49,6 +49,9 @@ class Stream(ABC):
     def _held(self) -> State:
         """The live arrays of the state, by name; what is written into them is the state."""
 
+    def _check(self, state: Mapping[str, np.ndarray]) -> None:  # noqa: B027 - most arrays may hold any number
+        """ArtifactError if a state of the right shapes holds what the stream never would."""
+
     def _restored(self) -> None:  # noqa: B027 - most streams hold nothing that follows from the state
         """Make anew what follows from the state, after it was written."""
 
@@ -82,6 +85,7 @@ class Stream(ABC):
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from a state that `state` gave; ArtifactError, and no change, if it is not of this model."""
         _check_state(state, {FRAMES: np.zeros((), np.int64), **self._held()})
+        self._check(state)
         self.frames = int(state[FRAMES])  # first: which arrays are live may depend on it
         for name, array in self._held().items():
             array[...] = state[name]

@@ -24,7 +24,7 @@ class Clock:
     seconds: list[float] = field(default_factory=list)
 
     def summary(self) -> dict[str, float | int]:
-        """Milliseconds, and frames a second; the percentiles leave out the first frame where others follow."""
+        """Milliseconds, and frames a second; percentiles leave out the first frame where others follow."""
         times = 1e3 * np.array(self.seconds)
         rest = times[1:] if len(times) > 1 else times
         p50, p95, p99 = np.percentile(rest, (50, 95, 99))
