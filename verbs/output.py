@@ -24,8 +24,7 @@ def write_json(path: Path | None, value: Any) -> None:
 
 def json_line(value: Any) -> None:
     """One value as one line of JSON on stdout, there at once."""
-    click.echo(json.dumps(value, default=_plain))
-    click.get_text_stream("stdout").flush()
+    click.echo(json.dumps(value, default=_plain))  # echo flushes
 
 
 def _plain(value: Any) -> Any:
