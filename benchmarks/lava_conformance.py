@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from benchmarks.events import events, kinds
 from benchmarks.machine import describe
 from benchmarks.random_programs import MODELS, Case, random_case
-from convert.ir import Input, LoihiLIFRefractory
+from convert.ir import Input, LoihiLIFRefractory, LoihiNeuron
 from convert.ir.files import whole
 from deploy.lava_trace import LavaTrace, lava_traces
 from deploy.loihi_sim import LoihiSim
@@ -78,20 +79,18 @@ def main() -> None:
     parser.add_argument("--programs", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--jobs", type=int, default=1, help="Lava networks at a time")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     tallies: dict[str, Counter[str]] = {n: Counter() for n in ("compared", "held", "events")}
     wrong: list[str] = []
     start, done = time.perf_counter(), 0
-    for floating in (False, True):
-        seeds = [
-            s for s in range(asked.programs) if (MODELS[s % len(MODELS)] is LoihiLIFRefractory) == floating
-        ]
-        for low in range(0, len(seeds), asked.batch):
-            wrong += _batch(
-                [asked.seed + s for s in seeds[low : low + asked.batch]], floating, tallies, asked.seed
-            )
-            done += len(seeds[low : low + asked.batch])
+    batches = _batches(asked.programs, asked.seed, asked.batch)
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        for cases, traces in pool.map(_run, batches):
+            for (seed, case), got in zip(cases, traces, strict=True):
+                wrong += _count(seed, case, got, tallies)
+            done += len(cases)
             print(
                 f"{done} of {asked.programs} programs, {len(wrong)} differences", file=sys.stderr, flush=True
             )
@@ -107,18 +106,26 @@ def main() -> None:
     sys.exit(5 if wrong else 0)
 
 
-def _batch(seeds: list[int], floating: bool, tallies: dict[str, Counter[str]], first: int) -> list[str]:
-    cases = [random_case(s, MODELS[(s - first) % len(MODELS)]) for s in seeds]
-    wrong = []
-    traces = lava_traces([c.program for c in cases], [c.x for c in cases], floating)
-    for seed, case, got in zip(seeds, cases, traces, strict=True):
-        tally, differ = differences(case, got)
-        tallies["compared"] += tally
-        tallies["held"] += kinds(case.program)
-        tallies["events"] += events(case.program, case.trace)
-        wrong += [f"seed {seed}, lava: {d}" for d in differ]
-        wrong += [f"seed {seed}, loihi-sim: {d}" for d in simulator_differences(case)]
-    return wrong
+def _batches(programs: int, first: int, size: int) -> list[list[tuple[int, type[LoihiNeuron]]]]:
+    """(seed, model) of each program; those for Lava's float model in batches of their own."""
+    all_of = [(first + k, MODELS[k % len(MODELS)]) for k in range(programs)]
+    sorts = [[c for c in all_of if (c[1] is LoihiLIFRefractory) == floating] for floating in (False, True)]
+    return [sort[low : low + size] for sort in sorts for low in range(0, len(sort), size)]
+
+
+def _run(batch: list[tuple[int, type[LoihiNeuron]]]) -> tuple[list[tuple[int, Case]], list[LavaTrace]]:
+    cases = [(seed, random_case(seed, model)) for seed, model in batch]
+    programs, inputs = [c.program for _, c in cases], [c.x for _, c in cases]
+    return cases, lava_traces(programs, inputs, batch[0][1] is LoihiLIFRefractory)
+
+
+def _count(seed: int, case: Case, got: LavaTrace, tallies: dict[str, Counter[str]]) -> list[str]:
+    tally, differ = differences(case, got)
+    tallies["compared"] += tally
+    tallies["held"] += kinds(case.program)
+    tallies["events"] += events(case.program, case.trace)
+    found = [f"seed {seed}, lava: {d}" for d in differ]
+    return found + [f"seed {seed}, loihi-sim: {d}" for d in simulator_differences(case)]
 
 
 if __name__ == "__main__":
