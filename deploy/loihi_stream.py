@@ -9,33 +9,33 @@ last frames of every population that is read with a delay, in rings (frame t in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 
-from convert.ir import ArtifactError, Input, LoihiIntegrator, Population, Program
-from deploy.loihi_neurons import Neurons
+from convert.ir import ArtifactError, Input, Population, Program, Unsupported
+from deploy.bounds import peak
+from deploy.loihi_neurons import Neurons, neurons
 from deploy.loihi_plan import plan
 from deploy.loihi_stream_kernels import add_currents, list_frame
 from deploy.loihi_stream_layout import Layout, Listing
 from deploy.stream import State, Stream
 from deploy.stream_state import fingerprint
 
-STATE = ("u", "v")  # arrays of `Neurons` that hold its state
-VALUES = (np.dtype(np.int32), np.dtype(np.int64))
-
 
 @dataclass(eq=False)
 class _Layer:
-    """One population at work. ring [depth, N, size]: its messages; rows: its projections in the table."""
+    """One population at work. ring [depth, N, size]: its messages; currents [ports, N, size]; ports: of each,
+    the rows of the table of projections, and its share of the currents."""
 
     population: Population
     ring: np.ndarray
     listings: list[Listing]
     neurons: Neurons | None = None
-    rows: tuple[int, int] = (0, 0)
-    acc: np.ndarray | None = None
+    ports: list[tuple[tuple[int, int], np.ndarray]] = field(default_factory=list)
+    currents: np.ndarray | None = None
     scratch: tuple[np.ndarray, ...] = ()
 
 
@@ -51,13 +51,19 @@ class LoihiStream(Stream):
         latency = max(program.populations[name].latency for name in program.outputs)
         super().__init__(source, samples, fingerprint(program), latency)
         self.plan = made
-        self.graded = {made.source.name} if source.operand == "graded" else set()
-        into = {n: {"a": list(program.into(n))} for n in program.neurons()}
+        self.graded = {n for n, p in program.populations.items() if not _binary(p)}
+        into = {
+            n: {port: [p for p in program.into(n) if p.port == port] for port in _ports(program, n)}
+            for n in program.neurons()
+        }
         self.layout = Layout(into, made.reach, self.graded, samples)
         order = [n for group in made.groups for n in group]
         self.layers = {n: self._layer(n) for n in order}
         self._input = self.layers.pop(made.source.name)
-        self(np.zeros((samples, *source.shape)))  # compiles what is not compiled yet: no frame has to wait
+        with suppress(Unsupported):  # a message too large: not of a frame that was asked for
+            self(
+                np.zeros((samples, *source.shape))
+            )  # compiles what is not compiled yet: no frame has to wait
         self.reset()
 
     def _layer(self, name: str) -> _Layer:
@@ -65,24 +71,29 @@ class LoihiStream(Stream):
         depth = max([1, *(held.depth for held in listings)])
         dtype = np.int32 if name in self.graded else np.uint8
         layer = _Layer(population, np.zeros((depth, self.samples, population.size), dtype), listings)
-        if not isinstance(population.model, Input):
-            width = self.plan.width[name]
-            layer.neurons = Neurons(population, width, self.samples)
-            layer.rows = self.layout.span[name]["a"]
-            layer.acc = np.zeros((self.samples, population.size), width)
-            part, sums = np.zeros((2, population.size), width)
-            layer.scratch = part, np.zeros(population.size, self.layout.short), sums
+        if isinstance(population.model, Input):
+            return layer
+        width, ports = self.plan.width[name], self.layout.span[name].values()
+        layer.neurons = neurons(population, width, self.samples)
+        layer.currents = np.zeros((len(ports), self.samples, population.size), width)
+        layer.ports = list(zip(ports, layer.currents, strict=True))
+        part, sums = np.zeros((2, population.size), width)
+        layer.scratch = part, np.zeros(population.size, self.layout.short), sums
         return layer
 
     def _advance(self, encoded: np.ndarray) -> dict[str, np.ndarray]:
-        t, first = self.frames, self._input
+        t, first, made = self.frames, self._input, self.layout
+        if t >= self.plan.steps:
+            raise Unsupported(
+                "program", f"{t} frames of sigma-delta sums may leave 64 bits", "reset the stream"
+            )
         first.ring[t % len(first.ring)] = encoded.reshape(self.samples, -1)
         self._list(first, t)
-        made = self.layout
         for layer in self.layers.values():
-            add_currents(layer.rows, made.table, made.panels, made.weights, made.starts, made.targets,
-                         made.lists, made.fills, made.values, t, layer.acc, *layer.scratch)  # fmt: skip
-            layer.neurons.step(layer.acc, layer.ring[t % len(layer.ring)])  # type: ignore[union-attr]
+            for rows, acc in layer.ports:
+                add_currents(rows, made.table, made.panels, made.weights, made.starts, made.targets,
+                             made.lists, made.fills, made.values, t, acc, *layer.scratch)  # fmt: skip
+            layer.neurons.step(layer.currents, layer.ring[t % len(layer.ring)])  # type: ignore[union-attr]
             self._list(layer, t)
         return {name: self._output(name, t) for name in self.plan.program.outputs}
 
@@ -96,28 +107,42 @@ class LoihiStream(Stream):
             list_frame(raster, held.order, held.starts, made.lists, at, made.fills, fill, made.values, graded)
 
     def _output(self, name: str, t: int) -> np.ndarray:
-        layer = self.layers[name]
-        shape = (self.samples, *layer.population.shape)
-        if isinstance(layer.population.model, LoihiIntegrator):
-            return layer.neurons.v.astype(np.int64).reshape(shape)  # type: ignore[union-attr]
-        return layer.ring[t % len(layer.ring)].reshape(shape).copy()
+        layer, shape = self.layers[name], (self.samples, *self.plan.program.populations[name].shape)
+        held: Neurons = layer.neurons  # type: ignore[assignment]
+        if not held.model.spiking:
+            return held.value.reshape(shape)
+        sent = layer.ring[t % len(layer.ring)].reshape(shape)
+        return sent.astype(np.int64) if name in self.graded else sent.copy()
 
     def _held(self) -> State:
         held = {
-            f"{n}.{key}": getattr(layer.neurons, key) for n, layer in self.layers.items() for key in STATE
+            f"{name}.{state}": array
+            for name, layer in self.layers.items()
+            for state, array in layer.neurons.states.items()  # type: ignore[union-attr]
         }
         rings = {layer.population.name: layer.ring for layer in (self._input, *self.layers.values())}
         return held | {f"{n}.past": ring for n, ring in rings.items() if len(ring) > 1}
 
     def _check(self, state: Mapping[str, np.ndarray]) -> None:
         for layer in (self._input, *self.layers.values()):
-            name = layer.population.name
-            limit = self.source.limit if name in self.graded else 1
+            name, limit = layer.population.name, peak(layer.population)
             if int(np.abs(state.get(f"{name}.past", np.zeros(1)).astype(np.int64)).max()) > limit:
                 raise ArtifactError(f"state of {name} holds messages beyond {limit}; it was not written here")
 
     def _restored(self) -> None:
-        """Lists of the past, made anew from the rings."""
+        """Step counters, and lists of the past, made anew from the rings."""
         for layer in (self._input, *self.layers.values()):
+            if layer.neurons is not None:
+                layer.neurons.at = self.frames
+                getattr(layer.neurons, "fault", np.zeros(2))[:] = 0
             for t in range(max(0, self.frames - len(layer.ring)), self.frames):
                 self._list(layer, t)
+
+
+def _binary(population: Population) -> bool:
+    model = population.model
+    return model.operand == "binary" if isinstance(model, Input) else model.message == "binary"
+
+
+def _ports(program: Program, name: str) -> tuple[str, ...]:
+    return program.populations[name].model.ports  # type: ignore[union-attr]

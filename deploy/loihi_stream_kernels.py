@@ -185,9 +185,9 @@ def _scatter(part, targets, into, exp):
 
 @compiled
 def _close(sums, into, exp, wraps):
-    """into += shift(sums, exp), each sum wrapped to 24 bits before if Lava's Conv would."""
+    """into += shift(sums, exp), wrapped to 24 bits if Lava's Conv would."""
     half, whole = np.int64(1 << 23), into.dtype.type
     for o in range(into.shape[0]):
         x = np.int64(sums[o])
-        x = (x + half) % (2 * half) - half if wraps else x
-        into[o] += whole(x << exp) if exp >= 0 else whole(x >> -exp)
+        x = x << exp if exp >= 0 else x >> -exp
+        into[o] += whole(((x + half) & (2 * half - 1)) - half) if wraps else whole(x)

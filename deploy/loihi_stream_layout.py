@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.ir import ConvWeights, DenseWeights, Projection, Weights
+from convert.ir import DenseWeights, Projection, Weights
+from deploy.bounds import wraps
 from deploy.loihi_synapses import compressed
 
 # Nanoseconds on one core of an AMD EPYC (Zen 3); only ratios matter, and no result depends on them.
@@ -25,7 +26,6 @@ ROW_NS, COLUMN_NS, SCATTER_NS = 0.04, 1.5, 1.0  # add a weight of a row; a synap
 PANEL_NS = 10.0  # begin a panel that has spikes
 RATE, RATE_GRADED = 0.1, 1.0  # messages a neuron and step, assumed
 UNROLL_MAX = 1 << 26  # cells of a sparse matrix that may be written out
-WRAP = 1 << 23  # Lava's Conv wraps a sum that reaches it
 
 # Columns of the table of projections, and of the table of panels.
 KIND, LIST, FILL, SOURCES, FILLS, DEPTH, DELAY, GRADED, PANEL, PANELS, EXP, MOST, SUMMED, WRAPS = range(14)
@@ -148,7 +148,7 @@ class Layout:
         listing.depth = max(listing.depth, p.delay + 1)
         row = {KIND: GROUPED if isinstance(made, Panels) else made, LIST: k, DELAY: p.delay, EXP: p.exp,
                GRADED: int(p.src in self.graded), PANEL: len(self._panels)}  # fmt: skip
-        wraps = isinstance(p.weights, ConvWeights) and p.weights.wrap and self.reach[p.name] >= WRAP
+        wrapped = wraps(p, self.reach[p.name])
         if isinstance(made, Panels):
             lonely = _disjoint(made.targets)
             for first, targets, rows in zip(made.starts, made.targets, made.rows, strict=False):
@@ -160,9 +160,9 @@ class Layout:
             self._panel(0, np.arange(len(matrix)), matrix.T[listing.order])
         else:
             lonely = self._columns(p.weights, listing.order)
-        row |= {PANELS: len(self._panels) - row[PANEL], WRAPS: int(wraps)}
+        row |= {PANELS: len(self._panels) - row[PANEL], WRAPS: int(wrapped)}
         # A floor shift is of the whole sum: where a target's parts come one by one, they are summed first.
-        row[SUMMED] = int(wraps or (p.exp < 0 and not lonely))
+        row[SUMMED] = int(wrapped or (p.exp < 0 and not lonely))
         self._rows.append(row)
 
     def _panel(self, first: int, targets: np.ndarray, rows: np.ndarray) -> None:

@@ -39,6 +39,7 @@ class Stream(ABC):
             raise BadInput(f"samples = {samples}, expected at least 1")
         self.source, self.samples, self.fingerprint = source, samples, fingerprint
         self.latency_steps, self.frames = latency_steps, 0
+        self._torn = False
 
     @abstractmethod
     def _advance(self, encoded: np.ndarray) -> dict[str, np.ndarray]:
@@ -63,7 +64,12 @@ class Stream(ABC):
         if x.shape[:1] != (self.samples,) and x.shape[1:] == self.source.shape:
             raise BadInput(f"frame holds {len(x)} samples, the stream's state {self.samples}")
         check_frame(x, (self.samples, *self.source.shape))
-        got = self._advance(self.source.encode(x))
+        encoded = self.source.encode(x)
+        if self._torn:
+            raise BadInput("a frame failed half way through the model; reset or restore the stream")
+        self._torn = True
+        got = self._advance(encoded)
+        self._torn = False
         self.frames += 1
         return got
 
@@ -79,6 +85,8 @@ class Stream(ABC):
     @final
     def state(self) -> State:
         """A copy of everything the next frame depends on."""
+        if self._torn:
+            raise BadInput("a frame failed half way through the model: there is no state to save")
         return {FRAMES: np.array(self.frames, np.int64), **{n: a.copy() for n, a in self._held().items()}}
 
     @final
@@ -89,6 +97,7 @@ class Stream(ABC):
         self.frames = int(state[FRAMES])  # first: which arrays are live may depend on it
         for name, array in self._held().items():
             array[...] = state[name]
+        self._torn = False
         self._restored()
 
     @final
@@ -97,6 +106,7 @@ class Stream(ABC):
         self.frames = 0
         for array in self._held().values():
             array[...] = 0
+        self._torn = False
         self._restored()
 
 

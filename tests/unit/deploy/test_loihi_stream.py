@@ -6,20 +6,26 @@ messages of outputs are compared; at the end u and v of every population, agains
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
+from benchmarks.random_programs import MODELS, Case, random_case
 from convert.ir import (
     ArtifactError,
+    BadInput,
     ConvWeights,
     DenseWeights,
     Input,
+    LoihiDelta,
     LoihiIntegrator,
     LoihiLIF,
     Population,
     Program,
     Projection,
     SparseWeights,
+    Unsupported,
 )
 from deploy.loihi_sim import LoihiSim
 from deploy.loihi_stream import LoihiStream
@@ -99,6 +105,55 @@ def check(program: Program, x: np.ndarray) -> int:
 
 def test_random_programs_stream_as_they_run():
     assert sum(check(*random_program(seed)) for seed in range(40)) > 2000
+
+
+def streamed(case: Case) -> Counter[str]:
+    """A program of any neurons against its meaning (`deploy.reference_program`): what each output gives at
+    every frame, all states after the last; half way another stream goes on from the state of the first."""
+    program, want = case.program, case.trace
+    stream, other = (LoihiStream(program, case.x.shape[1]) for _ in range(2))
+    held: Counter[str] = Counter()
+    for t, frame in enumerate(case.x):
+        if t == len(case.x) // 2:
+            other.restore(stream.state())
+            stream = other
+        for name, value in stream(frame).items():
+            np.testing.assert_array_equal(value, want.sent[name][t], err_msg=f"{name} {t}")
+            held[type(program.populations[name].model).__name__] += int(np.count_nonzero(value))
+    found = stream.state()
+    for name, states in want.states.items():
+        for key, state in states.items():
+            got = found[f"{name}.{key}"].reshape(state[-1].shape)
+            np.testing.assert_array_equal(got, state[-1], err_msg=f"{name}.{key}")
+    return held
+
+
+def test_every_kind_of_neuron_and_synapse_streams():
+    """Programs that meet the edges of the arithmetic: graded and ternary messages, ports, wraps, cycles."""
+    cases = [random_case(seed, MODELS[seed % len(MODELS)]) for seed in range(3 * len(MODELS))]
+    held = sum((streamed(case) for case in cases), Counter())
+    names = sum((Counter({type(p.model).__name__ for p in c.program.populations.values()}) for c in cases),
+                Counter())  # fmt: skip
+    assert all(names[m.__name__] > 2 for m in MODELS), names
+    assert sum(held.values()) > 300, held
+
+
+def test_a_message_too_large_stops_the_stream_until_it_is_reset():
+    program = Program(
+        {"in": Population("in", (1,), Input((1,), "graded", 1.0, 16)),
+         "d": Population("d", (1,), LoihiDelta(vth=0, spike_exp=0, state_exp=0), 1)},
+        (Projection("p", "in", "d", DenseWeights(np.array([[30000]], np.int16)), bits=16),), ("d",),
+    )  # fmt: skip
+    stream = LoihiStream(program)
+    assert stream.frame(np.array([10.0]))["d"].tolist() == [300_000]
+    with pytest.raises(Unsupported, match="d: a message of magnitude"):
+        stream.frame(np.array([3000.0]))
+    with pytest.raises(BadInput, match="reset or restore"):
+        stream.frame(np.array([0.0]))
+    with pytest.raises(BadInput, match="no state to save"):
+        stream.state()
+    stream.reset()
+    assert stream.frame(np.array([10.0]))["d"].tolist() == [300_000]
 
 
 @pytest.mark.parametrize("exp", [-2, 1])
