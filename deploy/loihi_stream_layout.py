@@ -113,10 +113,9 @@ class Layout:
         self._held: dict[bytes, int] = {}
         every = [p for ports in into.values() for ps in ports.values() for p in ps]
         forms = {p.name: form(p.weights, RATE_GRADED if p.src in graded else RATE) for p in every}
+        # Orders are those of panels; the other forms take any, so they come last.
         for p in sorted(every, key=lambda p: isinstance(forms[p.name], int)):
-            self._listing(
-                p.src, forms[p.name], p.weights.shape[1]
-            )  # panels first: the other forms take any order
+            self._listing(p.src, forms[p.name], p.weights.shape[1])
         self.span: dict[str, dict[str, tuple[int, int]]] = {}
         for name, ports in into.items():
             self.span[name] = {}
