@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from convert.artifact import Artifact, open_artifact
+from convert.ir import Unsupported
 from deploy.stream import Stream
 from deploy.stream_state import load_state, save_state
 from deploy.target import target
@@ -43,6 +44,9 @@ def stream_artifact(path: Path, name: str, form: str | None, asked: Asked, json_
     if not target(name).streams:
         target(name).stream(artifact.graph("integer"))  # refuses, and says why
     loaded = load(artifact, name, form, asked.threads)
+    if getattr(loaded, "host", None) is not None:
+        reason = "a part of the model runs on the CPU over whole windows, behind the chip's spikes"
+        raise Unsupported(name, reason, "simulate it without --stream")
     try:
         start = time.perf_counter()
         stream = _open(loaded, artifact, asked.threads or 1)

@@ -148,6 +148,18 @@ def test_targets_that_do_not_stream_say_so(run, lava_artifact, target):
     refused(got, 4, target, "whole windows", "onnx or loihi-sim")
 
 
+def test_a_model_in_two_parts_does_not_stream(run, lava_artifact, monkeypatch):
+    """What a chip cannot hold waits for the whole window: the chip's part alone would not be the model."""
+    from types import SimpleNamespace
+
+    from verbs import streaming
+
+    load = streaming.load
+    monkeypatch.setattr(streaming, "load", lambda *a: SimpleNamespace(**{**vars(load(*a)), "host": object()}))
+    got = run("simulate", lava_artifact, "--target", "loihi-sim", "--stream", "--limit", "1")
+    refused(got, 4, "loihi-sim", "whole windows", "without --stream")
+
+
 def test_options_that_make_no_sense_together(run, lava_artifact):
     base = ("simulate", lava_artifact, "--target", "loihi-sim")
     for extra in (["--check"], ["--show", "1"], ["--frames", "-"], ["--state-in", "s"], ["--state-out", "s"]):
