@@ -31,7 +31,8 @@ def targets(json_path: Path | None) -> None:
     rows = []
     for name in TARGETS:
         where = target(name)
-        rows.append((name, where.what, "exact" if where.exact else "-", where.available() or "yes"))
-    say(table(("target", "what it is", "promise", "available"), rows))
-    keys = ("name", "what", "promise", "available")
+        streams = "yes" if where.streams else "-"
+        rows.append((name, where.what, "exact" if where.exact else "-", streams, where.available() or "yes"))
+    say(table(("target", "what it is", "promise", "streams", "available"), rows))
+    keys = ("name", "what", "promise", "streams", "available")
     write_json(json_path, [dict(zip(keys, row, strict=True)) for row in rows])

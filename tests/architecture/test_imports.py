@@ -31,7 +31,7 @@ OUTSIDE = {
     "torchvision": (),
     "norse": ("train/norse_neurons.py",),
     "onnx": ("convert/to_onnx.py", "convert/onnx_model/"),
-    "onnxruntime": ("deploy/cpu_onnx.py", "benchmarks/"),
+    "onnxruntime": ("deploy/onnx_session.py", "benchmarks/"),
     "h5py": ("convert/net_format.py",),
     "nir": ("convert/nir_io.py",),
     "lava": ("deploy/lava_worker/", "benchmarks/"),
