@@ -23,6 +23,7 @@ VERBS = {
     "energy-report": "verbs.energy_report:energy_report",
     "verify": "verbs.verify:verify",
     "inspect": "verbs.inspect:inspect",
+    "prepare": "verbs.prepare:prepare",
     "datasets": "verbs.listing:datasets",
     "targets": "verbs.listing:targets",
 }
