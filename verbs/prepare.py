@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,21 @@ def prepare(
     absent = [name for name, value in (("--dataset", dataset), ("--raw", raw), ("--out", out)) if not value]
     if absent or dataset is None or out is None:
         raise click.UsageError(f"missing {', '.join(absent)}; see `cli.py prepare --help`")
+    done = _run(dataset, raw, out, missing, workers or _cores(), skip_broken, synthetic)
+    write_json(json_path, {**dataclasses.asdict(done), "out": str(done.out)})
+    return None
+
+
+def _run(
+    dataset: str,
+    raw: Sequence[Path],
+    out: Path,
+    missing: Path | None,
+    workers: int,
+    skip_broken: bool,
+    synthetic: int | None,
+) -> Summary:
+    """Make the files up where asked, prepare, and tell."""
     from train.data.ntu_name import FAMILIES, read_missing
     from train.data.ntu_prepare import prepare as run
     from train.data.ntu_synthetic import write_folder
@@ -111,10 +127,9 @@ def prepare(
             raise click.UsageError("--synthetic: give one --raw")
         write_folder(family, raw[0], synthetic)
         say(f"wrote {synthetic} made-up files into {raw[0]}")
-    done = run(family, raw, out, missing=listed, workers=workers or _cores(), skip_broken=skip_broken)
+    done = run(family, raw, out, missing=listed, workers=workers, skip_broken=skip_broken)
     _tell(family, done, missing)
-    write_json(json_path, {**dataclasses.asdict(done), "out": str(done.out)})
-    return None
+    return done
 
 
 def _tell(family: Family, done: Summary, missing: Path | None) -> None:

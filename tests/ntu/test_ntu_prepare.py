@@ -17,8 +17,10 @@ import pytest
 from train.data import ntu
 from train.data.ntu_file import read as read_skeleton
 from train.data.ntu_index import check, read
-from train.data.ntu_name import NTU60, parse
+from train.data.ntu_name import NTU60, NTU120, parse
+from train.data.ntu_parts import Parts
 from train.data.ntu_prepare import prepare
+from train.data.ntu_synthetic import write_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -309,7 +311,40 @@ def test_clips_are_views_of_the_file(few, refused):
     refused(lambda: ntu.load_60(few.file, "val"), "'val'")
     refused(lambda: ntu.load_60(None, "train"), "cli.py prepare")
     refused(lambda: ntu.load_60(few.file, "train", protocol="xset"), "'xset'")
+    refused(lambda: ntu.load_60(few.file, "train", protocol=["xsub", "xview"]), "xview")
     refused(lambda: ntu.load_120(few.file, "train"), "ntu60", "ntu120")
+
+
+def test_ntu60_in_a_file_of_ntu120(tmp_path):
+    write_folder(NTU120, tmp_path / "raw", 30)
+    first = next((tmp_path / "raw").iterdir())
+    first.rename(first.with_name("S018C001P041R001A061.skeleton"))
+    prepare(NTU120, [tmp_path / "raw"], tmp_path / "all.h5", progress=False)
+    assert len(ntu.load_120(tmp_path / "all.h5", "all", protocol="xset").clips) == 30
+    found = ntu.load_60(tmp_path / "all.h5", "all")
+    assert len(found.clips) == 29 and len(found.class_names) == 60
+
+
+def test_interrupted_in_the_last_step(few, tmp_path, monkeypatch):
+    """All files are read, the file is not written yet: Ctrl-C there costs the writing alone."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "late.h5"
+    with monkeypatch.context() as patch:
+        patch.setattr("train.data.ntu_index.write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(NTU60, [few.raw], out, progress=False)
+    assert not out.exists()
+    assert prepare(NTU60, [few.raw], out, progress=False).resumed == 24
+    assert out.read_bytes() == few.file.read_bytes()
+
+
+def test_one_at_a_time(few, tmp_path, refused):
+    header = '{"dataset": "ntu60"}'
+    with Parts(tmp_path / "o.h5.parts", header, (), False):
+        refused(lambda: prepare(NTU60, [few.raw], tmp_path / "o.h5", progress=False), "another prepare")
 
 
 def test_the_command_line(tmp_path, run):

@@ -20,7 +20,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import h5py
 import numpy as np
@@ -36,6 +36,7 @@ FORMAT, VERSION = "basalt-ntu", 1
 SHAPE = (PERSONS, JOINTS, 3)
 FRAME_BYTES = 4 * PERSONS * JOINTS * 3
 _MEMBERS = ("frames", "joints", "names", "persons", "report")
+_SAID = ("dataset", "index_digest", "joints_digest")
 _AGAIN = "prepare it again (`cli.py prepare`)"
 
 
@@ -106,30 +107,18 @@ def read(path: Path) -> Index:
         raise DataError.of(path, found="no file", expected="a prepared NTU file", do="correct --data")
     try:
         with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
-                _refuse(path, "an HDF5 file of another kind")
-            if int(file.attrs.get("version", 0)) != VERSION:
-                _refuse(path, f"version {file.attrs.get('version')}", f"version {VERSION}")
-            if absent := [name for name in _MEMBERS if name not in file]:
-                _refuse(path, f"no {absent[0]}", f"{', '.join(_MEMBERS)}")
-            about = {
-                name: str(file.attrs.get(name, "")) for name in ("dataset", "index_digest", "joints_digest")
-            }
-            columns = {name: file[name][()] for name in _MEMBERS if name != "joints"}
-            shape, kind, offset = file["joints"].shape, file["joints"].dtype, file["joints"].id.get_offset()
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            about, columns, offset = _content(path, file)
+            shape, kind = file["joints"].shape, file["joints"].dtype
+    except (OSError, KeyError, TypeError, AttributeError) as error:
         raise DataError.of(
             path, found=f"no whole HDF5 file ({error})", expected="a prepared NTU file", do=_AGAIN
         ) from error
-    if about["dataset"] not in FAMILIES or _digest(about["dataset"], columns) != about["index_digest"]:
-        _refuse(path, "an index that does not match its digest", "the file as it was written")
     total = int(columns["frames"].sum())
     end = (offset or 0) + total * FRAME_BYTES
     if shape != (total, *SHAPE) or kind != np.dtype("<f4") or offset is None or path.stat().st_size < end:
         _refuse(path, f"joints {kind} {shape} at {offset}", f"contiguous float32 {(total, *SHAPE)}")
-    mapped = np.memmap(path, "<f4", "r", offset, (total, *SHAPE)) if total else np.empty((0, *SHAPE), "<f4")
     names = [parse(name.decode("ascii", "replace")) for name in columns["names"]]
-    if not all(names):
+    if not names or not all(names):
         _refuse(path, "a clip without an NTU name", "SsssCcccPpppRrrrAaaa")
     return Index(
         path=path,
@@ -138,10 +127,25 @@ def read(path: Path) -> Index:
         starts=np.cumsum(columns["frames"]) - columns["frames"],
         frames=columns["frames"],
         persons=columns["persons"],
-        joints=np.asarray(mapped),
+        joints=np.asarray(np.memmap(path, "<f4", "r", offset or 0, (total, *SHAPE))),
         report=json.loads(columns["report"].tobytes()),
         joints_digest=about["joints_digest"],
     )
+
+
+def _content(path: Path, file: h5py.File) -> tuple[dict[str, str], dict[str, Any], int | None]:
+    """Attributes, columns that match their digest, and where the joints begin; None: not in one piece."""
+    if file.attrs.get("format") != FORMAT:
+        _refuse(path, "an HDF5 file of another kind")
+    if file.attrs.get("version") != VERSION:
+        _refuse(path, f"version {file.attrs.get('version')}", f"version {VERSION}")
+    if absent := [name for name in _MEMBERS if name not in file]:
+        _refuse(path, f"no {absent[0]}", f"{', '.join(_MEMBERS)}")
+    about = {name: str(file.attrs.get(name, "")) for name in _SAID}
+    columns = {name: file[name][()] for name in _MEMBERS if name != "joints"}
+    if about["dataset"] not in FAMILIES or _digest(about["dataset"], columns) != about["index_digest"]:
+        _refuse(path, "an index that does not match its digest", "the file as it was written")
+    return about, columns, file["joints"].id.get_offset()
 
 
 def check(index: Index, block: int = 1 << 16) -> None:
@@ -163,5 +167,5 @@ def _digest(dataset: str, columns: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _refuse(path: Path, found: str, expected: str = "a prepared NTU file") -> None:
+def _refuse(path: Path, found: str, expected: str = "a prepared NTU file") -> NoReturn:
     raise DataError.of(path, found=found, expected=expected, do=_AGAIN)

@@ -88,7 +88,7 @@ class Family:
 
     def protocol(self, wanted: str) -> Protocol:
         """The protocol of this name; an unknown one is refused with the known."""
-        if wanted not in self.protocols:
+        if not isinstance(wanted, str) or wanted not in self.protocols:
             raise DataError(
                 f"{self.name}: found protocol {wanted!r}; expected {' or '.join(self.protocols)}; "
                 f"pass --data-option protocol={next(iter(self.protocols))}"

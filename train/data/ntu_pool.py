@@ -11,6 +11,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from train.data.errors import DataError
@@ -31,7 +32,7 @@ def ordered(work: Callable[[Any], Any], tasks: Sequence[Any], workers: int) -> I
         for _ in range(workers):
             here, there = context.Pipe()
             process = context.Process(target=_serve, args=(there, work), daemon=True)
-            process.start()
+            _start(process)
             there.close()
             pipes.append(here)
             processes.append(process)
@@ -50,6 +51,15 @@ def ordered(work: Callable[[Any], Any], tasks: Sequence[Any], workers: int) -> I
             process.join()
 
 
+def _start(process: BaseProcess) -> None:
+    """Start a worker that never sees Ctrl-C: that is for the process that gives the tasks."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what is blocked here is inherited
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _taken(pipe: Connection, task: Any) -> Any:
     """The next result of a pipe."""
     try:
@@ -65,7 +75,6 @@ def _taken(pipe: Connection, task: Any) -> Any:
 
 def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
     """A worker: until the other end of the pipe is closed, or its process gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gives the tasks
     try:
         while True:
             pipe.send(work(pipe.recv()))
