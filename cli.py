@@ -24,6 +24,7 @@ VERBS = {
     "verify": "verbs.verify:verify",
     "map": "verbs.map:map_",
     "inspect": "verbs.inspect:inspect",
+    "prepare": "verbs.prepare:prepare",
     "datasets": "verbs.listing:datasets",
     "targets": "verbs.listing:targets",
 }

@@ -12,6 +12,7 @@ import click
 HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with the same spikes everywhere.
 
 \b
+  prepare        raw NTU RGB+D files, for train --data        -> FILE
   train          a model on skeleton data                     -> RUN
   convert        RUN to ONNX or Lava                          -> ARTIFACT
   simulate       ARTIFACT on a target, over a data set

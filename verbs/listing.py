@@ -14,12 +14,17 @@ from verbs.output import say, table, write_json
 @json_option
 def datasets(json_path: Path | None) -> None:
     """List the data sets and how to point at them. Nothing is downloaded, ever."""
+    from train.configuration import configuration, names
     from train.data.registry import describe
 
     rows = describe()
+    configs = [configuration(name) for name in names()]
     for name, what, how in rows:
         say(f"{name}\n    {what}\n    {how}")
-    write_json(json_path, [{"name": n, "what": w, "how": h} for n, w, h in rows])
+        for found in (c for c in configs if c.dataset == name):
+            say(f"    --config {found.name}: {found.what}")
+    own = {n: [c.name for c in configs if c.dataset == n] for n, _, _ in rows}
+    write_json(json_path, [{"name": n, "what": w, "how": h, "configs": own[n]} for n, w, h in rows])
 
 
 @click.command(short_help="List the targets.")

@@ -32,7 +32,7 @@ OUTSIDE = {
     "norse": ("train/norse_neurons.py",),
     "onnx": ("convert/to_onnx.py", "convert/onnx_model/"),
     "onnxruntime": ("deploy/onnx_session.py", "benchmarks/"),
-    "h5py": ("convert/net_format.py",),
+    "h5py": ("convert/net_format.py", "train/data/ntu_index.py"),
     "nir": ("convert/nir_io.py",),
     "lava": ("deploy/lava_worker/", "benchmarks/"),
     "numba": ("deploy/", "train/", "benchmarks/"),
