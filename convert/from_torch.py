@@ -30,12 +30,15 @@ from convert.ir import (
     Graph,
     GraphConv,
     Input,
+    JointMap,
     JointMean,
     LeakyIntegrator,
     Node,
     Reshape,
     Shape,
     StepConv,
+    StepMap,
+    StepMean,
     Unsupported,
     check,
 )
@@ -253,6 +256,21 @@ def _step_conv(name: str, m: layers.StepConv, shape: Shape) -> Node:
 @_handles(layers.JointMean)
 def _joint_mean(name: str, m: layers.JointMean, shape: Shape) -> Node:
     return JointMean()
+
+
+@_handles(layers.JointMap)
+def _joint_map(name: str, m: layers.JointMap, shape: Shape) -> Node:
+    return JointMap(_values(m.matrix))
+
+
+@_handles(layers.StepMap)
+def _step_map(name: str, m: layers.StepMap, shape: Shape) -> Node:
+    return StepMap(_values(m.matrix))
+
+
+@_handles(layers.StepMean)
+def _step_mean(name: str, m: layers.StepMean, shape: Shape) -> Node:
+    return StepMean()
 
 
 @_handles(nn.Linear)
