@@ -21,7 +21,7 @@ from typing import Any, final
 import numpy as np
 import onnxruntime
 
-from convert.ir import BadInput, Graph, Input, Unsupported
+from convert.ir import BadInput, Graph, Input, Unsupported, steps
 from convert.to_onnx import read_metadata, scan_model, step_model
 from deploy.record import Record, joined
 from deploy.target import Model, Runner, Target, check_input, kind
@@ -73,6 +73,10 @@ class ScanRunner(Runner):
 
     def run(self, x: np.ndarray, rasters: Collection[str] = ()) -> Record:
         check_input(x, self.base.source.shape)
+        if self.graph is not None:
+            steps(
+                self.graph, len(x)
+            )  # a window node made for another length is named here, not in the runtime
         session = self._session(frozenset(rasters) - {self.base.source_name})
         encoded = self.base.source.encode(x)
         size = max(1, SLICE_BYTES // (8 * self.values * len(x)))

@@ -1,9 +1,9 @@
 """The linear leaves of the skeleton models, over [T, N, C, V]: steps, batch, channels, joints.
 
-Each is linear (or affine) at inference and keeps no state. `StepConv` reaches back in steps, `StepMap`
-and `StepMean` need the whole window; the others work on every step alone. In memory the tensors lie as [T, N, V, C]: every layer is then one or a few large matrix
-products without a copy. The logical shape stays [T, N, C, V]; a plain contiguous input is accepted
-as well.
+Each is linear (or affine) at inference and keeps no state. `StepConv` reaches back in steps, `StepMap` and
+`StepMean` need the whole window; the others work on every step alone. In memory the tensors lie as [T, N, V,
+C]: every layer is then one or a few large matrix products without a copy. The logical shape stays [T, N, C,
+V]; a plain contiguous input is accepted as well.
 """
 
 import math
@@ -156,7 +156,7 @@ class JointMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, I C, V] -> [T, N, J C, W]."""
-        parts_out, parts_in, joints, _ = self.matrix.shape
+        _, parts_in, joints, _ = self.matrix.shape
         parted = x.unflatten(2, (parts_in, -1))
         y = torch.einsum("jiwv,tnicv->tnjcw", self.matrix, parted)
         return y.reshape(*x.shape[:2], -1, joints)

@@ -60,10 +60,10 @@ from convert.ir.window import StepMap, StepMean, refuse_windows
 __all__ = [
     "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput", "BasaltError",
     "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay", "DenseWeights",
-    "Graph", "GraphConv", "GraphError", "Input", "JointMap", "JointMean", "LeakyIntegrator", "LinearNode", "LoihiDelta",
-    "LoihiIntegrator", "LoihiLIF", "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron", "LoihiRF",
-    "LoihiRFIZ", "LoihiSigma", "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Population",
-    "Program", "Projection", "Reshape", "Shape", "ShapeError", "Source", "SparseWeights", "StageError",
-    "StepConv", "StepMap", "StepMean", "Unsupported", "Weights", "WindowNode", "check", "load_graph", "load_program", "save_graph", "save_program",
-    "refuse_windows", "steps", "text",
+    "Graph", "GraphConv", "GraphError", "Input", "JointMap", "JointMean", "LeakyIntegrator", "LinearNode",
+    "LoihiDelta", "LoihiIntegrator", "LoihiLIF", "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron",
+    "LoihiRF", "LoihiRFIZ", "LoihiSigma", "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node",
+    "Population", "Program", "Projection", "Reshape", "Shape", "ShapeError", "Source", "SparseWeights",
+    "StageError", "StepConv", "StepMap", "StepMean", "Unsupported", "Weights", "WindowNode", "check",
+    "load_graph", "load_program", "refuse_windows", "save_graph", "save_program", "steps", "text",
 ]  # fmt: skip

@@ -28,7 +28,7 @@ class StepMap(WindowNode):
         if steps != self.matrix.shape[1]:
             raise ShapeError(
                 name, expected=f"{self.matrix.shape[1]} steps", got=f"{steps}",
-                hint="its matrix is made for one length of window: feed that many, or build the model for these",
+                hint="its matrix is for one length of window: feed that many or build the model for these",
             )  # fmt: skip
         return self.matrix
 

@@ -39,8 +39,9 @@ def _regrouped(c: Context, tensor: str, parts: Shape, shape: Shape) -> str:
 
 @rule(StepMap)
 def _step_map(c: Context, name: str, node: StepMap, shape: Shape, x: Value) -> Value:
-    b, (after, before) = c.b, node.matrix.shape
-    frames = b.op("Reshape", form(b, x, dtype="float32"), b.const([before, -1], "int64"))
+    b, after = c.b, len(node.matrix)
+    # Zero keeps T as it is: a run of another length fails at the product and is not folded into the batch.
+    frames = b.op("Reshape", form(b, x, dtype="float32"), b.const([0, -1], "int64"))
     y = b.op("MatMul", b.const(node.matrix, "float32", "matrix"), frames)
     whole = b.op("Reshape", y, b.const([after, -1, *tail(shape, x.order)], "int64"))
     return made(whole, shape, x.order, "float32")

@@ -1,0 +1,47 @@
+"""Coverage as text: what of a model is on the chip, from the `coverage` of an artifact's manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from verbs.output import table
+
+Json = Mapping[str, Any]
+
+
+def summary(coverage: Json) -> str:
+    """Shares on the chip; and a table of the nodes on the CPU, where there are any."""
+    totals, used = coverage["totals"], [n for n in coverage["nodes"] if n["place"] != "unused"]
+    held = sum("chip" in n["place"] for n in used)
+    line = (
+        f"on the chip: {held} of {len(used)} nodes, {_share(totals['synaptic_operations'])} of the synaptic "
+        f"operations (measured, {coverage['samples']} inputs of {coverage['steps']} steps), "
+        f"{_share(totals['macs'])} of the MACs"
+    )
+    away = [n for n in used if n["place"] != "chip"]
+    return f"{_table(away, coverage)}\n{line}" if away else line
+
+
+def nodes(coverage: Json) -> str:
+    """Every node: where it runs, why, and its work."""
+    return _table(coverage["nodes"], coverage)
+
+
+def _share(total: Json) -> str:
+    share = total["share_on_chip"]
+    return "100 %" if share == 1 else f"{100 * share:.2f} %"
+
+
+def _table(rows: list[Json], coverage: Json) -> str:
+    whole = sum(n["synaptic_operations"] for n in coverage["nodes"])
+    cells = [
+        (
+            n["node"], n["type"], n["place"], f"{n['macs']:,}" if n["macs"] else "-",
+            f"{n['synaptic_operations']:,.0f}" if n["macs"] else "-",
+            f"{100 * n['synaptic_operations'] / whole:.2f} %" if n["macs"] and whole else "-", n["why"] or "-",
+        )
+        for n in rows
+    ]  # fmt: skip
+    head = ("node", "type", "where", "MACs", "synaptic operations", "share", "why on the CPU")
+    return table(head, cells, right=(3, 4, 5))
