@@ -184,10 +184,8 @@ class Operands:
         run = one_run({n: runs[n] for n in self._graph.sources()})
         self.lengths = steps(self._graph, run[0])
         for name, found in runs.items():
-            if found != (self.lengths[name], run[1]):
-                raise BadInput(
-                    f"{name}: {found} steps and samples, expected {(self.lengths[name], run[1])}; run them as one"
-                )
+            if found != (want := (self.lengths[name], run[1])):
+                raise BadInput(f"{name}: {found} steps and samples, expected {want}; run them as one")
         return run
 
     def __getitem__(self, name: str) -> Tensor:

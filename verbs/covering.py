@@ -34,14 +34,14 @@ def _share(total: Json) -> str:
 
 
 def _table(rows: list[Json], coverage: Json) -> str:
-    whole = sum(n["synaptic_operations"] for n in coverage["nodes"])
-    cells = [
-        (
-            n["node"], n["type"], n["place"], f"{n['macs']:,}" if n["macs"] else "-",
-            f"{n['synaptic_operations']:,.0f}" if n["macs"] else "-",
-            f"{100 * n['synaptic_operations'] / whole:.2f} %" if n["macs"] and whole else "-", n["why"] or "-",
-        )
-        for n in rows
-    ]  # fmt: skip
+    whole = sum(n["synaptic_operations"] for n in coverage["nodes"]) or 1
     head = ("node", "type", "where", "MACs", "synaptic operations", "share", "why on the CPU")
-    return table(head, cells, right=(3, 4, 5))
+    return table(head, (_row(n, whole) for n in rows), right=(3, 4, 5))
+
+
+def _row(n: Json, whole: float) -> tuple[str, ...]:
+    work = ("-", "-", "-")
+    if n["macs"]:
+        share = 100 * n["synaptic_operations"] / whole
+        work = (f"{n['macs']:,}", f"{n['synaptic_operations']:,.0f}", f"{share:.2f} %")
+    return (n["node"], n["type"], n["place"], *work, n["why"] or "-")
