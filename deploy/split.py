@@ -13,7 +13,7 @@ from typing import final
 
 import numpy as np
 
-from convert.ir import Graph, steps
+from convert.ir import BadInput, Graph, steps
 from convert.passes.partition import cut
 from deploy.record import Record
 from deploy.reference import record, values
@@ -33,6 +33,11 @@ class SplitRunner(Runner):
         self.chip, self.host, self.outputs = chip, host, outputs
         self.source, self.shape = graph.input(), graph.shapes[graph.input()]
         self.cut = cut(graph, host)
+        unknown = {*host.sources(), *outputs} - {*self.cut, self.source, *host.outputs, *graph.outputs}
+        if unknown:
+            raise BadInput(
+                f"{', '.join(sorted(unknown))}: neither part of the model gives it; convert the model again"
+            )
 
     def run(self, x: np.ndarray, rasters: Collection[str] = ()) -> Record:
         """Outputs of both parts; counts of the chip; rasters of both, an input as the chip encodes it."""

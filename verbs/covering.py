@@ -11,16 +11,19 @@ Json = Mapping[str, Any]
 
 
 def summary(coverage: Json) -> str:
-    """Shares on the chip; and a table of the nodes on the CPU, where there are any."""
+    """The nodes on the CPU as a table, where there are any, and the chip's shares."""
+    away = [n for n in coverage["nodes"] if "cpu" in n["place"]]
+    return "\n".join([*([_table(away, coverage)] if away else []), shares(coverage)])
+
+
+def shares(coverage: Json) -> str:
+    """One line: how much is on the chip."""
     totals, used = coverage["totals"], [n for n in coverage["nodes"] if n["place"] != "unused"]
-    held = sum("chip" in n["place"] for n in used)
-    line = (
-        f"on the chip: {held} of {len(used)} nodes, {_share(totals['synaptic_operations'])} of the synaptic "
-        f"operations (measured, {coverage['samples']} inputs of {coverage['steps']} steps), "
-        f"{_share(totals['macs'])} of the MACs"
+    return (
+        f"on the chip: {sum('chip' in n['place'] for n in used)} of {len(used)} nodes, "
+        f"{_share(totals['synaptic_operations'])} of the synaptic operations (measured on "
+        f"{coverage['samples']} inputs of {coverage['steps']} steps), {_share(totals['macs'])} of the MACs"
     )
-    away = [n for n in used if n["place"] != "chip"]
-    return f"{_table(away, coverage)}\n{line}" if away else line
 
 
 def nodes(coverage: Json) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from verbs.covering import nodes, summary
+from verbs.covering import nodes, shares
 from verbs.options import json_option
 from verbs.output import say, table, write_json
 
@@ -53,7 +53,7 @@ def _artifact(path: Path) -> dict[str, Any]:
     say(_program(opened.program()))
     if "coverage" in opened.about:
         say("\n" + nodes(opened.about["coverage"]))
-        say(summary(opened.about["coverage"]))
+        say(shares(opened.about["coverage"]))
     return {**opened.about, "fingerprint": opened.fingerprint}
 
 
