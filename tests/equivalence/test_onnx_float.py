@@ -160,8 +160,8 @@ def test_residual_graph_over_200_steps_loses_no_state():
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_window_in_the_scan_model(samples, channels_last):
-    """Spikes, a map of 8 steps to 4, a spiking layer over those, back to 8, the mean: all on the dyadic grid, so
-    that float32 is exact."""
+    """Spikes, a map of 8 steps to 4, a spiking layer over those, back to 8, the mean: all on the dyadic grid,
+    where float32 is exact."""
     rng = np.random.default_rng(11)
     nodes = [
         ir.LIF(0.5, 0.75), ir.StepMap(grid(rng, 4, 8)), ir.IF(0.5), ir.StepMap(grid(rng, 8, 4)),
