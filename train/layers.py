@@ -7,6 +7,7 @@ V]; a plain contiguous input is accepted as well.
 """
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -162,6 +163,12 @@ class JointMap(nn.Module):
         return y.reshape(*x.shape[:2], -1, joints)
 
 
+class WindowError(ValueError):
+    """A window of another length than the one a fixed map was made for."""
+
+    exit_code: ClassVar[int] = 3
+
+
 class StepMap(nn.Module):
     """y[t'] = sum_t M[t', t] x[t]: a fixed map of the whole window. matrix [T', T]; not trained."""
 
@@ -172,7 +179,10 @@ class StepMap(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, *shape] -> [T', N, *shape]."""
         if len(x) != self.matrix.shape[1]:
-            raise ValueError(f"StepMap takes {self.matrix.shape[1]} steps, got {len(x)}")
+            want = self.matrix.shape[1]
+            raise WindowError(
+                f"StepMap takes {want} steps, got {len(x)}; feed {want} or build it for {len(x)}"
+            )
         return torch.tensordot(self.matrix, x, dims=1)
 
 

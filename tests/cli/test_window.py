@@ -171,6 +171,14 @@ def test_a_window_of_another_length_is_named(made, target, form):
         assert got.value.exit_code == 3
 
 
+def test_training_on_windows_of_another_length_is_one_line(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.MODELS, "windowed", registry.Entry(WindowedConfig, Windowed))
+    got = run("train", "--model", "windowed", "--out", tmp_path / "run", *SMALL, "--frames", 10, "--set",
+              "head=wavelet")  # fmt: skip
+    assert got.code == 3 and len(got.error_lines) == 1
+    assert "StepMap takes 8 steps, got 10; feed 8 or build it for 10" in got.err
+
+
 def test_a_model_of_the_registry_is_on_the_chip_whole(run, trained, tmp_path):
     got = run("convert", trained, "--to", "lava", "--out", tmp_path / "lava", "--json", tmp_path / "c.json")
     assert got.code == 0
