@@ -62,8 +62,10 @@ def convert(
     python cli.py convert runs/demo --to onnx --out out/demo-onnx
     python cli.py convert runs/demo --to lava --out out/demo-lava
 
-    The float graph is checked against the torch model on real samples before anything is written. What
-    cannot be represented is refused with node, reason and remedy (exit 4).
+    The float graph is checked against the torch model on real samples before anything is written. What a chip
+    cannot hold (a map over the whole window, what is no spike) is left to the CPU behind it: the nodes, the
+    reasons and the chip's share of the work are printed. What cannot be represented at all is refused with
+    node, reason and remedy (exit 4).
     """
     from convert.passes.fold_batchnorm import FOLD_BATCHNORM
     from convert.passes.partition import parted
