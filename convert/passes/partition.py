@@ -70,7 +70,7 @@ def partition(graph: Graph) -> Split:
     behind = _needed(graph, ends, spikes)
     for name in behind & held:
         if isinstance(graph.nodes[name], LinearNode):
-            reasons[name] = "its sum is read on the CPU too"
+            reasons.setdefault(name, "its sum is read on the CPU too")
     if not reasons:
         return Split(graph, None, {}, graph.outputs)
     chip, host = _chip(graph, held, behind), _host(graph, behind, ends, spikes)
@@ -119,15 +119,16 @@ def _needed(graph: Graph, ends: list[str], stop: frozenset[str]) -> set[str]:
 
 
 def _regions(graph: Graph, reasons: Mapping[str, str], held: set[str]) -> dict[str, str]:
-    """Case 5: linear nodes that no neuron of the chip needs."""
+    """Case 5: linear nodes that leave the graph, or that no neuron of the chip needs."""
     found = {}
     for name, node in graph.nodes.items():
-        if isinstance(node, LinearNode) and name not in held and name not in reasons:
-            users = graph.users_of(name)
-            if name in graph.outputs:
-                found[name] = "its sum leaves the graph, and is no spike"
-            elif users:
-                found[name] = f"{users[0]} reads its sum, which is no spike"
+        users = graph.users_of(name)
+        if not isinstance(node, LinearNode) or name in reasons:
+            continue
+        if name in graph.outputs:
+            found[name] = "its sum leaves the graph, and is no spike"
+        elif users and name not in held:
+            found[name] = f"{users[0]} reads its sum, which is no spike"
     return found
 
 

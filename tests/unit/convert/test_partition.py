@@ -98,6 +98,14 @@ def test_a_linear_end_goes_to_the_cpu_with_its_region():
     assert split.reasons["b"] == "head reads its sum, which is no spike"
 
 
+def test_a_sum_that_leaves_the_graph_and_feeds_a_neuron_is_on_both_sides():
+    split = parted(graph(
+        ("a", "lif"), input=(Input((3,), "binary"),), a=(fc(4, 3), "input"), lif=(LIF(0.5), "a"),
+    ))  # fmt: skip
+    assert split.place("a") == "chip, cpu" and split.reasons["a"].startswith("its sum leaves the graph")
+    assert split.chip.outputs == ("lif",) and split.host.outputs == ("a",) and split.cut == ()
+
+
 def test_what_reads_a_membrane_is_on_the_cpu_and_so_is_the_neuron():
     split = parted(graph(
         ("out",), input=(Input((3,), "binary"),), a=(fc(4, 3), "input"), lif=(LIF(0.5), "a"),
