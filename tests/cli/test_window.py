@@ -138,6 +138,15 @@ def test_energy_counts_events_on_the_chip_and_dense_arithmetic_behind_it(run, ma
         assert layer["totals"]["ac"] == layer["totals"]["sop_exact"] == 0
 
 
+def test_energy_of_the_float_form_counts_every_node_in_its_own_steps(run, made, tmp_path):
+    got = run("energy-report", made.onnx, "--cost-table", "horowitz45-fp32", "--out", tmp_path, "--limit", 2)
+    assert got.code == 0, got.err
+    layers = {layer["name"]: layer for layer in json.loads((tmp_path / "summary.json").read_text())["layers"]}
+    assert layers["window.0"]["totals"]["sop_exact"] > 0 and "(cpu)" not in got.out
+    steps = layers["readout"]["totals"]["neuron_steps"] / layers["embed.2"]["totals"]["neuron_steps"]
+    assert steps == 12 / 160 * (1 / STEPS if made.head == "mean" else 1)  # sizes, and steps
+
+
 def test_inspect_names_the_nodes_of_both_parts(run, made):
     got = run("inspect", made.lava)
     assert got.code == 0 and "on the CPU, behind the chip" in got.out
