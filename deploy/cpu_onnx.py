@@ -20,7 +20,7 @@ from typing import Any, final
 
 import numpy as np
 
-from convert.ir import BadInput, Graph, Unsupported
+from convert.ir import BadInput, Graph, Unsupported, steps
 from convert.to_onnx import scan_model
 from deploy.onnx_session import Session, check_form, read_model
 from deploy.onnx_stream import Stepper
@@ -40,6 +40,8 @@ class ScanRunner(Runner):
 
     def run(self, x: np.ndarray, rasters: Collection[str] = ()) -> Record:
         check_input(x, self.base.source.shape)
+        if self.graph is not None:  # a window node made for another length is named here, not in the runtime
+            steps(self.graph, len(x))
         session = self._session(frozenset(rasters) - {self.base.source_name})
         encoded = self.base.source.encode(x)
         size = max(1, SLICE_BYTES // (8 * self.values * len(x)))

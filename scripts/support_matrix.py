@@ -23,6 +23,7 @@ from convert.ir import (
     Neuron,
     Reshape,
     Source,
+    WindowNode,
 )
 from convert.passes.arm import KEPT
 from convert.passes.operators import has_rule
@@ -39,6 +40,9 @@ chips run it as synapses. Batch norm is folded first.
 """
 
 
+_FAMILIES = {Source: "source", LinearNode: "linear", WindowNode: "window", Neuron: "neuron"}
+
+
 def in_integers(kind: type) -> str:
     """How a node appears in integer graphs and programs."""
     if issubclass(kind, Source):
@@ -47,6 +51,8 @@ def in_integers(kind: type) -> str:
         return "itself" if len(kind.ports) == 1 else "itself, in programs alone: two ports"
     if issubclass(kind, Neuron):
         return "LoihiIntegrator" if not kind.spiking else "LoihiLIF"
+    if issubclass(kind, WindowNode):
+        return "none: on the CPU, behind the chip's part"
     if kind in KEPT:
         return "itself, projections"
     if kind is Delay:
@@ -60,9 +66,7 @@ def page() -> str:
     """The whole page."""
     rows = ["| node | kind | stages | integer form |", "|---|---|---|---|"]
     for name, kind in NODES.items():
-        family = (
-            "neuron" if issubclass(kind, Neuron) else "linear" if issubclass(kind, LinearNode) else "source"
-        )
+        family = _FAMILIES[next(base for base in _FAMILIES if issubclass(kind, base))]
         stages = ", ".join(stage for stage, legal in LEGAL.items() if kind in legal) or "program"
         rows.append(f"| `{name}` | {family} | {stages} | {in_integers(kind)} |")
     targets = ["| target | takes | promise |", "|---|---|---|"]

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
+from convert.ir import steps as node_steps
 from deploy.target import TARGETS
 from verbs.options import dataset_options, json_option, threads_option
 from verbs.output import say, table, write_json
@@ -128,6 +129,7 @@ def _result(loaded: Any, feed: Any, found: np.ndarray, records: list[Any]) -> di
     wall = sum(r.wall_s for r in records)
     steps = records[0].steps
     rows = sum(r.samples for r in records)
+    lengths = node_steps(loaded.graph, steps)
     populations = {}
     for name in loaded.graph.spiking():
         spikes = sum(int(r.counts[name].sum()) for r in records)
@@ -135,7 +137,7 @@ def _result(loaded: Any, feed: Any, found: np.ndarray, records: list[Any]) -> di
         populations[name] = {
             "neurons": neurons,
             "spikes": spikes,
-            "firing_rate": spikes / (neurons * rows * steps),
+            "firing_rate": spikes / (neurons * rows * lengths[name]),
         }
     return {
         "target": loaded.target.name,

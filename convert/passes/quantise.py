@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from convert.ir import Add, Graph, Input, LoihiIntegrator, LoihiLIF, Neuron, Node, Unsupported
+from convert.ir import Add, Graph, Input, LoihiIntegrator, LoihiLIF, Neuron, Node, Unsupported, refuse_windows
 from convert.ir.loihi import STATE_SHIFT, VTH_MAX
 from convert.passes.arm import Arm, attach, kept, source_shape, weight_of, with_weight
 from convert.passes.base import Pass
@@ -91,6 +91,7 @@ class Quantise:
         return Pass("quantise", "folded", "integer", self._rewrite)(graph)
 
     def _rewrite(self, graph: Graph) -> Graph:
+        refuse_windows(graph, "a chip")
         self.report.clear()
         nodes: dict[str, Node] = {n: self._input(n, graph.nodes[n]) for n in graph.sources()}
         edges: list[tuple[str, str]] = []
