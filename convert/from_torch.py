@@ -9,7 +9,7 @@ recurrent torch module, a loop over steps, an operation without a meaning here.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ import torch
 from torch import fx, nn
 
 from convert import tensor_ops
+from convert.held import changed, held, restore
 from convert.ir import (
     IF,
     LIF,
@@ -31,12 +32,15 @@ from convert.ir import (
     Graph,
     GraphConv,
     Input,
+    JointMap,
     JointMean,
     LeakyIntegrator,
     Node,
     Reshape,
     Shape,
     StepConv,
+    StepMap,
+    StepMean,
     Unsupported,
     check,
 )
@@ -93,7 +97,7 @@ class _Tracer(fx.Tracer):
 
 
 def _trace(model: nn.Module, known: Mapping[type[nn.Module], Handler]) -> fx.Graph:
-    before = {name: _held(m) for name, m in model.named_modules()}
+    before = {name: held(m) for name, m in model.named_modules()}
     try:
         traced = _Tracer(known).trace(model)
     except (TypeError, ValueError, fx.proxy.TraceError, RuntimeError) as error:
@@ -104,38 +108,15 @@ def _trace(model: nn.Module, known: Mapping[type[nn.Module], Handler]) -> fx.Gra
             "build it of layers of train/ and torch.nn, no loops or branches on data",
         ) from error
     for name, module in model.named_modules():
-        changed = [k for k, v in _held(module).items() if not _same(before[name].get(k, vars), v)]
-        if changed:
-            _restore(module, before[name], changed)
+        written = changed(module, before[name])
+        if written:
+            restore(module, before[name], written)
             raise Unsupported(
                 name or type(model).__name__,
-                f"hidden state: forward writes the attribute {changed[0]!r}",
+                f"hidden state: forward writes the attribute {written[0]!r}",
                 "take state in and give it out, or use a neuron of train.neurons",
             )
     return traced
-
-
-def _held(module: nn.Module) -> dict[str, Any]:
-    """A module's own attributes; of lists and dictionaries their content."""
-    return {k: type(v)(v) if type(v) in (list, dict, set) else v for k, v in vars(module).items()}
-
-
-def _same(a: Any, b: Any) -> bool:
-    """The same object, or two containers of the same objects."""
-    if a is b or type(a) is not type(b) or type(a) not in (list, dict, set):
-        return a is b
-    if isinstance(a, dict):
-        return list(a) == list(b) and all(a[k] is b[k] for k in a)
-    return len(a) == len(b) and {id(v) for v in a} == {id(v) for v in b}
-
-
-def _restore(module: nn.Module, before: Mapping[str, Any], changed: Collection[str]) -> None:
-    """Leave the model as it was found."""
-    for key in changed:
-        if key in before:
-            vars(module)[key] = before[key]
-        else:
-            del vars(module)[key]
 
 
 class _Builder:
@@ -288,9 +269,14 @@ def _step_conv(name: str, m: layers.StepConv, shape: Shape) -> Node:
     return StepConv(_values(m.weight))
 
 
-@_handles(layers.JointMean)
-def _joint_mean(name: str, m: layers.JointMean, shape: Shape) -> Node:
-    return JointMean()
+@_handles(layers.JointMean, layers.StepMean)
+def _mean(name: str, m: nn.Module, shape: Shape) -> Node:
+    return JointMean() if isinstance(m, layers.JointMean) else StepMean()
+
+
+@_handles(layers.JointMap, layers.StepMap)
+def _fixed_map(name: str, m: Any, shape: Shape) -> Node:
+    return (JointMap if isinstance(m, layers.JointMap) else StepMap)(_values(m.matrix))
 
 
 @_handles(nn.Linear)

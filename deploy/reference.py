@@ -14,13 +14,14 @@ from typing import final
 
 import numpy as np
 
-from convert.ir import linear, neurons, products
+from convert.ir import linear, neurons, products, window
 from convert.ir.check import check
 from convert.ir.errors import Unsupported
 from convert.ir.graph import Graph
 from convert.ir.loihi import LoihiNeuron
-from convert.ir.node import Neuron, Node
+from convert.ir.node import Neuron, Node, WindowNode
 from convert.ir.sources import Input
+from convert.ir.steps import steps
 from deploy.record import Record
 from deploy.reference_neurons import FAMILIES, rest, step
 from deploy.target import Model, Runner, Target, check_input, kind
@@ -138,6 +139,19 @@ def _joint_mean(node: linear.JointMean, x: np.ndarray) -> np.ndarray:
     return x.mean(axis=-1)
 
 
+@_rule(linear.JointMap)
+def _joint_map(node: linear.JointMap, x: np.ndarray) -> np.ndarray:
+    parts = x.reshape(*x.shape[:2], node.matrix.shape[1], -1, x.shape[-1])  # [T, N, I, C, V]
+    y = np.einsum("jiwv,tnicv->tnjcw", node.matrix, parts, optimize=True)
+    return y.reshape(*x.shape[:2], -1, y.shape[-1])
+
+
+@_rule(window.StepMap)
+@_rule(window.StepMean)
+def _over_steps(node: WindowNode, x: np.ndarray) -> np.ndarray:
+    return np.tensordot(node.over(type(node).__name__, len(x)), x, axes=1)
+
+
 @_rule(linear.Reshape)
 def _reshape(node: linear.Reshape, x: np.ndarray) -> np.ndarray:
     return x.reshape(*x.shape[:2], *node.shape)
@@ -219,13 +233,18 @@ def _integer_membrane(node: LoihiNeuron, a: np.ndarray, name: str) -> tuple[np.n
     return out, before
 
 
-def values(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Every node's value at every step, [T, N, *shape]: binary spikes as uint8, the rest float64 or int64."""
+def values(graph: Graph, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every node's value at every step, [T, N, *shape]: binary spikes as uint8, the rest float64 or int64.
+
+    x: the one input's values, or those of every input by name. Behind a window node T is another.
+    """
+    fed = x if isinstance(x, Mapping) else {graph.input(): x}
+    steps(graph, len(next(iter(fed.values()))))  # refuses a wrong length before any work is done
     got: dict[str, np.ndarray] = {}
     for name, node, inputs in graph:
         arrays = [_wide(got[i], graph.stage) for i in inputs]
         if isinstance(node, Input):
-            got[name] = node.encode(x)
+            got[name] = node.encode(fed[name])
         elif isinstance(node, Neuron):
             got[name] = membrane(node, arrays[0], name)[0]
         else:

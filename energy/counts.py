@@ -67,10 +67,10 @@ class GraphCounter:
     def _synaptic(self, name: str, operands: Operands) -> list[Line]:
         node, source = self._graph.nodes[name], self._graph.inputs_of(name)[0]
         in_shape, out_shape = self._graph.shapes[source], self._graph.shapes[name]
-        steps, samples = operands.steps, operands.samples
+        steps, samples = operands.lengths[source], operands.samples
         if (name, steps) not in self._fans:
             self._fans[name, steps] = fanout(node, in_shape, steps)
-        bias = steps * math.prod(out_shape) if getattr(node, "bias", None) is not None else 0
+        bias = operands.lengths[name] * math.prod(out_shape) if getattr(node, "bias", None) is not None else 0
         where = (name, type(node).__name__, in_shape, out_shape)
         fans = self._fans[name, steps]
         return [
@@ -95,7 +95,7 @@ class GraphCounter:
         if ops is None:
             return None
         folded = isinstance(node, POOLS) and name in self._plan.folded
-        steps = 0 if folded else operands.steps  # folded: the synapses behind do the work
+        steps = 0 if folded else operands.lengths[name]  # folded: the synapses behind do the work
         counts = {field: np.full(operands.samples, n * steps, np.int64) for field, n in ops.items()}
         if isinstance(node, Neuron) and node.spiking:
             counts["spikes_out"] = operands[name].events_by_position.sum(axis=1)

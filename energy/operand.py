@@ -46,6 +46,8 @@ from convert.ir import (
     Reshape,
     Shape,
     SpikeMatMul,
+    WindowNode,
+    steps,
 )
 from energy.fanout import weighted
 from energy.pools import POOLS, mean, overlaps, route
@@ -129,7 +131,7 @@ def plan(graph: Graph, fold_pool: bool) -> Plan:
 def _absorbs(user: Node, absorbed: bool) -> bool:
     if isinstance(user, (Reshape, Permute, Delay, *POOLS)):
         return absorbed and not (isinstance(user, POOLS) and overlaps(user))
-    return weighted(user) and not isinstance(user, GraphConv | ChannelScale)
+    return weighted(user) and not isinstance(user, GraphConv | ChannelScale | WindowNode)
 
 
 def _spike_source(node: Node) -> bool:
@@ -185,6 +187,7 @@ class Operands:
         self.steps, self.samples = self._read(rasters)
 
     def _read(self, rasters: Mapping[str, np.ndarray]) -> tuple[int, int]:
+        """(T, N) of the run; `lengths` gets the steps of every node, others than T behind a window node."""
         runs: dict[str, tuple[int, int]] = {}
         for name in (*self._graph.sources(), *self._graph.spiking()):
             node = self._graph.nodes[name]
@@ -192,7 +195,12 @@ class Operands:
             values = check_raster(name, rasters.get(name), math.prod(self._graph.shapes[name]), cls)
             runs[name] = values.shape[:2]
             self._tensors[name] = Tensor(values, np.full(values.shape[1], cls, np.int8))
-        return one_run(runs)
+        run = one_run({n: runs[n] for n in self._graph.sources()})
+        self.lengths = steps(self._graph, run[0])
+        for name, found in runs.items():
+            if found != (want := (self.lengths[name], run[1])):
+                raise BadInput(f"{name}: {found} steps and samples, expected {want}; run them as one")
+        return run
 
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._tensors:

@@ -25,6 +25,7 @@ from convert.ir import (
     Product,
     Reshape,
     Source,
+    WindowNode,
 )
 from convert.passes.arm import KEPT
 from convert.passes.operators import has_rule
@@ -41,6 +42,11 @@ chips run it as synapses. Batch norm is folded first.
 """
 
 
+_FAMILIES = {
+    Source: "source", LinearNode: "linear", Product: "product", WindowNode: "window", Neuron: "neuron"
+}  # fmt: skip
+
+
 def in_integers(kind: type) -> str:
     """How a node appears in integer graphs and programs."""
     if issubclass(kind, Source):
@@ -49,6 +55,8 @@ def in_integers(kind: type) -> str:
         return "itself" if len(kind.ports) == 1 else "itself, in programs alone: two ports"
     if issubclass(kind, Neuron):
         return "LoihiIntegrator" if not kind.spiking else "LoihiLIF"
+    if issubclass(kind, WindowNode):
+        return "none: on the CPU, behind the chip's part"
     if kind in KEPT:
         return "itself, projections"
     if issubclass(kind, Product):
@@ -64,8 +72,7 @@ def page() -> str:
     """The whole page."""
     rows = ["| node | kind | stages | integer form |", "|---|---|---|---|"]
     for name, kind in NODES.items():
-        families = {Neuron: "neuron", LinearNode: "linear", Product: "product", Source: "source"}
-        family = next(word for base, word in families.items() if issubclass(kind, base))
+        family = _FAMILIES[next(base for base in _FAMILIES if issubclass(kind, base))]
         stages = ", ".join(stage for stage, legal in LEGAL.items() if kind in legal) or "program"
         rows.append(f"| `{name}` | {family} | {stages} | {in_integers(kind)} |")
     targets = ["| target | takes | promise |", "|---|---|---|"]

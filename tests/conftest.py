@@ -31,6 +31,7 @@ from convert.ir import (
     Graph,
     GraphConv,
     Input,
+    JointMap,
     JointMean,
     LeakyIntegrator,
     LoihiIntegrator,
@@ -222,6 +223,26 @@ def _cuba() -> Graph:
     return net.done()
 
 
+def _joint_map() -> Graph:
+    """To the joints' spectrum and back: complex weights on stacked channels between a transform and its
+    inverse, all one linear region; then a window of one weight per joint."""
+    net = _Net(9, Input((2, 5), "binary"))
+    net.add("embed", ChannelMix(net.weight(3, 2)))
+    net.add("lif0", LIF(0.5))
+    angle = 2 * np.pi * np.outer(np.arange(5), np.arange(5)) / 5
+    fourier = np.stack([np.cos(angle), -np.sin(angle)])
+    net.add("spectrum", JointMap(fourier[:, None]))
+    net.add("complex", ChannelMix(net.weight(8, 6)))
+    net.add("back", JointMap(fourier[None] / 5))
+    net.add("norm", net.norm(4))
+    net.add("lif1", LIF(0.5))
+    net.add("window", JointMap(np.diag(net.draw.uniform(0.5, 1.5, 5))[None, None]))
+    net.add("mean", JointMean())
+    net.add("head", Affine(net.weight(2, 4)))
+    net.add("out", LeakyIntegrator())
+    return net.done()
+
+
 def _on_threshold() -> Graph:
     """Quarters only: sums land exactly on the threshold of 1, and must not spike there."""
     net = _Net(8, Input((6,), "binary"))
@@ -270,6 +291,7 @@ CASES: dict[str, Callable[[], Graph]] = {
     "graph-conv": _graph_conv,
     "two-outputs": _two_outputs,
     "cuba": _cuba,
+    "joint-map": _joint_map,
     "on-threshold": _on_threshold,
     "attention": _attention,
 }

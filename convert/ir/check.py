@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.ir import linear, loihi, neurons, products, sigma_delta, sources
+from convert.ir import linear, loihi, neurons, products, sigma_delta, sources, window
 from convert.ir.errors import StageError
 from convert.ir.graph import Graph
 from convert.ir.node import Node
 
-_SHAPING = (linear.JointMean, linear.AvgPool2d)
+_SHAPING = (linear.JointMap, linear.JointMean, linear.AvgPool2d)
+_WINDOW = (window.StepMap, window.StepMean)
 _WEIGHTED = (
     linear.Affine, linear.ChannelMix, linear.GraphConv, linear.StepConv, linear.Conv2d, linear.ChannelScale
 )  # fmt: skip
@@ -27,8 +28,17 @@ _INTEGER_NEURONS = (  # resonators have two ports: they are populations of a pro
 )  # fmt: skip
 
 LEGAL: dict[str, tuple[type[Node], ...]] = {
-    "traced": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, *_PRODUCTS, linear.BatchNorm, *_FLOAT_NEURONS),
-    "folded": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, *_PRODUCTS, *_FLOAT_NEURONS),
+    "traced": (
+        sources.Input,
+        *_WEIGHTED,
+        *_SHAPING,
+        *_MOVING,
+        *_PRODUCTS,
+        *_WINDOW,
+        linear.BatchNorm,
+        *_FLOAT_NEURONS,
+    ),
+    "folded": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, *_PRODUCTS, *_WINDOW, *_FLOAT_NEURONS),
     "integer": (sources.Input, *_WEIGHTED, *_MOVING, *_PRODUCTS, *_INTEGER_NEURONS),
 }
 

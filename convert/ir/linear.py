@@ -251,6 +251,31 @@ class JointMean(LinearNode):
 
 
 @node
+class JointMap(LinearNode):
+    """y[j C + c, v'] = sum_i sum_v M[j, i, v', v] x[i C + c, v].   M [J, I, V', V], x [I C, V], y [J C, V'].
+
+    A fixed linear map of the joints, the same for each of C channels. I and J count parts that lie stacked
+    along the channels, as the real and imaginary part of a complex tensor do: a discrete Fourier transform
+    of real joints has J = 2, I = 1, its inverse J = 1, I = 2; a window of one weight per joint is diagonal. A
+    zero of M joins nothing and is no synapse.
+    """
+
+    matrix: np.ndarray
+
+    def __post_init__(self) -> None:
+        _freeze(self, matrix=None)
+        if self.matrix.ndim != 4:
+            raise GraphError(f"JointMap: matrix has shape {self.matrix.shape}, expected [J, I, V', V]")
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        parts_out, parts_in, joints_out, joints = self.matrix.shape
+        shape = in_shapes[0]
+        if len(shape) != 2 or shape[1] != joints or shape[0] % parts_in:
+            raise ShapeError(name, expected=f"({parts_in} C, {joints})", got=shape, hint="(channels, joints)")
+        return (shape[0] // parts_in * parts_out, joints_out)
+
+
+@node
 class Reshape(LinearNode):
     """The same values in C order under another shape (Flatten is Reshape to one axis)."""
 

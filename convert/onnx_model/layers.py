@@ -8,13 +8,25 @@ from collections.abc import Collection
 import numpy as np
 import onnx
 
-from convert.ir import BadInput, BatchNorm, Graph, Input, LinearNode, Neuron, Product, Shape, Unsupported
-from convert.onnx_model import conv, linear, neurons, products
+from convert.ir import (
+    BadInput,
+    BatchNorm,
+    Graph,
+    Input,
+    LinearNode,
+    Neuron,
+    Product,
+    Shape,
+    Unsupported,
+    WindowNode,
+    refuse_windows,
+)
+from convert.onnx_model import conv, linear, maps, neurons, products
 from convert.onnx_model.builder import Builder
 from convert.onnx_model.context import Context
 from convert.onnx_model.values import EXACT, Value, form, made
 
-RULES = {**linear.RULES, **conv.RULES, **products.RULES}
+RULES = {**linear.RULES, **conv.RULES, **maps.RULES, **products.RULES}
 FORMAT = "basalt-onnx 1"
 V_MAX = neurons.V_MAX
 
@@ -24,6 +36,8 @@ class Writer:
 
     def __init__(self, graph: Graph, stream: bool, probes: Collection[str], counts: bool) -> None:
         _refuse(graph, probes)
+        if stream:
+            refuse_windows(graph, "a step model")
         self.graph, self.stream, self.counts = graph, stream, counts
         self.probes = [n for n in graph.spiking() if n in set(probes)]
         self.b = Builder()
@@ -90,7 +104,12 @@ class Writer:
             if self.stream:
                 self.b.give(f"{name}.spikes", self._frame(raster), "uint8", ("N", *shape))
             else:
-                self.b.give(f"{name}.raster", raster, "uint8", ("T", "N", *shape))
+                steps = f"{name}.T" if self._behind_window(name) else "T"  # steps of its own
+                self.b.give(f"{name}.raster", raster, "uint8", (steps, "N", *shape))
+
+    def _behind_window(self, name: str) -> bool:
+        inputs = self.graph.inputs_of(name)
+        return isinstance(self.graph.nodes[name], WindowNode) or any(map(self._behind_window, inputs))
 
     def _step_output(self, name: str) -> None:
         value = self.values[name]

@@ -32,6 +32,7 @@ from convert.ir import (
     Unsupported,
     Weights,
     check,
+    refuse_windows,
 )
 from convert.ir.program import EXP_MAX, EXP_MIN
 from convert.passes.coincidence import coincidences, summed
@@ -45,6 +46,7 @@ def lower(graph: Graph, bits: int = 8) -> Program:
 
     bits: width of a weight, as quantise was told; a weight that does not fit is refused.
     """
+    refuse_windows(graph, "a chip")
     if check(graph).stage != "integer":
         raise StageError(f"lower: needs an integer graph, got {graph.stage}; quantise first")
     populations = {n: _population(graph, n, 0) for n in graph.sources()}

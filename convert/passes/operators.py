@@ -23,6 +23,7 @@ from convert.ir import (
     ConvWeights,
     Delay,
     GraphConv,
+    JointMap,
     JointMean,
     Node,
     Permute,
@@ -189,6 +190,19 @@ def _joint_mean(node: JointMean, in_shape: Shape) -> Taps:
     places, joints = math.prod(in_shape[:-1]), in_shape[-1]
     rows, cols = np.divmod(np.arange(places * joints), joints)
     return {0: _entries(rows, rows * joints + cols, np.full(len(rows), 1.0 / joints), (places, len(rows)))}
+
+
+@_rule(JointMap)
+def _joint_map(node: JointMap, in_shape: Shape) -> Taps:
+    parts_out, parts_in, joints_out, joints = node.matrix.shape
+    channels = in_shape[0] // parts_in
+    j, i, out, at = np.nonzero(node.matrix)  # one synapse per channel where the matrix joins two joints
+    c = np.arange(channels)[:, None]
+    rows = (j * channels + c) * joints_out + out
+    cols = (i * channels + c) * joints + at
+    values = np.broadcast_to(node.matrix[j, i, out, at], rows.shape)
+    size = channels * joints
+    return {0: _entries(rows, cols, values, (parts_out * channels * joints_out, parts_in * size))}
 
 
 @_rule(Reshape)

@@ -24,7 +24,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from convert.ir import Add, Graph, Input, LoihiIntegrator, LoihiLIF, Neuron, Node, Product, Unsupported
+from convert.ir import (
+    Add,
+    Graph,
+    Input,
+    LoihiIntegrator,
+    LoihiLIF,
+    Neuron,
+    Node,
+    Product,
+    Unsupported,
+    refuse_windows,
+)
 from convert.ir.loihi import STATE_SHIFT, VTH_MAX
 from convert.passes.arm import Arm, arms, attach, copy_moves
 from convert.passes.base import Pass
@@ -91,14 +102,16 @@ class Quantise:
         return Pass("quantise", "folded", "integer", self._rewrite)(graph)
 
     def _rewrite(self, graph: Graph) -> Graph:
+        refuse_windows(graph, "a chip")
         self.report.clear()
         nodes: dict[str, Node] = {n: self._input(n, graph.nodes[n]) for n in graph.sources()}
         edges: list[tuple[str, str]] = []
+        operands = {n: [operand(graph, n, side) for side in (0, 1)] for n in graph.products()}
         for name, node, _ in graph:
             if isinstance(node, Neuron):
                 self._layer(graph, name, nodes, edges)
             elif isinstance(node, Product):
-                sides = [copy_moves(graph, operand(graph, name, side), nodes, edges) for side in (0, 1)]
+                sides = [copy_moves(graph, branch, nodes, edges) for branch in operands[name]]
                 nodes[name] = node
                 edges += [(side, name) for side in sides]
         for name in graph.outputs:
@@ -124,6 +137,12 @@ class Quantise:
 
     def _layer(self, graph: Graph, name: str, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> None:
         layer = _float_layer(graph, name, nodes)
+        if not layer.node.spiking and graph.users_of(name):
+            raise Unsupported(
+                name,
+                "is read by other nodes but does not spike; relays have no integer form yet",
+                "use --adjacency dense or prune:EPS, or put a spiking neuron there",
+            )
         scale = self._choose_scale(layer)
         drift = self._drift(graph, layer, scale)
         exponents = self._exponents(layer, scale)

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import convert.ir
-from convert.ir import LEGAL, NODES, Add, BatchNorm, LinearNode, LoihiNeuron, Neuron, Node, Product, Source
+from convert.ir import (
+    LEGAL,
+    NODES,
+    Add,
+    BatchNorm,
+    LinearNode,
+    LoihiNeuron,
+    Neuron,
+    Node,
+    Product,
+    Source,
+    WindowNode,
+)
 from convert.onnx_model import layers, neurons
 from convert.passes.operators import has_rule
 from deploy.loihi_neurons import NEURONS as COMPILED
@@ -40,6 +52,10 @@ def linear_nodes():
     return {name: cls for name, cls in NODES.items() if issubclass(cls, LinearNode)}
 
 
+def window_nodes():
+    return {cls for cls in NODES.values() if issubclass(cls, WindowNode)}
+
+
 def without(registered):
     return {name for name, cls in linear_nodes().items() if not registered(cls)}
 
@@ -52,7 +68,8 @@ def test_there_are_nodes():
 
 def test_every_node_is_of_one_kind_and_documents_its_equation():
     for name, cls in NODES.items():
-        assert sum(issubclass(cls, kind) for kind in (Source, LinearNode, Product, Neuron)) == 1, name
+        kinds = (Source, LinearNode, Product, Neuron, WindowNode)
+        assert sum(issubclass(cls, kind) for kind in kinds) == 1, name
         assert cls.__doc__, f"{name}: no equation"
         assert not cls.__doc__.startswith(f"{name}("), f"{name}: the docstring is the one dataclass makes"
         assert not getattr(cls, "__abstractmethods__", ()), f"{name}: no shape rule"
@@ -86,13 +103,21 @@ def test_every_linear_node_has_an_operator():
 
 def test_every_linear_node_has_a_reference_rule():
     assert without(lambda cls: cls in LINEAR) == set()
-    assert set(LINEAR) == set(linear_nodes().values())
+    assert set(LINEAR) == {*linear_nodes().values(), *window_nodes()}
 
 
 def test_every_linear_node_has_a_fanout_rule_or_is_an_update():
     assert without(lambda cls: any(kind in FANOUT for kind in cls.__mro__)) == set(NO_FANOUT)
     for name, reason in NO_FANOUT.items():
         assert any(kind in UPDATES for kind in NODES[name].__mro__), f"{name} ({reason}) is counted nowhere"
+
+
+def test_window_nodes_are_known_everywhere_but_on_chips():
+    """They have no operator: a chip works step by step, `partition` gives them to the CPU."""
+    assert len(window_nodes()) == 2
+    for cls in window_nodes():
+        assert cls in FANOUT and cls in layers.RULES and not has_rule(cls)
+        assert cls in LEGAL["folded"] and cls not in LEGAL["integer"]
 
 
 def test_every_neuron_has_an_update_rule():
@@ -135,9 +160,10 @@ def test_the_face_of_the_graph_is_what_it_says():
         "sigma_delta",
         "sources",
         "text",
+        "window",
     }
     exported = {n for n in vars(convert.ir) if not n.startswith("_")}
-    assert set(convert.ir.__all__) == (exported - modules) | {"check", "text"}
+    assert set(convert.ir.__all__) == (exported - modules) | {"check", "steps", "text"}
     assert len(convert.ir.__all__) == len(set(convert.ir.__all__))
     assert callable(convert.ir.check) and callable(convert.ir.text)
 
