@@ -22,7 +22,9 @@ VERBS = {
     "simulate": "verbs.simulate:simulate",
     "energy-report": "verbs.energy_report:energy_report",
     "verify": "verbs.verify:verify",
+    "map": "verbs.map:map_",
     "inspect": "verbs.inspect:inspect",
+    "prepare": "verbs.prepare:prepare",
     "datasets": "verbs.listing:datasets",
     "targets": "verbs.listing:targets",
 }

@@ -22,6 +22,7 @@ from convert.ir import BadInput, Input, Program, Unsupported
 from deploy import loihi_kernels as kernels
 from deploy.loihi_neurons import Neurons, neurons
 from deploy.loihi_plan import Plan, plan, reasons, recurrent
+from deploy.loihi_stream import LoihiStream
 from deploy.loihi_synapses import LAYOUTS, Desk, Synapses
 from deploy.record import Record, joined
 from deploy.target import Model, Runner, Target, check_input
@@ -204,7 +205,7 @@ class LoihiRunner(Runner):
 class LoihiSim(Target):
     """threads: all cores if None.  method: 'auto', or one layout of `deploy.loihi_synapses` for all."""
 
-    name, exact, takes = "loihi-sim", True, ("program",)
+    name, exact, takes, streams = "loihi-sim", True, ("program",), True
     what = "Lava's bit-accurate Loihi arithmetic, compiled with numba, event-driven or dense"
 
     def __init__(self, threads: int | None = None, method: str = "auto") -> None:
@@ -226,3 +227,9 @@ class LoihiSim(Target):
         if not isinstance(model, Program):
             raise Unsupported("graph", "loihi-sim runs programs", "lower the integer graph first")
         return LoihiRunner(plan(model), self.threads, self.method)
+
+    def stream(self, model: Model, samples: int = 1) -> LoihiStream:
+        """The program frame by frame, on one thread."""
+        if not isinstance(model, Program):
+            raise Unsupported("graph", "loihi-sim runs programs", "lower the integer graph first")
+        return LoihiStream(model, samples)

@@ -46,6 +46,13 @@ PARITY = 16  # of them, samples on which the float graph must give the torch mod
     help="Bits of a graded input value.",
 )
 @click.option(
+    "--adjacency",
+    default="dense",
+    show_default=True,
+    metavar="FORM",
+    help="Learned adjacencies: dense, prune:EPS (drop entries below EPS of the largest) or factor (relays).",
+)
+@click.option(
     "--data",
     type=click.Path(path_type=Path),
     default=None,
@@ -54,8 +61,9 @@ PARITY = 16  # of them, samples on which the float graph must give the torch mod
 )
 @json_option
 def convert(
-    run: Path, kind: str, out: Path, bits: int, input_bits: int, data: Path | None, json_path: Path | None
-) -> None:
+    run: Path, kind: str, out: Path, bits: int, input_bits: int, adjacency: str, data: Path | None,
+    json_path: Path | None,
+) -> None:  # fmt: skip
     """Trace, fold, quantise and lower the best checkpoint of RUN (a run folder or a .safetensors file).
 
     \b
@@ -67,6 +75,7 @@ def convert(
     reasons and the chip's share of the work are printed. What cannot be represented at all is refused with
     node, reason and remedy (exit 4).
     """
+    from convert.passes import adjacency as forms
     from convert.passes.fold_batchnorm import FOLD_BATCHNORM
     from convert.passes.partition import parted
     from convert.passes.quantise import Quantise
@@ -76,9 +85,9 @@ def convert(
     traced, checkpoint, torch_scores = _traced(run)
     about = checkpoint.about
     feed = load_feed(about, None, data, "train", CALIBRATION)
-    floating = FOLD_BATCHNORM(traced)
+    floating, pruned = forms.apply(FOLD_BATCHNORM(traced), adjacency)
     split = parted(floating)
-    parity, rasters = _check_parity(floating, feed, torch_scores)
+    parity, rasters = _check_parity(floating, feed, torch_scores, bool(pruned))
     covered = coverage(floating, split, rasters)
     x = np.concatenate([rows for _, rows in feed.batches(CALIBRATION)], axis=1)
     quantise = Quantise(calibrate(split.chip, x), bits, input_bits)
@@ -94,6 +103,7 @@ def convert(
             "calibration_samples": len(feed.samples),
             "layers": [asdict(layer) for layer in quantise.report],
         },
+        "adjacency": {"form": adjacency, "pruned": [asdict(node) for node in pruned]},
         "parity_with_torch": parity,
         "coverage": covered.as_json(),
     }
@@ -109,6 +119,7 @@ def convert(
         files = sorted((f.name, f.stat().st_size) for f in draft.iterdir())
     write_json(json_path, {"artifact": str(out), **manifest, "notes": notes})
     _print(out, quantise.report, files, notes, parity)
+    _print_pruned(pruned)
     say(summary(manifest["coverage"]))
 
 
@@ -136,10 +147,11 @@ def _traced(run: Path) -> tuple[Graph, Any, Any]:
 
 
 def _check_parity(
-    graph: Graph, feed: Feed, torch_scores: Any
+    graph: Graph, feed: Feed, torch_scores: Any, pruned: bool
 ) -> tuple[Mapping[str, Any], Mapping[str, np.ndarray]]:
     """Run both on the same samples: decisions must agree but where torch itself is undecided. The figures,
-    and the graph's rasters.
+    and the graph's rasters. A pruned graph is another model: how often it decides alike is recorded, not
+    demanded.
 
     float32 against float64 moves a membrane by about 1e-6; a neuron that close to its threshold may spike
     one step apart, which moves scores a little: hence decisions, not bits, and the distance is recorded.
@@ -155,7 +167,7 @@ def _check_parity(
         click.echo(f"warning: {silent} never spikes on {len(got)} training samples", err=True)
     distance = float(np.abs(want - got).max())
     agree = float((want.argmax(1) == got.argmax(1)).mean())
-    if agree < 0.9:
+    if agree < 0.9 and not pruned:
         raise BadInput(
             f"the traced graph decides like the torch model on only {agree:.0%} of {len(got)} samples "
             f"(largest score distance {distance:.3g}); please report the model"
@@ -206,3 +218,16 @@ def _print(out: Path, report: Any, files: Any, notes: list[str], parity: Mapping
         more = f" (and {len(notes) - 2} more reasons, in --json)" if len(notes) > 2 else ""
         say(f"{note}{more}; {notes[-1]}")
     say(f"{out}: " + ", ".join(f"{name} {size / 1024:.0f} KiB" for name, size in files))
+
+
+def _print_pruned(pruned: Any) -> None:
+    if not pruned:
+        return
+    rows = [
+        (
+            p.node, f"{p.kept} of {p.entries}", f"{p.kept_pairs} of {p.pairs}", f"{p.largest_dropped:.3g}",
+            f"{100 * p.weight_kept:.2f} %",
+        )
+        for p in pruned
+    ]  # fmt: skip
+    say(table(("pruned", "entries", "pairs of joints", "largest dropped", "of sum |A|"), rows, right=(3, 4)))

@@ -120,6 +120,12 @@ class Quantise:
 
     def _layer(self, graph: Graph, name: str, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> None:
         layer = _float_layer(graph, name, nodes)
+        if not layer.node.spiking and graph.users_of(name):
+            raise Unsupported(
+                name,
+                "is read by other nodes but does not spike; relays have no integer form yet",
+                "use --adjacency dense or prune:EPS, or put a spiking neuron there",
+            )
         scale = self._choose_scale(layer)
         drift = self._drift(graph, layer, scale)
         arms = []
