@@ -40,10 +40,8 @@ class ScanRunner(Runner):
 
     def run(self, x: np.ndarray, rasters: Collection[str] = ()) -> Record:
         check_input(x, self.base.source.shape)
-        if self.graph is not None:
-            steps(
-                self.graph, len(x)
-            )  # a window node made for another length is named here, not in the runtime
+        if self.graph is not None:  # a window node made for another length is named here, not in the runtime
+            steps(self.graph, len(x))
         session = self._session(frozenset(rasters) - {self.base.source_name})
         encoded = self.base.source.encode(x)
         size = max(1, SLICE_BYTES // (8 * self.values * len(x)))

@@ -149,9 +149,9 @@ def _traced(run: Path) -> tuple[Graph, Any, Any]:
 def _check_parity(
     graph: Graph, feed: Feed, torch_scores: Any, pruned: bool
 ) -> tuple[Mapping[str, Any], Mapping[str, np.ndarray]]:
-    """Run both on the same samples: decisions must agree but where torch itself is undecided. The figures,
-    and the graph's rasters. A pruned graph is another model: how often it decides alike is recorded, not
-    demanded.
+    """Run both on the same samples: decisions must agree but where torch itself is undecided. A pruned graph
+    is another model: how often it decides alike is recorded, not demanded. The figures, and the graph's
+    rasters.
 
     float32 against float64 moves a membrane by about 1e-6; a neuron that close to its threshold may spike
     one step apart, which moves scores a little: hence decisions, not bits, and the distance is recorded.
