@@ -20,6 +20,7 @@ import numpy as np
 
 from convert.ir import BadInput, Input, Program, Unsupported
 from deploy import loihi_kernels as kernels
+from deploy.loihi_coincidence import coincidences
 from deploy.loihi_neurons import Neurons, neurons
 from deploy.loihi_plan import Plan, plan, reasons, recurrent
 from deploy.loihi_stream import LoihiStream
@@ -73,7 +74,11 @@ class _Batch:
 
     def _advance(self, name: str, start: int, stop: int, acc: np.ndarray) -> None:
         """Aligned steps start..stop of one population."""
-        n = self.samples
+        n, pair = self.samples, self.runner.coincidences.get(name)
+        if pair is not None and (self.watched is None or self.watched[0] != name):
+            out, counts = self.rasters[name][start * n : stop * n], self.neurons[name].counts
+            pair.meet(self.rasters, (start, stop), n, out, counts)
+            return
         acc = acc[:, : (stop - start) * n]
         acc.fill(0)
         for synapses in self.runner.into[name]:
@@ -107,10 +112,11 @@ class _Batch:
 class LoihiRunner(Runner):
     """A program in the layouts of the simulator."""
 
-    def __init__(self, made: Plan, threads: int, method: str) -> None:
+    def __init__(self, made: Plan, threads: int, method: str, compact: bool = True) -> None:
         self.plan, self.threads = made, threads
         source = made.source
         self.graded = source.model.operand == "graded"  # type: ignore[union-attr]
+        self.coincidences = coincidences(made.program) if compact else {}
         self.into: dict[str, list[Synapses]] = {n: [] for n in made.program.neurons()}
         for p in made.program.projections:
             src, dst = (made.program.populations[n].model for n in (p.src, p.dst))
@@ -203,18 +209,19 @@ class LoihiRunner(Runner):
 
 @final
 class LoihiSim(Target):
-    """threads: all cores if None.  method: 'auto', or one layout of `deploy.loihi_synapses` for all."""
+    """threads: all cores if None.  method: 'auto', or one layout of `deploy.loihi_synapses` for all.
+    compact: run coincidence populations as what they are (`deploy.loihi_coincidence`)."""
 
     name, exact, takes, streams = "loihi-sim", True, ("program",), True
     what = "Lava's bit-accurate Loihi arithmetic, compiled with numba, event-driven or dense"
 
-    def __init__(self, threads: int | None = None, method: str = "auto") -> None:
+    def __init__(self, threads: int | None = None, method: str = "auto", compact: bool = True) -> None:
         if method != "auto" and method not in LAYOUTS:
             raise BadInput(f"method {method!r} is unknown; known: auto, {', '.join(LAYOUTS)}")
         if threads is not None and threads < 1:
             raise BadInput(f"threads = {threads}, expected at least 1")
         self.threads = threads or len(os.sched_getaffinity(0))
-        self.method = method
+        self.method, self.compact = method, compact
 
     def supports(self, model: Model) -> list[str]:
         """Reasons why not: graphs, real inputs, sums beyond 64 bits."""
@@ -226,7 +233,7 @@ class LoihiSim(Target):
         """Bound and order the program; its layouts are made when first used."""
         if not isinstance(model, Program):
             raise Unsupported("graph", "loihi-sim runs programs", "lower the integer graph first")
-        return LoihiRunner(plan(model), self.threads, self.method)
+        return LoihiRunner(plan(model), self.threads, self.method, self.compact)
 
     def stream(self, model: Model, samples: int = 1) -> LoihiStream:
         """The program frame by frame, on one thread."""

@@ -12,7 +12,8 @@ S is as large as the finest branch can use and the 24-bit membrane (peak seen in
 and the bias register allow, then chosen among eighths of an octave for the least weight error, weighted by
 the measured rate of each source. The mean current that rounding changed, at the measured rates, goes into the
 bias of layers that have one. Branches with one weighted node keep their node (convolutions stay shared);
-composed branches (graph convolution, mean and linear head) become one dense matrix.
+composed branches (graph convolution, mean and linear head) become one matrix per delay, of the synapses their
+nodes join. A product of spikes stays; its counts are a source like a neuron, and need no scale.
 """
 
 from __future__ import annotations
@@ -23,12 +24,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from convert.ir import Add, Graph, Input, LoihiIntegrator, LoihiLIF, Neuron, Node, Unsupported, refuse_windows
+from convert.ir import (
+    Add,
+    Graph,
+    Input,
+    LoihiIntegrator,
+    LoihiLIF,
+    Neuron,
+    Node,
+    Product,
+    Unsupported,
+    refuse_windows,
+)
 from convert.ir.loihi import STATE_SHIFT, VTH_MAX
-from convert.passes.arm import Arm, attach, kept, source_shape, weight_of, with_weight
+from convert.passes.arm import Arm, arms, attach, copy_moves
 from convert.passes.base import Pass
-from convert.passes.operators import operator
-from convert.passes.region import Branch, bias, branches
+from convert.passes.coincidence import operand
+from convert.passes.region import bias, branches
 
 STATE_MAX = 1 << 23
 EXP_MIN, EXP_MAX = -8, 8
@@ -40,7 +52,7 @@ class Calibration:
     """What running the float graph on data showed.
 
     peak: largest |x| of each input and largest |v| (before reset) of each neuron.
-    rate: mean value per neuron (or input value) of each source, [*shape].
+    rate: mean value per neuron, input value or value of a product, [*shape].
     """
 
     peak: Mapping[str, float]
@@ -64,9 +76,8 @@ class _Layer:
 
     name: str
     node: Neuron
-    branches: tuple[Branch, ...]
-    weights: tuple[np.ndarray, ...]  # per branch, in the form its integer node holds them
-    kinds: tuple[Node | None, ...]  # the node each branch keeps, None for a dense composite
+    arms: tuple[Arm, ...]
+    weights: tuple[np.ndarray, ...]  # per arm, in the form its integer node holds them, per count of a source
     counts: Mapping[str, float]  # graded source -> float value of one count
     bias: np.ndarray | None
 
@@ -95,10 +106,16 @@ class Quantise:
         self.report.clear()
         nodes: dict[str, Node] = {n: self._input(n, graph.nodes[n]) for n in graph.sources()}
         edges: list[tuple[str, str]] = []
-        for name in graph.neurons():
-            self._layer(graph, name, nodes, edges)
+        operands = {n: [operand(graph, n, side) for side in (0, 1)] for n in graph.products()}
+        for name, node, _ in graph:
+            if isinstance(node, Neuron):
+                self._layer(graph, name, nodes, edges)
+            elif isinstance(node, Product):
+                sides = [copy_moves(graph, branch, nodes, edges) for branch in operands[name]]
+                nodes[name] = node
+                edges += [(side, name) for side in sides]
         for name in graph.outputs:
-            if name not in nodes:
+            if not isinstance(nodes.get(name), Neuron | Input):
                 raise Unsupported(
                     name,
                     "is an output but no neuron",
@@ -128,30 +145,31 @@ class Quantise:
             )
         scale = self._choose_scale(layer)
         drift = self._drift(graph, layer, scale)
-        arms = []
-        for branch, weight, kind, exp in zip(
-            layer.branches, layer.weights, layer.kinds, self._exponents(layer, scale), strict=True
-        ):
-            mantissa = np.rint(weight * scale / 2.0**exp).astype(np.int8)
-            arms.append(attach(Arm(branch, kind, mantissa, exp), graph, name, nodes, edges))
-        if len(arms) > 1:
+        exponents = self._exponents(layer, scale)
+        held = [
+            np.rint(w * scale / 2.0**e).astype(np.int8) for w, e in zip(layer.weights, exponents, strict=True)
+        ]
+        _refuse_silence(layer, held)
+        ends = [
+            attach(arm, arm.holding(mantissa, exp), graph, name, nodes, edges)
+            for arm, mantissa, exp in zip(layer.arms, held, exponents, strict=True)
+        ]
+        if len(ends) > 1:
             nodes[f"{name}.sum"] = Add()
-            edges += [(arm, f"{name}.sum") for arm in arms]
-            arms = [f"{name}.sum"]
+            edges += [(end, f"{name}.sum") for end in ends]
+            ends = [f"{name}.sum"]
         nodes[name] = self._neuron(layer, scale, drift)
-        edges.append((arms[0], name))
+        edges.append((ends[0], name))
         self._tell(layer, scale)
 
     def _exponents(self, layer: _Layer, scale: float) -> tuple[int, ...]:
         """The smallest exponent per branch that holds its largest weight."""
         limit = (1 << (self.bits - 1)) - 1
         out = []
-        for weight, branch in zip(layer.weights, layer.branches, strict=True):
+        for weight, arm in zip(layer.weights, layer.arms, strict=True):
             peak = float(np.abs(weight).max(initial=0.0)) * scale
-            if peak == 0.0:
-                raise Unsupported(layer.name, "an incoming weight matrix is all zero", "remove the branch")
             exp = math.ceil(math.log2(peak / (limit + 0.4999)))
-            out.append(max(exp, EXP_MIN if branch.source in layer.counts else 0))
+            out.append(max(exp, EXP_MIN if arm.branch.source in layer.counts else 0))
             if out[-1] > EXP_MAX:
                 raise Unsupported(
                     layer.name,
@@ -164,8 +182,6 @@ class Quantise:
     def _choose_scale(self, layer: _Layer) -> float:
         limit = (1 << (self.bits - 1)) - 1
         finest = min(float(np.abs(w).max(initial=0.0)) for w in layer.weights)
-        if finest == 0.0:
-            raise Unsupported(layer.name, "an incoming weight matrix is all zero", "remove the branch")
         # Exponent 1 in mantissa form is Lava's weight_exp 0 for 8 bits: the natural form of a `.net`.
         wanted = 2.0 * (limit + 0.4999) / finest
         peak = max(self.calibration.peak.get(layer.name, 0.0), getattr(layer.node, "threshold", 0.0), 1e-9)
@@ -178,17 +194,16 @@ class Quantise:
             allowed = min(allowed, held / max(float(np.abs(layer.bias).max(initial=0.0)), 1e-12))
         top = min(wanted, allowed)
         candidates = [top * 2.0 ** (-step / 8) for step in range(8)]
+        candidates += _whole(layer, candidates, limit)
         return min(candidates, key=lambda scale: self._error(layer, scale))
 
     def _error(self, layer: _Layer, scale: float) -> float:
         """Mean squared current error from rounding weights and threshold, at the measured rates."""
         total = 0.0
-        for branch, weight, exp in zip(
-            layer.branches, layer.weights, self._exponents(layer, scale), strict=True
-        ):
+        for arm, weight, exp in zip(layer.arms, layer.weights, self._exponents(layer, scale), strict=True):
             step = 2.0**exp / scale
             rounding = weight - np.rint(weight / step) * step
-            power = float(np.mean(np.square(self._rate(layer, branch.source)))) + 1e-12
+            power = float(np.mean(np.square(self._rate(layer, arm.branch.source)))) + 1e-12
             total += float(np.sum(np.square(rounding))) * power
         threshold = getattr(layer.node, "threshold", None)
         if threshold is not None:
@@ -201,14 +216,10 @@ class Quantise:
         total: np.ndarray | float = 0.0
         if layer.bias is None:
             return total
-        for branch, kind, weight, exp in zip(
-            layer.branches, layer.kinds, layer.weights, self._exponents(layer, scale), strict=True
-        ):
+        for arm, weight, exp in zip(layer.arms, layer.weights, self._exponents(layer, scale), strict=True):
             step = 2.0**exp / scale
-            error = with_weight(kind, np.rint(weight / step) * step - weight)
-            rate = self._rate(layer, branch.source).reshape(-1)
-            for matrix in operator(error, source_shape(graph, branch)).values():
-                total = total + matrix @ rate
+            error = np.rint(weight / step) * step - weight
+            total = total + arm.current(graph, error, self._rate(layer, arm.branch.source))
         return np.reshape(total, graph.shapes[layer.name])
 
     def _rate(self, layer: _Layer, source: str) -> np.ndarray:
@@ -246,15 +257,16 @@ class Quantise:
 
 
 def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node]) -> _Layer:
-    found = branches(graph, name)
-    kinds = tuple(kept(graph, b) for b in found)
+    found = [arm for branch in branches(graph, name) for arm in arms(graph, branch)]
     weights, counts = [], {}
-    for branch, kind in zip(found, kinds, strict=True):
-        weight = weight_of(graph, branch, kind)
-        source = nodes[branch.source]
+    for arm in found:
+        weight, origin = arm.weight, arm.branch.source
+        source = nodes[origin]
         if isinstance(source, Input) and source.operand == "graded":
-            counts[branch.source] = source.scale
+            counts[origin] = source.scale
             weight = weight * source.scale
+        if not np.any(weight):
+            raise Unsupported(name, f"the weights from {origin} are all zero", "remove the branch")
         weights.append(weight)
     node, constant = graph.nodes[name], bias(graph, name)
     if constant is not None and node.du != 1.0:  # type: ignore[attr-defined]
@@ -267,7 +279,33 @@ def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node]) -> _Layer:
     if own is not None:
         constant = own if constant is None else constant + own
     full = None if constant is None else np.broadcast_to(constant, graph.shapes[name])
-    return _Layer(name, node, found, tuple(weights), kinds, counts, full)  # type: ignore[arg-type]
+    return _Layer(name, node, tuple(found), tuple(weights), counts, full)  # type: ignore[arg-type]
+
+
+def _refuse_silence(layer: _Layer, held: list[np.ndarray]) -> None:
+    """A branch none of whose weights is left: its threshold, membrane or bias is too large for 8 bits."""
+    heard = {arm.branch for arm, mantissa in zip(layer.arms, held, strict=True) if mantissa.any()}
+    for arm, weight in zip(layer.arms, layer.weights, strict=True):
+        if arm.branch not in heard:
+            raise Unsupported(
+                layer.name,
+                f"the weights from {arm.branch.source}, at most {np.abs(weight).max():.3g}, round to 0 where "
+                "its threshold fits 17 bits and its membrane 24",
+                "lower the threshold or raise the weights in training",
+            )
+
+
+def _whole(layer: _Layer, scales: list[float], limit: int) -> list[float]:
+    """Scales a little below these that make the weight of a layer with one weight an exact mantissa.
+
+    Such a layer counts spikes (a bare residual, attention's scaled counts): its sums land on the threshold,
+    and must not pass it because weight and threshold were rounded apart.
+    """
+    sizes = np.unique(np.abs(np.concatenate([w[w != 0] for w in layer.weights])))
+    if len(sizes) != 1:
+        return []
+    steps = [2.0 ** math.ceil(math.log2(sizes[0] * s / (limit + 0.4999))) / sizes[0] for s in scales]
+    return [math.floor(s / step) * step for s, step in zip(scales, steps, strict=True) if s >= step]
 
 
 def _bias(name: str, value: np.ndarray | None, scale: float) -> tuple[np.ndarray | None, int]:
