@@ -6,7 +6,8 @@ binary inputs of the same name, and the graph's own inputs, as they are. Cases o
 
 1. it needs the whole window (`WindowNode`);
 2. it is a product of what is no binary spike of one source (`passes.coincidence`), or of a kind unknown here;
-3. it reads a neuron that does not spike: values, not spikes, would have to leave that neuron;
+3. it reads a neuron that does not spike: values, not spikes, would have to leave that neuron (a relay of
+   `passes/adjacency.py` may be read: it sends its values as graded messages);
 4. it reads a neuron or a whole-window node that is on the host: behind (1)-(3);
 5. it is linear or a product and what reads it is on the host, or it leaves the graph: its region goes there
    whole, since sums are no spikes. A node that a chip's neuron reads as well is computed on both sides.
@@ -31,6 +32,7 @@ from convert.ir import (
     WindowNode,
     check,
 )
+from convert.passes.adjacency import relays
 from convert.passes.coincidence import operand
 
 
@@ -72,8 +74,9 @@ def partition(graph: Graph) -> Split:
     if check(graph).stage != "folded":
         raise StageError(f"partition: needs a folded graph, got {graph.stage}; fold batch norms first")
     reasons = _blocked(graph)
+    speaking = {*graph.spiking(), *relays(graph)}
     for name in graph.neurons():
-        if name not in reasons and name not in graph.spiking() and graph.users_of(name):
+        if name not in reasons and name not in speaking and graph.users_of(name):
             reasons[name] = f"{graph.users_of(name)[0]} reads its value, which is no spike"
     held = _needed(graph, [n for n in graph.neurons() if n not in reasons], frozenset())
     reasons |= _regions(graph, reasons, held)
@@ -103,8 +106,9 @@ def parted(graph: Graph) -> Split:
 def _blocked(graph: Graph) -> dict[str, str]:
     """Cases 1 to 4: what a chip cannot hold, whatever reads it."""
     found: dict[str, str] = {}
+    speaking = {*graph.spiking(), *relays(graph)}
     for name, node, inputs in graph:
-        silent = [i for i in inputs if isinstance(graph.nodes[i], Neuron) and i not in graph.spiking()]
+        silent = [i for i in inputs if isinstance(graph.nodes[i], Neuron) and i not in speaking]
         behind = [i for i in inputs if i in found]
         if isinstance(node, WindowNode):  # 1
             found[name] = f"{type(node).__name__} needs the whole window"

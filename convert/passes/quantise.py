@@ -14,6 +14,9 @@ the measured rate of each source. The mean current that rounding changed, at the
 bias of layers that have one. Branches with one weighted node keep their node (convolutions stay shared);
 composed branches (graph convolution, mean and linear head) become one matrix per delay, of the synapses their
 nodes join. A product of spikes stays; its counts are a source like a neuron, and need no scale.
+
+A relay (a LeakyIntegrator with dv = 1 that feeds others, see `passes/adjacency.py`) becomes a LoihiSigmaDelta
+that sends what it gets: a graded source, one count of it worth 1 / S of its own layer.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from convert.ir import (
     Input,
     LoihiIntegrator,
     LoihiLIF,
+    LoihiSigmaDelta,
     Neuron,
     Node,
     Product,
@@ -37,6 +41,7 @@ from convert.ir import (
     refuse_windows,
 )
 from convert.ir.loihi import STATE_SHIFT, VTH_MAX
+from convert.passes.adjacency import relays
 from convert.passes.arm import Arm, arms, attach, copy_moves
 from convert.passes.base import Pass
 from convert.passes.coincidence import operand
@@ -80,6 +85,7 @@ class _Layer:
     weights: tuple[np.ndarray, ...]  # per arm, in the form its integer node holds them, per count of a source
     counts: Mapping[str, float]  # graded source -> float value of one count
     bias: np.ndarray | None
+    relay: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,7 @@ class Quantise:
     input_bits: int = 8
     headroom: float = 2.0
     report: list[LayerReport] = field(default_factory=list)
+    relayed: dict[str, float] = field(default_factory=dict)  # relay -> float value of one count of it
 
     def __post_init__(self) -> None:
         for name, value, low, high in (("bits", self.bits, 2, 8), ("input_bits", self.input_bits, 2, 16)):
@@ -104,6 +111,7 @@ class Quantise:
     def _rewrite(self, graph: Graph) -> Graph:
         refuse_windows(graph, "a chip")
         self.report.clear()
+        self.relayed.clear()
         nodes: dict[str, Node] = {n: self._input(n, graph.nodes[n]) for n in graph.sources()}
         edges: list[tuple[str, str]] = []
         operands = {n: [operand(graph, n, side) for side in (0, 1)] for n in graph.products()}
@@ -136,14 +144,16 @@ class Quantise:
         return Input(node.shape, "graded", scale, self.input_bits)
 
     def _layer(self, graph: Graph, name: str, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> None:
-        layer = _float_layer(graph, name, nodes)
-        if not layer.node.spiking and graph.users_of(name):
+        layer = _float_layer(graph, name, nodes, self.relayed)
+        if not layer.node.spiking and not layer.relay and graph.users_of(name):
             raise Unsupported(
                 name,
-                "is read by other nodes but does not spike; relays have no integer form yet",
-                "use --adjacency dense or prune:EPS, or put a spiking neuron there",
+                "is read by other nodes but does not spike",
+                "put a spiking neuron there; a relay (LeakyIntegrator with dv = 1) may be read",
             )
         scale = self._choose_scale(layer)
+        if layer.relay:
+            self.relayed[name] = 1.0 / scale
         drift = self._drift(graph, layer, scale)
         exponents = self._exponents(layer, scale)
         held = [
@@ -183,7 +193,7 @@ class Quantise:
         limit = (1 << (self.bits - 1)) - 1
         finest = min(float(np.abs(w).max(initial=0.0)) for w in layer.weights)
         # Exponent 1 in mantissa form is Lava's weight_exp 0 for 8 bits: the natural form of a `.net`.
-        wanted = 2.0 * (limit + 0.4999) / finest
+        wanted = (1.0 if layer.relay else 2.0) * (limit + 0.4999) / finest
         peak = max(self.calibration.peak.get(layer.name, 0.0), getattr(layer.node, "threshold", 0.0), 1e-9)
         allowed = STATE_MAX / (1 << STATE_SHIFT) / (self.headroom * peak)
         threshold = getattr(layer.node, "threshold", None)
@@ -230,8 +240,10 @@ class Quantise:
             )
         return self.calibration.rate[source] / layer.counts.get(source, 1.0)
 
-    def _neuron(self, layer: _Layer, scale: float, drift: np.ndarray | float) -> LoihiLIF | LoihiIntegrator:
+    def _neuron(self, layer: _Layer, scale: float, drift: np.ndarray | float) -> Neuron:
         node = layer.node
+        if layer.relay:
+            return LoihiSigmaDelta(vth=0, act="unit")
         decays = {"du": round(4096 * node.du) - 1, "dv": round(4096 * node.dv)}  # type: ignore[attr-defined]
         if decays["du"] < 0:
             raise Unsupported(layer.name, f"du = {node.du} rounds below 1/4096", "use du of 1/4096 or more")
@@ -256,7 +268,7 @@ class Quantise:
         self.report.append(LayerReport(layer.name, scale, vth, exponents, math.sqrt(off / size)))
 
 
-def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node]) -> _Layer:
+def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node], relayed: Mapping[str, float]) -> _Layer:
     found = [arm for branch in branches(graph, name) for arm in arms(graph, branch)]
     weights, counts = [], {}
     for arm in found:
@@ -265,6 +277,9 @@ def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node]) -> _Layer:
         if isinstance(source, Input) and source.operand == "graded":
             counts[origin] = source.scale
             weight = weight * source.scale
+        elif origin in relayed:
+            counts[origin] = relayed[origin]
+            weight = weight * relayed[origin]
         if not np.any(weight):
             raise Unsupported(name, f"the weights from {origin} are all zero", "remove the branch")
         weights.append(weight)
@@ -279,7 +294,10 @@ def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node]) -> _Layer:
     if own is not None:
         constant = own if constant is None else constant + own
     full = None if constant is None else np.broadcast_to(constant, graph.shapes[name])
-    return _Layer(name, node, tuple(found), tuple(weights), counts, full)  # type: ignore[arg-type]
+    relay = name in relays(graph)
+    if relay and full is not None:
+        raise Unsupported(name, "a relay has a bias", "put the bias behind it")
+    return _Layer(name, node, tuple(found), tuple(weights), counts, full, relay)  # type: ignore[arg-type]
 
 
 def _refuse_silence(layer: _Layer, held: list[np.ndarray]) -> None:
