@@ -12,6 +12,8 @@ can test the arrays for overlap with few comparisons, so a loop writes one or tw
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 from numba import njit
@@ -22,13 +24,25 @@ TILE = 32  # rows whose spike lists are held while the weights of one block of o
 GROUP = 8  # weight rows added in one pass over the block
 
 
+def _stamp() -> str:
+    """Of the sources of all compiled loops: one is compiled into another across files, which numba's own
+    stamp, of a function's own file, does not notice."""
+    sources = sorted(Path(__file__).parent.glob("loihi_*.py"))
+    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+STAMP = _stamp()
+
+
 def compiled(function: Callable[..., None]) -> Callable[..., None]:
     """The function compiled without the interpreter lock, kept on disk: in NUMBA_CACHE_DIR, beside the
     source or in the user's cache; where none of them can be written, each process compiles afresh."""
     try:
-        return njit(cache=True, nogil=True)(function)
+        made = njit(cache=True, nogil=True)(function)
     except RuntimeError:
         return njit(nogil=True)(function)
+    made._cache._cache_file._source_stamp = STAMP
+    return made
 
 
 @compiled

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import final
 
 import numpy as np
 
-from convert.ir import BadInput, Input, LoihiIntegrator, Program, Unsupported
+from convert.ir import BadInput, Input, Program, Unsupported
 from deploy import loihi_kernels as kernels
-from deploy.loihi_neurons import Neurons
-from deploy.loihi_plan import Plan, plan, reasons, recurrent
+from deploy.loihi_neurons import Neurons, neurons
+from deploy.loihi_plan import STEPS_MAX, SUMS, Plan, plan, reasons, recurrent
 from deploy.loihi_spikes import Desk, Spikes
 from deploy.loihi_synapses import LAYOUTS, Synapses
 from deploy.record import Record, joined
@@ -30,7 +30,7 @@ from deploy.target import Model, Runner, Target, check_input
 ROWS = 256  # (step, sample) rows of a batch, unless one sample has more steps: weights are read once for all
 CURRENTS = 1 << 19  # currents computed at a time; fewer would read the weights more often from far away
 KEPT = 1 << 24  # cells of a raster whose memory, and whose list of spikes, is kept from run to run
-Watch = Callable[[int, np.ndarray, np.ndarray], None]
+Watch = Callable[[int, Mapping[str, np.ndarray]], None]
 
 
 class _Batch:
@@ -61,11 +61,11 @@ class _Batch:
 
     def _prepare(self, name: str, kept: bool) -> None:
         population = self.program.populations[name]
-        self.neurons[name] = Neurons(population, self.runner.plan.width[name], self.samples)
-        shape = self.steps * self.samples, population.size
+        made = self.neurons[name] = neurons(population, self.runner.plan.width[name], self.samples)
+        shape, kind = (self.steps * self.samples, population.size), made.raster_dtype
         fresh = kept or shape[0] * shape[1] > KEPT
         self.rasters[name] = (
-            np.empty(shape, np.uint8) if fresh else self.desk.array(("raster", name), shape, np.uint8)
+            np.empty(shape, kind) if fresh else self.desk.array(("raster", name), shape, kind)
         )
 
     def _listed(self, name: str, first: int, end: int) -> Spikes | None:
@@ -83,10 +83,10 @@ class _Batch:
         rows = max(kernels.TILE, min(ROWS, CURRENTS // max(1, largest)))
         stride = 1 if cyclic or watched else min(self.steps, max(1, rows // self.samples))
         width, rows, self.advancing = self.runner.plan.width, stride * self.samples, tuple(members)
-        acc = {
-            name: self.desk.array(("acc", name), (rows, self.neurons[name].size), width[name])
-            for name in members
-        }
+        acc = {}
+        for name in members:
+            shape = len(self.neurons[name].model.ports), rows, self.neurons[name].size
+            acc[name] = self.desk.array(("acc", name), shape, width[name])
         for start in range(0, self.steps, stride):
             for name in members:
                 self._advance(name, start, min(self.steps, start + stride), acc[name])
@@ -94,7 +94,7 @@ class _Batch:
     def _advance(self, name: str, start: int, stop: int, acc: np.ndarray) -> None:
         """Aligned steps start..stop of one population."""
         n = self.samples
-        acc = acc[: (stop - start) * n]
+        acc = acc[:, : (stop - start) * n]
         acc.fill(0)
         for synapses in self.runner.into[name]:
             first, end = start - synapses.projection.delay, stop - synapses.projection.delay
@@ -102,27 +102,25 @@ class _Batch:
             if end > 0:
                 src, low, high = synapses.projection.src, (first + silent) * n, end * n
                 spikes = self._listed(src, low, high)
-                synapses.add(self.rasters[src][low:high], acc[silent * n :], self.desk, spikes)
-        neurons = self.neurons[name]
-        neurons.step(acc, self.rasters[name][start * n : stop * n])
+                synapses.add(self.rasters[src][low:high], acc[synapses.port, silent * n :], self.desk, spikes)
+        self.neurons[name].step(acc, self.rasters[name][start * n : stop * n])
         if self.watched is not None and self.watched[0] == name:
-            self.watched[1](start, neurons.u, neurons.v)
+            self.watched[1](start, self.neurons[name].states)
 
     def record(self, kept: Collection[str]) -> Record:
         """The batch's share of the result."""
         populations, counts, outputs = self.program.populations, {}, {}
-        for name, neurons in self.neurons.items():
+        for name, made in self.neurons.items():
             shape = (self.samples, *populations[name].shape)
-            if not isinstance(populations[name].model, LoihiIntegrator):
-                counts[name] = neurons.counts.astype(np.int64).reshape(shape)
+            if made.model.spiking:
+                counts[name] = made.counts.astype(np.int64).reshape(shape)
         for name in self.program.outputs:
-            shape = (self.samples, *populations[name].shape)
-            v = self.neurons[name].v if name not in counts else counts[name]
-            outputs[name] = v.astype(np.int64).reshape(shape)
+            outputs[name] = self.neurons[name].value.reshape(self.samples, *populations[name].shape)
         rasters = {}
         for name in kept:
             raster = self.rasters[name].reshape(self.steps, self.samples, *populations[name].shape)
-            rasters[name] = raster.astype(np.int64) if isinstance(populations[name].model, Input) else raster
+            binary = getattr(populations[name].model, "message", "graded") == "binary"  # an Input has none
+            rasters[name] = raster if binary else raster.astype(np.int64)
         return Record(outputs, counts, self.steps, rasters)
 
 
@@ -134,19 +132,20 @@ class LoihiRunner(Runner):
         self.plan, self.threads = made, threads
         source = made.source
         self.graded = source.model.operand == "graded"  # type: ignore[union-attr]
+        self.sums = any(isinstance(p.model, SUMS) for p in made.program.populations.values())
         self.into: dict[str, list[Synapses]] = {n: [] for n in made.program.neurons()}
         for p in made.program.projections:
-            graded = p.src == source.name and self.graded
-            self.into[p.dst].append(Synapses(p, made.reach[p.name], graded, method))
+            src, dst = (made.program.populations[n].model for n in (p.src, p.dst))
+            graded = self.graded if isinstance(src, Input) else src.message != "binary"
+            port = dst.ports.index(p.port)  # type: ignore[union-attr]
+            self.into[p.dst].append(Synapses(p, made.reach[p.name], graded, method, port))
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self._desks: dict[bool, list[Desk]] = {
-            True: [],
-            False: [],
-        }  # idle: shared by the pool, or one thread's
+        self._desks: dict[bool, list[Desk]] = {True: [], False: []}  # idle: of the pool, of one thread
 
     def run(self, x: np.ndarray, rasters: Collection[str] = ()) -> Record:
         """Run from rest; see `Runner.run`."""
         self._check_rasters(rasters)
+        self._check_steps(len(x))
         batches = list(self._encode(check_input(np.asarray(x), self.plan.source.shape)))
         start = time.perf_counter()
         if len(batches) == 1 or self.pool is None:
@@ -158,30 +157,40 @@ class LoihiRunner(Runner):
 
     def trace(self, x: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         """u and v of one population after every step, int64 [T, N, *shape]; v after the reset."""
+        states = self.states(x, name)
+        return states["u"], states["v"]
+
+    def states(self, x: np.ndarray, name: str) -> dict[str, np.ndarray]:
+        """The states of one population after every step, by name (`u`, `v`, ...), int64 [T, N, *shape]."""
         if name not in self.into:
             raise BadInput(f"population {name!r} has no state; known: {', '.join(self.into)}")
         check_input(np.asarray(x), self.plan.source.shape)
+        self._check_steps(len(x))
         steps, samples = x.shape[:2]
-        states = np.zeros((2, steps, samples, self.plan.program.populations[name].size), np.int64)
+        population = self.plan.program.populations[name]
+        kept: dict[str, np.ndarray] = {}
         batch = _Batch(self, self._compact(np.asarray(x)), samples, self._desk(self.pool is not None))
 
-        def watch(step: int, u: np.ndarray, v: np.ndarray) -> None:
-            states[0, step], states[1, step] = u, v
+        def watch(step: int, states: Mapping[str, np.ndarray]) -> None:
+            for key, value in states.items():
+                kept.setdefault(key, np.zeros((steps, samples, population.size), np.int64))[step] = value
 
         batch.watched = (name, watch)
         batch.run(())
-        u, v = states.reshape(2, steps, samples, *self.plan.program.populations[name].shape)
-        return u, v
+        return {key: value.reshape(steps, samples, *population.shape) for key, value in kept.items()}
 
     def close(self) -> None:
         """End the threads."""
         if self.pool is not None:
             self.pool.shutdown()
 
+    def _check_steps(self, steps: int) -> None:
+        if self.sums and steps > STEPS_MAX:
+            raise Unsupported("program", f"{steps} steps of sigma-delta sums", f"run at most {STEPS_MAX}")
+
     def _check_rasters(self, names: Collection[str]) -> None:
-        known = {
-            n for n, p in self.plan.program.populations.items() if not isinstance(p.model, LoihiIntegrator)
-        }
+        populations = self.plan.program.populations
+        known = {n for n, p in populations.items() if isinstance(p.model, Input) or p.model.spiking}
         for name in names:
             if name not in known:
                 raise BadInput(f"raster of {name!r} asked for; known: {', '.join(sorted(known))}")
@@ -237,7 +246,7 @@ class LoihiSim(Target):
         self.method = method
 
     def supports(self, model: Model) -> list[str]:
-        """Reasons why not: graphs, real inputs, convolutions that would wrap, cycles without delay."""
+        """Reasons why not: graphs, real inputs, sums beyond 64 bits."""
         if not isinstance(model, Program):
             return ["a graph runs on reference or onnx"]
         return reasons(model)

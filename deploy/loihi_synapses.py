@@ -19,6 +19,8 @@ import numpy as np
 from convert.ir import ConvWeights, DenseWeights, Projection, SparseWeights, Weights
 from deploy import loihi_kernels as kernels
 from deploy import loihi_vectors as vectors
+from deploy.bounds import wraps
+from deploy.loihi_graded import add_wrapped
 from deploy.loihi_spikes import WIDTH_MAX, Desk, Spikes
 
 LAYOUTS = ("rows", "columns", "product")
@@ -38,10 +40,12 @@ Made = tuple[np.ndarray, ...]
 
 
 class Synapses:
-    """A projection ready to run. reach: largest |W x|; graded: sources send values, not spikes."""
+    """A projection ready to run. reach: largest |W x|; graded: messages are values, not only 0 and 1;
+    port: which of the target's inputs it feeds."""
 
-    def __init__(self, projection: Projection, reach: int, graded: bool, method: str) -> None:
+    def __init__(self, projection: Projection, reach: int, graded: bool, method: str, port: int = 0) -> None:
         self.projection, self.reach, self.graded, self.method = projection, reach, graded, method
+        self.port, self.wraps = port, wraps(projection, reach)
         self.exp, self.weights = projection.exp, projection.weights
         self.out, self.sources = self.weights.shape
         self.synapses = _stored(self.weights)
@@ -60,7 +64,10 @@ class Synapses:
             active = len(spikes)
         if active:
             layout = self.choose(len(raster), active)
-            getattr(self, f"_{layout}")(self._layout(layout), raster, acc, desk, spikes, active)
+            sums = np.zeros_like(acc) if self.wraps else acc
+            getattr(self, f"_{layout}")(self._layout(layout), raster, sums, desk, spikes, active)
+            if self.wraps:
+                add_wrapped(sums, acc)
 
     def choose(self, rows: int, active: int) -> str:
         """The cheapest layout for `rows` rows with `active` active sources in all."""

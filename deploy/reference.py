@@ -10,18 +10,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
 from typing import final
 
 import numpy as np
 
-from convert.ir import linear, loihi, neurons
+from convert.ir import linear, neurons
 from convert.ir.check import check
 from convert.ir.errors import Unsupported
 from convert.ir.graph import Graph
+from convert.ir.loihi import LoihiNeuron
 from convert.ir.node import Neuron, Node
 from convert.ir.sources import Input
 from deploy.record import Record
+from deploy.reference_neurons import FAMILIES, rest, step
 from deploy.target import Model, Runner, Target, check_input, kind
 
 Rule = Callable[..., np.ndarray]
@@ -159,12 +160,6 @@ def _delayed(x: np.ndarray, steps: int) -> np.ndarray:
     return out
 
 
-def decayed(x: np.ndarray, d: int) -> np.ndarray:
-    """Lava's decay of an integer state: sign(x (4096 - d)) * (|x (4096 - d)| >> 12), toward zero."""
-    product = x * (4096 - d)
-    return np.sign(product) * (np.abs(product) >> 12)
-
-
 def _float_step(
     node: neurons.CubaLIF, u: np.ndarray, v: np.ndarray, a: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -172,24 +167,16 @@ def _float_step(
     return u, (1.0 - node.dv) * v + u + (0.0 if node.bias is None else node.bias)
 
 
-def _integer_step(
-    node: loihi.LoihiLIF, u: np.ndarray, v: np.ndarray, a: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    u = decayed(u, node.du + 1) + (a << loihi.STATE_SHIFT)
-    u = np.where(u > 1 << 23, u - (1 << 24), np.where(u <= -(1 << 23), u + (1 << 24), u))
-    v = np.clip(decayed(v, node.dv) + u + node.bias, -(1 << 23) + 1, (1 << 23) - 1)
-    return u, v
-
-
-def membrane(node: Neuron, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Run one neuron over input a [T, N, *shape]: its output of every step, and v before the reset."""
-    integer = isinstance(node, loihi.LoihiLIF | loihi.LoihiIntegrator)
-    step = partial(_integer_step if integer else _float_step, node)
-    threshold = node.vth << loihi.STATE_SHIFT if integer else getattr(node, "threshold", np.inf)
+def membrane(node: Neuron, a: np.ndarray, name: str = "neuron") -> tuple[np.ndarray, np.ndarray]:
+    """Run one neuron over input a [T, N, *shape]: its output of every step (spikes uint8; ternary and graded
+    messages int64; a readout's value), and what was held against the threshold, v before the reset."""
+    if isinstance(node, LoihiNeuron):
+        return _integer_membrane(node, a, name)
+    threshold = getattr(node, "threshold", np.inf)
     u, v = np.zeros_like(a[0]), np.zeros_like(a[0])
     out, before = np.empty_like(a, np.uint8 if node.spiking else a.dtype), np.empty_like(a)
     for t in range(len(a)):
-        u, v = step(u, v, a[t])
+        u, v = _float_step(node, u, v, a[t])  # type: ignore[arg-type]
         before[t] = v
         spikes = v > threshold
         v = np.where(spikes, 0, v)
@@ -197,15 +184,27 @@ def membrane(node: Neuron, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return out, before
 
 
+def _integer_membrane(node: LoihiNeuron, a: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    state, result = rest(node, a[0].shape), FAMILIES[type(node)].result
+    out, before = (
+        np.empty_like(a, np.uint8 if node.spiking and node.message == "binary" else a.dtype),
+        a.copy(),
+    )
+    for t in range(len(a)):
+        message, before[t] = step(name, node, state, (a[t],), t)
+        out[t] = message if result is None else state[result]
+    return out, before
+
+
 def values(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Every node's value at every step, [T, N, *shape]: spikes as uint8, the rest float64 or int64."""
+    """Every node's value at every step, [T, N, *shape]: binary spikes as uint8, the rest float64 or int64."""
     got: dict[str, np.ndarray] = {}
     for name, node, inputs in graph:
         arrays = [_wide(got[i], graph.stage) for i in inputs]
         if isinstance(node, Input):
             got[name] = node.encode(x)
         elif isinstance(node, Neuron):
-            got[name] = membrane(node, arrays[0])[0]
+            got[name] = membrane(node, arrays[0], name)[0]
         else:
             got[name] = LINEAR[type(node)](node, *arrays)
     return got
@@ -219,8 +218,8 @@ def record(
     graph: Graph, got: Mapping[str, np.ndarray], rasters: Collection[str], wall_s: float = 0.0
 ) -> Record:
     """A Record from every node's values."""
-    counts = {n: got[n].sum(axis=0, dtype=np.int64) for n in graph.spiking()}
-    outputs = {n: counts[n] if n in counts else got[n][-1] for n in graph.outputs}
+    counts = {n: np.count_nonzero(got[n], axis=0).astype(np.int64) for n in graph.spiking()}
+    outputs = {n: got[n].sum(axis=0, dtype=np.int64) if n in counts else got[n][-1] for n in graph.outputs}
     steps = len(next(iter(got.values())))
     return Record(outputs, counts, steps, {n: got[n] for n in rasters}, wall_s)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.ir import linear, loihi, neurons, sources
+from convert.ir import linear, loihi, neurons, sigma_delta, sources
 from convert.ir.errors import StageError
 from convert.ir.graph import Graph
 from convert.ir.node import Node
@@ -20,7 +20,10 @@ _WEIGHTED = (
 )  # fmt: skip
 _MOVING = (linear.Reshape, linear.Delay, linear.Add)
 _FLOAT_NEURONS = (neurons.LIF, neurons.CubaLIF, neurons.IF, neurons.LeakyIntegrator)
-_INTEGER_NEURONS = (loihi.LoihiLIF, loihi.LoihiIntegrator)
+_INTEGER_NEURONS = (  # resonators have two ports: they are populations of a program, no nodes of a graph
+    loihi.LoihiLIF, loihi.LoihiIntegrator, loihi.LoihiLIFReset, loihi.LoihiTernaryLIF,
+    loihi.LoihiLIFRefractory, sigma_delta.LoihiDelta, sigma_delta.LoihiSigma, sigma_delta.LoihiSigmaDelta,
+)  # fmt: skip
 
 LEGAL: dict[str, tuple[type[Node], ...]] = {
     "traced": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, linear.BatchNorm, *_FLOAT_NEURONS),
