@@ -103,12 +103,12 @@ def add_spikes(spikes, starts, acc, w, strips, most, exp, total, sums):
             if start < stop <= start + most and high - low == wide:
                 vectors.add_rows(w, at, spikes, start, stop, exp, acc, r * out + low)
             elif start < stop:
-                _sum_strip(w, at, spikes, start, stop, most, total, sums)
+                sum_strip(w, at, spikes, start, stop, most, total, sums)
                 _flush(total, acc[r, low:high], exp)
 
 
 @compiled
-def _sum_strip(w, at, spikes, start, stop, most, total, sums):
+def sum_strip(w, at, spikes, start, stop, most, total, sums):
     """total = the sum of rows spikes[start:stop] of the strip that begins at element `at`."""
     vectors.sum_rows(w, at, spikes, start, min(stop, start + most), total)
     for k in range(start + most, stop, most):

@@ -2,9 +2,9 @@
 
 Semantics: `convert.ir.program` (aligned steps) and `convert.ir.loihi` (the neurons). Samples run from rest,
 in batches over threads; within a batch a population runs all its steps before the next one begins, since in
-aligned time nothing flows backwards; only populations on a cycle go step by step together. Which layout a
-projection uses is settled by the activity just measured (`deploy.loihi_synapses`); results do not depend on
-it, on threads, or on batches.
+aligned time nothing flows backwards; only populations on a cycle go step by step together, in one compiled
+loop where they are plain LIF (`deploy.loihi_cycle`). A projection takes the layout that suits the activity
+just measured (`deploy.loihi_synapses`); results do not depend on it, on threads, or on batches.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Lock
 from typing import final
 
 import numpy as np
 
 from convert.ir import BadInput, Input, Program, Unsupported
 from deploy import loihi_kernels as kernels
+from deploy.loihi_cycle import Cycle, fits
 from deploy.loihi_neurons import Neurons, neurons
 from deploy.loihi_plan import STEPS_MAX, SUMS, Plan, plan, reasons, recurrent
 from deploy.loihi_spikes import Desk, Spikes
@@ -82,6 +84,10 @@ class _Batch:
         largest = max((self.neurons[name].size for name in members), default=1)
         rows = max(kernels.TILE, min(ROWS, CURRENTS // max(1, largest)))
         stride = 1 if cyclic or watched else min(self.steps, max(1, rows // self.samples))
+        if cyclic and not watched and (cycle := self.runner.cycle(members)) is not None:
+            block = min(self.steps, max(1, rows // self.samples))
+            cycle.run(self.neurons, self.desk, self.steps, block, self._from_outside(members), self.rasters)
+            return
         width, rows, self.advancing = self.runner.plan.width, stride * self.samples, tuple(members)
         acc = {}
         for name in members:
@@ -91,21 +97,33 @@ class _Batch:
             for name in members:
                 self._advance(name, start, min(self.steps, start + stride), acc[name])
 
+    def _from_outside(self, members: list[str]) -> Callable[[str, int, int, np.ndarray], None]:
+        def add(name: str, start: int, stop: int, acc: np.ndarray) -> None:
+            into = [s for s in self.runner.into[name] if s.projection.src not in members]
+            self._add(into, start, stop, acc[None])
+
+        return add
+
     def _advance(self, name: str, start: int, stop: int, acc: np.ndarray) -> None:
         """Aligned steps start..stop of one population."""
         n = self.samples
         acc = acc[:, : (stop - start) * n]
         acc.fill(0)
-        for synapses in self.runner.into[name]:
+        self._add(self.runner.into[name], start, stop, acc)
+        self.neurons[name].step(acc, self.rasters[name][start * n : stop * n])
+        if self.watched is not None and self.watched[0] == name:
+            self.watched[1](start, self.neurons[name].states)
+
+    def _add(self, into: list[Synapses], start: int, stop: int, acc: np.ndarray) -> None:
+        """acc [ports, rows, size] += what the projections bring for aligned steps start..stop."""
+        n = self.samples
+        for synapses in into:
             first, end = start - synapses.projection.delay, stop - synapses.projection.delay
             silent = max(0, -first)  # nothing was sent before step 0
             if end > 0:
                 src, low, high = synapses.projection.src, (first + silent) * n, end * n
                 spikes = self._listed(src, low, high)
                 synapses.add(self.rasters[src][low:high], acc[synapses.port, silent * n :], self.desk, spikes)
-        self.neurons[name].step(acc, self.rasters[name][start * n : stop * n])
-        if self.watched is not None and self.watched[0] == name:
-            self.watched[1](start, self.neurons[name].states)
 
     def record(self, kept: Collection[str]) -> Record:
         """The batch's share of the result."""
@@ -140,6 +158,7 @@ class LoihiRunner(Runner):
             port = dst.ports.index(p.port)  # type: ignore[union-attr]
             self.into[p.dst].append(Synapses(p, made.reach[p.name], graded, method, port))
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._lock, self._cycles = Lock(), dict[tuple[str, ...], Cycle | None]()
         self._desks: dict[bool, list[Desk]] = {True: [], False: []}  # idle: of the pool, of one thread
 
     def run(self, x: np.ndarray, rasters: Collection[str] = ()) -> Record:
@@ -183,6 +202,16 @@ class LoihiRunner(Runner):
         """End the threads."""
         if self.pool is not None:
             self.pool.shutdown()
+
+    def cycle(self, members: list[str]) -> Cycle | None:
+        """The compiled loop for these populations, if there is one for them; made once."""
+        key = tuple(members)
+        with self._lock:
+            if key not in self._cycles:
+                into = [s for name in members for s in self.into[name]]
+                compiled = fits(self.plan.program, self.plan.width, members, into)
+                self._cycles[key] = Cycle(self.plan.program, members, self.into) if compiled else None
+            return self._cycles[key]
 
     def _check_steps(self, steps: int) -> None:
         if self.sums and steps > STEPS_MAX:

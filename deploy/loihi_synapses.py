@@ -4,10 +4,9 @@
     columns   compressed columns: what leaves a spike is scattered, one synapse after the other
     product   a float matrix product over all rows, zeros and all: exact, since sums stay below 2^24 (2^53)
 
-All give the same integers. The choice falls on the one that costs least at the activity just measured. The
-costs below are nanoseconds on one core of an AMD EPYC (Zen 3, AVX2), measured by
-`python -m benchmarks.loihi_sim_layouts`; only their ratios matter. Rows of 8-bit weights are so cheap that
-the product pays for narrow populations alone.
+All give the same integers. The choice falls on the one that costs least at the activity just measured, by
+what the layouts cost on this machine (`deploy.loihi_costs`). Rows of 8-bit weights are so cheap that the
+product pays for values and for narrow populations alone.
 """
 
 from __future__ import annotations
@@ -20,22 +19,18 @@ from convert.ir import ConvWeights, DenseWeights, Projection, SparseWeights, Wei
 from deploy import loihi_kernels as kernels
 from deploy import loihi_vectors as vectors
 from deploy.bounds import wraps
+from deploy.loihi_costs import costs
 from deploy.loihi_graded import add_wrapped
 from deploy.loihi_spikes import WIDTH_MAX, Desk, Spikes
 
 LAYOUTS = ("rows", "columns", "product")
 BLOCK_BYTES = 4 << 20  # weights of one block: the spikes of a whole tile of rows pass over it before the next
 WIDTH_MIN = 64  # to WIDTH_MAX: long rows win: beginning one costs as much as adding 100 of its weights
+STRIP = vectors.ROW_BYTES  # outputs of a strip of 8-bit weights
 LINE = 64  # bytes of a cache line: no row of weights straddles more than it must
 UNROLL_MAX = 1 << 26  # cells of a sparse or shared matrix that may be written out
 FLOAT32_EXACT, FLOAT64_EXACT = 1 << 24, 1 << 53
 
-LIST_NS = 0.5  # look at one source for a spike
-ROW_NS, SPIKE_NS = 0.036, 2.5  # rows, spikes: add one weight (16 lanes); begin one row of a block
-VALUE_NS, GRADED_NS = 0.055, 4.5  # rows, values: multiply and add one weight; begin one row
-COLUMN_NS = 1.8  # scatter one synapse
-PRODUCT_NS = 0.06  # one multiply-add of the float product: 0.03 on one core, but its library wakes them all
-CAST_NS = 0.5  # one element to float, or back
 Made = tuple[np.ndarray, ...]
 
 
@@ -65,26 +60,25 @@ class Synapses:
         if active:
             layout = self.choose(len(raster), active)
             sums = np.zeros_like(acc) if self.wraps else acc
-            getattr(self, f"_{layout}")(self._layout(layout), raster, sums, desk, spikes, active)
+            getattr(self, f"_{layout}")(self.layout(layout), raster, sums, desk, spikes, active)
             if self.wraps:
                 add_wrapped(sums, acc)
 
-    def choose(self, rows: int, active: int) -> str:
+    def choose(self, rows: int, active: int, among: tuple[str, ...] = LAYOUTS) -> str:
         """The cheapest layout for `rows` rows with `active` active sources in all."""
         if self.method != "auto":
-            fits = self.method != "product" or self.reach < FLOAT64_EXACT
+            fits = self.method in among and (self.method != "product" or self.reach < FLOAT64_EXACT)
             return self.method if fits else "rows"
-        look = rows * self.sources * LIST_NS
-        costs = {"columns": look + active * self.synapses / max(1, self.sources) * COLUMN_NS}
-        cells = self.out * self.sources
+        cost, cells = costs(), self.out * self.sources
+        found = {"columns": active * self.synapses / max(1, self.sources) * cost.column}
         if isinstance(self.weights, DenseWeights) or cells <= UNROLL_MAX:
-            add, begin = (VALUE_NS, GRADED_NS) if self.graded else (ROW_NS, SPIKE_NS)
-            costs["rows"] = look + active * (self.out * add + begin * -(-self.out // WIDTH_MAX))
-            double = 1 if self.reach < FLOAT32_EXACT else 2
-            if self.reach < FLOAT64_EXACT:
-                cast = rows * (self.out + self.sources) * CAST_NS
-                costs["product"] = double * (rows * cells * PRODUCT_NS + cast)
-        return min(costs, key=lambda layout: costs[layout])
+            add, begin = (cost.value, cost.value_row) if self.graded else (cost.row, cost.strip)
+            begun = active if self.graded else min(rows, active) * -(-self.out // STRIP)
+            found["rows"] = active * self.out * add + begun * begin
+            if "product" in among and self.reach < FLOAT64_EXACT:
+                each = cells * cost.product + (self.out + self.sources) * cost.cast
+                found["product"] = rows * each * (1 if self.reach < FLOAT32_EXACT else 2)
+        return min(found, key=lambda layout: found[layout])
 
     def _rows(
         self, w: Made, raster: np.ndarray, acc: np.ndarray, desk: Desk, spikes: Spikes | None, n: int
@@ -126,7 +120,8 @@ class Synapses:
     ) -> None:
         kernels.add_product(raster.astype(w[0].dtype) @ w[0], acc, self.exp)
 
-    def _layout(self, name: str) -> Made:
+    def layout(self, name: str) -> Made:
+        """The weights in that layout, made when first asked for."""
         with self._lock:  # made once, by whichever thread comes first
             if name not in self._made:
                 if name == "columns":
@@ -195,9 +190,7 @@ def paired(matrix: np.ndarray) -> np.ndarray:
     lane = np.dtype(np.uint16 if small else np.uint32)
     half, lanes = lane.itemsize * 4, vectors.ROW_BYTES // lane.itemsize
     strips = -(-out // (2 * lanes))
-    memory = np.empty(strips * sources * vectors.ROW_BYTES + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
-    pairs = memory[start : len(memory) - LINE + start].view(lane).reshape(strips, sources, lanes)
+    pairs = aligned(strips * sources * lanes, lane).reshape(strips, sources, lanes)
     raised = np.empty((2 * lanes, sources), np.int32)
     for strip, low in enumerate(range(0, out, 2 * lanes)):
         part = matrix[low : low + 2 * lanes]
@@ -205,3 +198,10 @@ def paired(matrix: np.ndarray) -> np.ndarray:
         raised += 1 << (half - 1)
         pairs[strip] = (raised[:lanes].astype(lane) | raised[lanes:].astype(lane) << lane.type(half)).T
     return pairs
+
+
+def aligned(count: int, dtype: np.dtype) -> np.ndarray:
+    """Memory that begins on a cache line."""
+    memory = np.empty(count * dtype.itemsize + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + count * dtype.itemsize].view(dtype)
