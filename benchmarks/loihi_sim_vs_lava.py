@@ -1,11 +1,11 @@
-"""loihi-sim beside real Lava, layer by layer: dense sizes, and the layers of the three models; same spikes asserted.
+"""loihi-sim beside real Lava: dense layers, and the layers of the three models; the same spikes asserted.
 
     python -m benchmarks.loihi_sim_vs_lava [--shapes 256 1024] [--activity 0.1] [--quick] [--json F]
 
 Lava runs one sample of `--steps` steps and is timed inside its worker around its own steps: start-up,
-compilation and the first step are left out; it has every core. loihi-sim runs the same sample, on one core and
-on all, and a batch of `--batch` samples (time per sample); wall_s after a warm-up (compiled, weights laid out),
-the minimum of repeats, before and after Lava. `whole` is its complete call: checks, encoding, record.
+compilation and the first step are left out; it has every core. loihi-sim runs the same sample, on one core
+and on all, and a batch of `--batch` samples (time per sample); wall_s after a warm-up (compiled, weights laid
+out), the minimum of repeats, before and after Lava. `whole` is its complete call: checks, encoding, record.
 """
 
 from __future__ import annotations

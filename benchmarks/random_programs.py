@@ -9,7 +9,6 @@ Lava's 32-bit words hold every sum; programs that stay silent are drawn anew.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import count
 
 import numpy as np
 
@@ -59,17 +58,15 @@ class Case:
 def random_case(seed: int, first: type[LoihiNeuron], steps: int = 12, samples: int = 2) -> Case:
     """The program of a seed; its first population is of model `first`, its first synapses of kind
     `KINDS[seed % len(KINDS)]`. LoihiLIFRefractory: a program of such neurons alone, in exact decays."""
-    for attempt in count():
+    for attempt in range(TRIES):
         rng = np.random.default_rng([seed, attempt])
         try:
             case = _Maker(rng, first, KINDS[seed % len(KINDS)], steps, samples).case()
-        except Unsupported:
-            case = None
+        except Unsupported:  # a message too large, say
+            continue
         if case is not None:
             return case
-        if attempt == TRIES:
-            raise Unsupported(f"seed {seed}", f"no program in {TRIES} tries", "widen the generator")
-    raise AssertionError
+    raise Unsupported(f"seed {seed}", f"no program in {TRIES} tries", "widen the generator")
 
 
 class _Maker:
@@ -84,7 +81,7 @@ class _Maker:
     def case(self) -> Case | None:
         """None if the program is silent, too large for Lava, or (refractory) not exact in floats."""
         self._input()
-        for k in range(int(self.rng.integers(1, 4))):
+        for k in range(int(self.rng.integers(1, 3))):
             self._population(f"n{k}", self.first if k == 0 else self._model())
         self._cycle()
         program = self._fit()
@@ -125,12 +122,14 @@ class _Maker:
         shape, first = projection(self.rng, how, self.populations[main], None, f"{name}:0", name)
         self.populations[name] = Population(name, shape, self._drawn(kind, shape), latency)
         made.append(first)
-        for k in range(1, int(self.rng.integers(1, 4))):
+        for k in range(1, int(self.rng.choice([1, 1, 2, 3]))):
             source = self.populations[str(self.rng.choice(sources))]
             made.append(
                 projection(self.rng, str(self.rng.choice(KINDS)), source, shape, f"{name}:{k}", name)[1]
             )
         ports = kind.ports
+        if self.alone:
+            made = [replace(p, exp=abs(p.exp) % 5) for p in made]
         for k, p in enumerate(made):
             delay = int(self.rng.choice([0, 0, 1, 3])) if p.delay == 0 else p.delay
             self.projections.append(replace(p, port=ports[k % len(ports)], delay=delay))
@@ -216,6 +215,7 @@ class _Maker:
                 late = max(0, 1 + src.latency - dst.latency) + int(self.rng.integers(0, 3))
                 kind = "sparse" if self.rng.random() < 0.5 else "dense"
                 _, p = projection(self.rng, kind, src, dst.shape, f"{name}>{target}", target)
+                p = replace(p, exp=abs(p.exp) % 5) if self.alone else p
                 port = str(self.rng.choice(dst.model.ports))  # type: ignore[union-attr]
                 self.projections.append(replace(p, delay=late, port=port))
 
@@ -254,4 +254,4 @@ def _float_exact(program: Program, found: Trace) -> bool:
         arrived = found.drive[name]["a"] << 6
         if np.abs(arrived).max() >= 1 << 22 or np.abs(found.held[name]).max() >= (1 << 23) - 1:
             return False
-    return all(p.exp >= -6 for p in program.projections)
+    return all(p.exp >= 0 for p in program.projections)  # floats keep what a floor shift drops

@@ -118,6 +118,39 @@ def sum_strip(w, at, spikes, start, stop, most, total, sums):
 
 
 @compiled
+def add_shared(spikes, rows, acc, w, starts, places, kernel_rows, most, exp, lists, lengths, total, sums):
+    """acc [rows, out] += shift(a convolution of the spikes of `list_spikes`, exp), `rows` its starts.
+
+    w [strips, kernel rows, lanes]: the kernel's outputs for one input channel and tap are a row. Source i
+    brings row kernel_rows[k] to output place places[k], k in starts[i]:starts[i + 1]; a place's rows are
+    listed, then summed in registers. lists int32 [places, kernel rows], lengths int64 [places] are scratch.
+    """
+    positions, wide, whole = lists.shape[0], total.shape[0], acc.dtype.type
+    cap, flat = lists.shape[1], lists.reshape(-1)
+    out = acc.shape[1] // positions
+    for r in range(acc.shape[0]):
+        lengths[:] = 0
+        for s in range(rows[r], rows[r + 1]):
+            i = np.uintp(spikes[s])
+            for k in range(starts[i], starts[i + np.uintp(1)]):
+                place = np.uintp(places[k])
+                flat[place * np.uintp(cap) + np.uintp(lengths[place])] = kernel_rows[k]
+                lengths[place] += 1
+        for place in range(positions):
+            low = place * cap
+            if lengths[place] == 0:
+                continue
+            for strip in range(w.shape[0]):
+                at, first = strip * w.shape[1] * w.shape[2], strip * wide
+                sum_strip(w, at, flat, low, low + lengths[place], most, total, sums)
+                for o in range(min(wide, out - first)):
+                    value = whole(total[o])
+                    acc[r, (first + o) * positions + place] += whole(
+                        value << exp if exp >= 0 else value >> -exp
+                    )
+
+
+@compiled
 def add_values(raster, acc, w, blocks, exp, lists, lengths, factors, part):
     """acc += shift(W x, exp) for graded values raster int32 [rows, in].
 

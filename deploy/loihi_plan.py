@@ -26,7 +26,7 @@ from deploy.loihi_neurons import NEURONS
 V_MAX = (1 << 23) - 1
 BIAS_MAX = 1 << 20  # 13 bits of mantissa, exponent up to 7
 STATE_MAX = 1 << 40  # more than a resonator's products, or a sigma-delta neuron's threshold and bias shifted
-STEPS_MAX = 1 << 20  # steps over which a sigma may grow; a longer run of such a program is refused
+EXACT = 1 << 62
 SUMS = (LoihiDelta, LoihiSigma, LoihiSigmaDelta)
 
 
@@ -34,12 +34,13 @@ SUMS = (LoihiDelta, LoihiSigma, LoihiSigmaDelta)
 class Plan:
     """program: what runs.  width: population -> int32 or int64, proven to hold its currents and state.
     reach: projection -> largest |W x| that can occur.  groups: populations in order of execution; a group of
-    one runs many steps at once, a cycle step by step."""
+    one runs many steps at once, a cycle step by step.  steps: the most that one run may have."""
 
     program: Program
     width: dict[str, np.dtype]
     reach: dict[str, int]
     groups: tuple[tuple[str, ...], ...]
+    steps: int
 
     @cached_property
     def source(self) -> Population:
@@ -53,7 +54,7 @@ def plan(program: Program) -> Plan:
         check(program)
     reach = {p.name: bounded(program, p) for p in program.projections}
     width = {name: _width(program, name, reach) for name in program.neurons()}
-    return Plan(program, width, reach, _groups(program))
+    return Plan(program, width, reach, _groups(program), _steps(program))
 
 
 def _check_inputs(program: Program) -> None:
@@ -115,15 +116,11 @@ def _check_projections(program: Program) -> None:
 
 def _width(program: Program, name: str, reach: dict[str, int]) -> np.dtype:
     """Smallest type for sums and states. Resonators (products with 12-bit decays) and sigma-delta neurons
-    (sums over all steps) are computed in 64 bits."""
-    model = program.populations[name].model
+    (sums over all steps, see `_steps`) are computed in 64 bits."""
+    model, arriving = program.populations[name].model, drive(program, name)
     raw = max((max(reach[p.name], shifted(p, reach[p.name])) for p in program.into(name)), default=0)
-    arriving = drive(program, name)
     if isinstance(model, SUMS):
-        up = 0 if isinstance(model, LoihiSigma) else model.spike_exp + model.state_exp
-        largest = max(
-            raw, 6 * ((arriving << up) * (STEPS_MAX if not isinstance(model, LoihiDelta) else 1)) + STATE_MAX
-        )
+        largest = max(raw, _changed(program, name) + STATE_MAX)
     elif isinstance(model, LoihiRF | LoihiRFIZ):
         largest = max(raw, (arriving << model.state_exp) + STATE_MAX)
     else:
@@ -132,6 +129,22 @@ def _width(program: Program, name: str, reach: dict[str, int]) -> np.dtype:
         if largest <= np.iinfo(dtype).max:
             return np.dtype(dtype)
     raise Unsupported(name, f"its current may reach {largest}, beyond 64 bits", "lower weights or exponents")
+
+
+def _changed(program: Program, name: str) -> int:
+    """What one step can add to a sigma-delta neuron: delta and residue reach 2 |x| each, errors 6 |x|."""
+    model, arriving = program.populations[name].model, drive(program, name)
+    return 6 * (
+        arriving << (model.spike_exp + model.state_exp) if isinstance(model, LoihiDelta) else arriving
+    )
+
+
+def _steps(program: Program) -> int:
+    """Steps over which no sigma can outgrow 64 bits."""
+    sums = [
+        n for n in program.neurons() if isinstance(program.populations[n].model, LoihiSigma | LoihiSigmaDelta)
+    ]
+    return min(((EXACT - STATE_MAX) // max(1, _changed(program, n)) for n in sums), default=EXACT)
 
 
 def _groups(program: Program) -> tuple[tuple[str, ...], ...]:

@@ -23,7 +23,7 @@ from convert.ir import BadInput, Input, Program, Unsupported
 from deploy import loihi_kernels as kernels
 from deploy.loihi_cycle import Cycle, fits
 from deploy.loihi_neurons import Neurons, neurons
-from deploy.loihi_plan import STEPS_MAX, SUMS, Plan, plan, reasons, recurrent
+from deploy.loihi_plan import Plan, plan, reasons, recurrent
 from deploy.loihi_spikes import Desk, Spikes
 from deploy.loihi_synapses import LAYOUTS, Synapses
 from deploy.record import Record, joined
@@ -150,7 +150,6 @@ class LoihiRunner(Runner):
         self.plan, self.threads = made, threads
         source = made.source
         self.graded = source.model.operand == "graded"  # type: ignore[union-attr]
-        self.sums = any(isinstance(p.model, SUMS) for p in made.program.populations.values())
         self.into: dict[str, list[Synapses]] = {n: [] for n in made.program.neurons()}
         for p in made.program.projections:
             src, dst = (made.program.populations[n].model for n in (p.src, p.dst))
@@ -214,8 +213,9 @@ class LoihiRunner(Runner):
             return self._cycles[key]
 
     def _check_steps(self, steps: int) -> None:
-        if self.sums and steps > STEPS_MAX:
-            raise Unsupported("program", f"{steps} steps of sigma-delta sums", f"run at most {STEPS_MAX}")
+        if steps > self.plan.steps:
+            reason = f"sigma-delta sums may pass 64 bits in {steps} steps"
+            raise Unsupported("program", reason, f"run at most {self.plan.steps}")
 
     def _check_rasters(self, names: Collection[str]) -> None:
         populations = self.plan.program.populations

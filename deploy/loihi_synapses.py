@@ -1,7 +1,8 @@
-"""One projection in the Loihi simulator: three layouts of its weights, and the choice between them.
+"""One projection in the Loihi simulator: four layouts of its weights, and the choice between them.
 
     rows      W transposed, in blocks of outputs: the rows of the sources that spiked are added, vectorised
     columns   compressed columns: what leaves a spike is scattered, one synapse after the other
+    shared    a convolution's kernel, once: each place of the output adds up its own list of kernel rows
     product   a float matrix product over all rows, zeros and all: exact, since sums stay below 2^24 (2^53)
 
 All give the same integers. The choice falls on the one that costs least at the activity just measured, by
@@ -23,7 +24,7 @@ from deploy.loihi_costs import costs
 from deploy.loihi_graded import add_wrapped
 from deploy.loihi_spikes import WIDTH_MAX, Desk, Spikes
 
-LAYOUTS = ("rows", "columns", "product")
+LAYOUTS = ("rows", "columns", "shared", "product")
 BLOCK_BYTES = 4 << 20  # weights of one block: the spikes of a whole tile of rows pass over it before the next
 WIDTH_MIN = 64  # to WIDTH_MAX: long rows win: beginning one costs as much as adding 100 of its weights
 STRIP = vectors.ROW_BYTES  # outputs of a strip of 8-bit weights
@@ -67,8 +68,8 @@ class Synapses:
     def choose(self, rows: int, active: int, among: tuple[str, ...] = LAYOUTS) -> str:
         """The cheapest layout for `rows` rows with `active` active sources in all."""
         if self.method != "auto":
-            fits = self.method in among and (self.method != "product" or self.reach < FLOAT64_EXACT)
-            return self.method if fits else "rows"
+            fits = {"product": self.reach < FLOAT64_EXACT, "shared": self._shares()}.get(self.method, True)
+            return self.method if fits and self.method in among else "rows"
         cost, cells = costs(), self.out * self.sources
         found = {"columns": active * self.synapses / max(1, self.sources) * cost.column}
         if isinstance(self.weights, DenseWeights) or cells <= UNROLL_MAX:
@@ -78,7 +79,17 @@ class Synapses:
             if "product" in among and self.reach < FLOAT64_EXACT:
                 each = cells * cost.product + (self.out + self.sources) * cost.cast
                 found["product"] = rows * each * (1 if self.reach < FLOAT32_EXACT else 2)
+        if "shared" in among and self._shares():
+            places, kernel = int(np.prod(self.weights.out_shape[1:])), self.weights.kernel  # type: ignore[union-attr]
+            strips = -(-len(kernel) // STRIP)
+            listed = active * self.synapses / max(1, self.sources) / len(kernel)
+            touched = min(rows * places, listed) * strips
+            summed = listed * (strips * STRIP * cost.row + cost.column)
+            found["shared"] = summed + touched * (cost.strip + min(STRIP, len(kernel)) * cost.cast)
         return min(found, key=lambda layout: found[layout])
+
+    def _shares(self) -> bool:
+        return isinstance(self.weights, ConvWeights) and self.weights.groups == 1 and not self.graded
 
     def _rows(
         self, w: Made, raster: np.ndarray, acc: np.ndarray, desk: Desk, spikes: Spikes | None, n: int
@@ -115,6 +126,24 @@ class Synapses:
         else:
             kernels.scatter_spikes(spikes.places, spikes.starts, acc, *w, self.exp, part)
 
+    def _shared(
+        self, w: Made, raster: np.ndarray, acc: np.ndarray, desk: Desk, spikes: Spikes | None, n: int
+    ) -> None:
+        assert spikes is not None  # _shares
+        kernel, *taps = w
+        half, positions = kernel.dtype.itemsize * 4, int(np.prod(self.weights.out_shape[1:]))  # type: ignore[union-attr]
+        sums = desk.sums[np.dtype(np.int32 if half == 8 else np.int64)][:, :, : 2 * kernel.shape[2]]
+        lists = desk.array("shared", (desk.seats, positions, kernel.shape[1]), np.int32)
+        lengths = desk.array("lengths", (desk.seats, positions), np.int64)
+
+        def work(seat: int, first: int, last: int) -> None:
+            kernels.add_shared(
+                spikes.places, spikes.starts[first : last + 1], acc[first:last], kernel, *taps,
+                vectors.most_rows(half), self.exp, lists[seat], lengths[seat], *sums[seat],
+            )  # fmt: skip
+
+        desk.share(work, len(acc), n * self.synapses / max(1, self.sources))
+
     def _product(
         self, w: Made, raster: np.ndarray, acc: np.ndarray, desk: Desk, spikes: Spikes | None, n: int
     ) -> None:
@@ -128,6 +157,8 @@ class Synapses:
                     self._made[name] = compressed(self.weights)
                     for made in self._made[name]:
                         made.setflags(write=False)  # as stored weights are: one compiled form for both
+                elif name == "shared":
+                    self._made[name] = shared(self.weights)  # type: ignore[arg-type]
                 elif name == "rows":
                     made = blocked(self.weights) if self.graded else paired(_dense(self.weights))
                     self._made[name] = (made,)
@@ -198,6 +229,24 @@ def paired(matrix: np.ndarray) -> np.ndarray:
         raised += 1 << (half - 1)
         pairs[strip] = (raised[:lanes].astype(lane) | raised[lanes:].astype(lane) << lane.type(half)).T
     return pairs
+
+
+def shared(weights: ConvWeights) -> Made:
+    """The kernel as `paired` rows, one for each input channel and tap; then starts int64 [in + 1], and places
+    and kernel rows, int32: what each source brings to which place of the output."""
+    out, *taps = weights.kernel.shape
+    count = int(np.prod(taps))
+    places = ConvWeights(
+        np.arange(count).reshape(1, *taps), weights.in_shape, (1, *weights.out_shape[1:]), weights.stride,
+        weights.padding, weights.dilation, 1,
+    )  # fmt: skip
+    place, source, row = places.synapses()
+    order = np.argsort(source, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=weights.shape[1]))]).astype(
+        np.int64
+    )
+    listed = place[order].astype(np.int32), row[order].astype(np.int32)
+    return paired(weights.kernel.reshape(out, count)), starts, *listed
 
 
 def aligned(count: int, dtype: np.dtype) -> np.ndarray:

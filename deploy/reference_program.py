@@ -42,7 +42,7 @@ def trace(program: Program, x: np.ndarray) -> Trace:
     if encoded.dtype.kind != "i":
         raise Unsupported(source, "real-valued input, a chip takes spikes or integers", "quantise the graph")
     run = encoded.shape[:2]
-    matrices = {p.name: _matrix(p) for p in program.projections}
+    matrices = {p.name: _matrix(program, p) for p in program.projections}
     found = Trace({source: encoded}, {}, {}, {})
     state: dict[str, State] = {}
     order = sorted(program.neurons(), key=lambda n: program.populations[n].latency)
@@ -69,7 +69,11 @@ def _inputs(program: Program) -> tuple[str]:
     return names  # type: ignore[return-value]
 
 
-def _matrix(p: Projection) -> np.ndarray:
+def _matrix(program: Program, p: Projection) -> np.ndarray:
+    """int64 [in, out]."""
+    source = program.populations[p.src].model
+    if not isinstance(source, Input) and not source.spiking:
+        raise Unsupported(p.name, f"it leaves the readout {p.src}", "read out a population of its own")
     return p.weights.to_dense().T
 
 

@@ -8,7 +8,7 @@
 The class is inherited from the producer and never guessed from the values; an all-zero tensor has the class
 of what made it. Rules, by structure:
 
-    spiking neuron                       binary
+    spiking neuron                       binary, ternary or integer: as its messages are
     Input binary | graded | real         binary | integer (ternary where its limit is 1) | real
     Reshape, Delay                       as their input
     Add                                  real if any addend is real, else integer
@@ -114,12 +114,18 @@ def _absorbs(user: Node, absorbed: bool) -> bool:
 
 
 def _spike_source(node: Node) -> bool:
-    spiking = isinstance(node, Neuron) and node.spiking
+    spiking = isinstance(node, Neuron) and node.spiking and neuron_class(node) != INTEGER
     return spiking or (isinstance(node, Input) and node.operand == "binary")
 
 
 def _discrete_source(node: Node) -> bool:
-    return _spike_source(node) or (isinstance(node, Input) and node.operand == "graded")
+    graded = isinstance(node, Input) and node.operand == "graded"
+    return _spike_source(node) or graded or (isinstance(node, Neuron) and node.spiking)
+
+
+def neuron_class(node: Neuron) -> int:
+    """Class of what a spiking neuron sends; float neurons send spikes."""
+    return {"binary": BINARY, "ternary": TERNARY, "graded": INTEGER}[getattr(node, "message", "binary")]
 
 
 def input_class(node: Input) -> int:
@@ -163,7 +169,7 @@ class Operands:
         runs: dict[str, tuple[int, int]] = {}
         for name in (*self._graph.sources(), *self._graph.spiking()):
             node = self._graph.nodes[name]
-            cls = input_class(node) if isinstance(node, Input) else BINARY
+            cls = input_class(node) if isinstance(node, Input) else neuron_class(node)  # type: ignore[arg-type]
             values = check_raster(name, rasters.get(name), math.prod(self._graph.shapes[name]), cls)
             runs[name] = values.shape[:2]
             self._tensors[name] = Tensor(values, np.full(values.shape[1], cls, np.int8))

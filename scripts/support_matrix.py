@@ -19,8 +19,7 @@ from convert.ir import (
     Add,
     Delay,
     LinearNode,
-    LoihiIntegrator,
-    LoihiLIF,
+    LoihiNeuron,
     Neuron,
     Reshape,
     Source,
@@ -44,8 +43,8 @@ def in_integers(kind: type) -> str:
     """How a node appears in integer graphs and programs."""
     if issubclass(kind, Source):
         return "spikes or graded"
-    if kind in (LoihiLIF, LoihiIntegrator):
-        return "itself"
+    if issubclass(kind, LoihiNeuron):
+        return "itself" if len(kind.ports) == 1 else "itself, in programs alone: two ports"
     if issubclass(kind, Neuron):
         return "LoihiIntegrator" if not kind.spiking else "LoihiLIF"
     if kind in KEPT:
@@ -64,7 +63,7 @@ def page() -> str:
         family = (
             "neuron" if issubclass(kind, Neuron) else "linear" if issubclass(kind, LinearNode) else "source"
         )
-        stages = ", ".join(stage for stage, legal in LEGAL.items() if kind in legal)
+        stages = ", ".join(stage for stage, legal in LEGAL.items() if kind in legal) or "program"
         rows.append(f"| `{name}` | {family} | {stages} | {in_integers(kind)} |")
     targets = ["| target | takes | promise |", "|---|---|---|"]
     for name in TARGETS:

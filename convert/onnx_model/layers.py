@@ -187,6 +187,8 @@ def _refuse(graph: Graph, probes: Collection[str]) -> None:
             )
         if isinstance(node, BatchNorm):
             raise Unsupported(name, "batch norm has no ONNX form here", "fold it first (fold_batchnorm)")
+        if isinstance(node, Neuron):
+            neurons.refuse(name, node)
     for name in probes:
         if name not in graph.spiking():
             known = ", ".join(graph.spiking())

@@ -18,8 +18,7 @@ from convert.ir import (
     DenseWeights,
     Graph,
     Input,
-    LoihiIntegrator,
-    LoihiLIF,
+    LoihiNeuron,
     Population,
     Program,
     Projection,
@@ -54,7 +53,7 @@ def lower(graph: Graph, bits: int = 8) -> Program:
 
 def _population(graph: Graph, name: str, latency: int) -> Population:
     node = graph.nodes[name]
-    if not isinstance(node, Input | LoihiLIF | LoihiIntegrator):
+    if not isinstance(node, Input | LoihiNeuron):
         raise Unsupported(name, f"{type(node).__name__} is no population of a program", "quantise the graph")
     return Population(name, graph.shapes[name], node, latency)
 

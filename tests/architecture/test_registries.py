@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import convert.ir
-from convert.ir import LEGAL, NODES, Add, BatchNorm, LinearNode, Neuron, Node, Source
-from convert.onnx_model import layers
+from convert.ir import LEGAL, NODES, Add, BatchNorm, LinearNode, LoihiNeuron, Neuron, Node, Source
+from convert.onnx_model import layers, neurons
 from convert.passes.operators import has_rule
+from deploy.loihi_neurons import NEURONS as COMPILED
 from deploy.reference import LINEAR
+from deploy.reference_neurons import FAMILIES
 from deploy.target import TARGETS, Target, target
 from energy.fanout import RULES as FANOUT
 from energy.updates import RULES as UPDATES
@@ -19,6 +21,16 @@ NO_FANOUT = {
     "BatchNorm": "a scale per value: an update",
     "Delay": "moves values", "JointMean": "a sum over joints: an update, or folded into the next",
     "Reshape": "moves values",
+}  # fmt: skip
+PROGRAMS_ALONE = {
+    "LoihiRF": "two inputs, real and imag: an edge of a graph names none",
+    "LoihiRFIZ": "two inputs, real and imag: an edge of a graph names none",
+}
+NO_ONNX = {
+    "LoihiDelta": "no function yet; refused", "LoihiLIFRefractory": "no function yet; refused",
+    "LoihiLIFReset": "no function yet; refused", "LoihiRF": "is in no graph",
+    "LoihiRFIZ": "is in no graph", "LoihiSigma": "no function yet; refused",
+    "LoihiSigmaDelta": "no function yet; refused", "LoihiTernaryLIF": "no function yet; refused",
 }  # fmt: skip
 NO_EMITTER = {"BatchNorm": "folded before a graph is written; refused with that remedy"}
 
@@ -47,7 +59,24 @@ def test_every_node_is_a_source_a_linear_node_or_a_neuron_and_documents_its_equa
 
 def test_every_node_is_legal_somewhere_and_legal_nodes_are_registered():
     legal = {cls for classes in LEGAL.values() for cls in classes}
-    assert legal == set(NODES.values())
+    assert {name for name, cls in NODES.items() if cls not in legal} == set(PROGRAMS_ALONE)
+    assert legal <= set(NODES.values())
+    for name in PROGRAMS_ALONE:
+        assert len(NODES[name].ports) > 1
+
+
+def test_every_loihi_neuron_has_an_integer_step_and_a_compiled_one():
+    kinds = {cls for cls in NODES.values() if issubclass(cls, LoihiNeuron)}
+    assert len(kinds) >= 10
+    assert set(FAMILIES) == set(COMPILED) == kinds
+    for kind in kinds:
+        assert (FAMILIES[kind].result is None) == kind.spiking
+        assert kind.message in ("binary", "ternary", "graded")
+
+
+def test_every_neuron_has_an_onnx_form_or_is_refused():
+    found = [cls for cls in NODES.values() if issubclass(cls, Neuron)]
+    assert {cls.__name__ for cls in found if not issubclass(cls, neurons.KINDS)} == set(NO_ONNX)
 
 
 def test_every_linear_node_has_an_operator():
@@ -92,7 +121,9 @@ def test_the_face_of_the_graph_is_what_it_says():
         "neurons",
         "node",
         "program",
+        "resonators",
         "serial",
+        "sigma_delta",
         "sources",
         "text",
     }
