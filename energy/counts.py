@@ -84,7 +84,7 @@ class GraphCounter:
     def _product(self, name: str, node: Product, inputs: tuple[str, ...], operands: Operands) -> Line:
         left, right = inputs
         shapes = (*(self._graph.shapes[i] for i in inputs), self._graph.shapes[name])
-        run, spikes = (operands.steps, operands.samples), set(inputs) <= self._plan.spikes
+        run, spikes = (operands.lengths[left], operands.samples), set(inputs) <= self._plan.spikes
         return product_line((name, node), shapes, operands[left], operands[right], run, spikes)
 
     def _steady(self, name: str, inputs: tuple[str, ...], operands: Operands) -> Line | None:

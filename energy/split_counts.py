@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from convert.ir import Graph, Neuron, Program, steps
+from convert.ir import Graph, Neuron, Product, Program, SpikeMatMul, steps
 from energy.counts import counter
 from energy.fanout import fanout, weighted
 from energy.line import Counts, Line, Options, Uncounted
@@ -33,8 +33,10 @@ class SplitCounter:
         lines, missing = [], []
         lengths = steps(self._host, chip.steps)
         for name, node, _ in self._host:
-            found = self._synaptic(name, lengths, chip.samples) if weighted(node) else None
-            found = self._steady(name, lengths, rasters, chip.samples) if found is None else found
+            if weighted(node) or isinstance(node, Product):
+                found = self._synaptic(name, lengths, chip.samples)
+            else:
+                found = self._steady(name, lengths, rasters, chip.samples)
             if found is None:
                 share = math.prod(self._host.shapes[name]) / self._values()
                 missing.append(Uncounted(name, type(node).__name__, share))
@@ -50,23 +52,31 @@ class SplitCounter:
     def _synaptic(self, name: str, lengths: Mapping[str, int], samples: int) -> list[Line]:
         node, source = self._host.nodes[name], self._host.inputs_of(name)[0]
         in_shape, out_shape = self._host.shapes[source], self._host.shapes[name]
-        fans = fanout(node, in_shape, lengths[source])
+        stages = self._stages(name, lengths[source])
         bias = lengths[name] * math.prod(out_shape) if getattr(node, "bias", None) is not None else 0
         lines = []
-        for fan in fans:
-            inbounds = fan.inbounds(lengths[source])
+        for item, dense, inbounds in stages:
             numbers = {
-                "dense_mac": fan.dense, "dense_mac_inbounds": inbounds, "mac": inbounds,
-                "bias_adds": bias if fan is fans[-1] else 0,
+                "dense_mac": dense, "dense_mac_inbounds": inbounds, "mac": inbounds,
+                "bias_adds": bias if item == stages[-1][0] else 0,
             }  # fmt: skip
             counts = {field: np.full(samples, n, np.int64) for field, n in numbers.items()}
             one = np.ones(samples)
-            measures = {"firing_rate": one, "mean_value": one * np.nan, "sop_paper": one * fan.dense}
+            measures = {"firing_rate": one, "mean_value": one * np.nan, "sop_paper": one * dense}
             lines.append(Line(
-                name, type(node).__name__, in_shape, out_shape, counts, fan.item,
+                name, type(node).__name__, in_shape, out_shape, counts, item,
                 np.full(samples, REAL, np.int8), measures, assumed_dense=True, place="cpu",
             ))  # fmt: skip
         return lines
+
+    def _stages(self, name: str, steps: int) -> list[tuple[str, int, int]]:
+        """(name of the stage, MACs of the run, of them inside the borders)."""
+        node, shape = self._host.nodes[name], self._host.shapes[self._host.inputs_of(name)[0]]
+        if isinstance(node, Product):
+            pairs = steps * math.prod(self._host.shapes[name])
+            pairs *= shape[-1] if isinstance(node, SpikeMatMul) else 1
+            return [("", pairs, pairs)]
+        return [(fan.item, fan.dense, fan.inbounds(steps)) for fan in fanout(node, shape, steps)]
 
     def _steady(
         self, name: str, lengths: Mapping[str, int], rasters: Mapping[str, np.ndarray], samples: int

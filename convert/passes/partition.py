@@ -112,15 +112,15 @@ def _blocked(graph: Graph) -> dict[str, str]:
         behind = [i for i in inputs if i in found]
         if isinstance(node, WindowNode):  # 1
             found[name] = f"{type(node).__name__} needs the whole window"
+        elif behind:  # 4
+            root = found[behind[0]]
+            found[name] = root if root.startswith("behind ") else f"behind {behind[0]}"
         elif not isinstance(node, Source | LinearNode | Neuron | Product):  # 2
             found[name] = f"{type(node).__name__} is a product of values, no sum of spikes"
         elif isinstance(node, Product) and (why := _no_coincidence(graph, name)):  # 2
             found[name] = why
         elif silent:  # 3
             found[name] = f"{silent[0]} does not spike: its value is read"
-        elif behind:  # 4
-            root = found[behind[0]]
-            found[name] = root if root.startswith("behind ") else f"behind {behind[0]}"
     return found
 
 
