@@ -9,10 +9,11 @@ populations have the same latency, and each projection but the first a delay of 
     1  no bias behind a shift: aligned, latency k
     2  else: latency 1 everywhere, `delay + 1` between layers ("net.phase": "raw" in meta)
 
-Delays. slayer delays what a layer gives, per channel; netx delays what it receives, per neuron. Both are the
-same spikes for a layer without bias and recurrence, at rest before its input: 3 its incoming projections carry
-the delay. Otherwise 4 the outgoing ones do, or, for the last layer, 5 a relay population. One delay value, one
-projection. 6 A dataset of one delay a synapse, or one a source, is not slayer's and means what netx does: 3.
+Delays. slayer delays what a layer gives, per channel; netx delays what it receives, per neuron. Both are
+the same spikes for a layer without bias and recurrence, at rest before its input: 3 its incoming projections
+carry the delay. Otherwise 4 the outgoing ones do, or, for the last layer, 5 a relay population. One delay
+value, one projection. 6 A dataset of one delay a synapse, or one a source, is not slayer's and means what
+netx does: 3.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class Synapses:
 class Stage:
     """One layer of neurons, or the input, whose model is an Input.
 
-    into, back: synapses from the stage before and from itself.  delays: int64 [out], [in] with `by_source`, or
-    [out, in].  current: constant added to each neuron's input at every step, int64 [out], or None.
+    into, back: synapses from the stage before and from itself.  delays: int64 [out], [in] with `by_source`,
+    or [out, in].  current: constant added to each neuron's input at every step, int64 [out], or None.
     shift: whether slayer hands its spikes on one step later.
     """
 
@@ -70,6 +71,7 @@ class Stage:
     by_source: bool = False
     current: np.ndarray | None = None
     shift: bool = True
+    notes: str = ""  # datasets the writer must write again, though they say nothing: "bias delay vThMant=8"
 
     @property
     def size(self) -> int:
@@ -94,12 +96,9 @@ def program(stages: list[Stage], meta: Mapping[str, str]) -> Program:
     for before, stage in zip([None, *stages[:-1]], stages, strict=True):
         made.add(before, stage)
     output = made.finish(stages[-1])
-    return Program(
-        made.populations,
-        tuple(made.projections),
-        (output,),
-        {**meta, "net.phase": "raw" if raw else "aligned"},
-    )
+    notes = {f"net.{s.key}": s.notes for s in stages if s.notes}
+    about = {**meta, **notes, "net.phase": "raw" if raw else "aligned"}
+    return Program(made.populations, tuple(made.projections), (output,), about)
 
 
 def _raw(stages: list[Stage]) -> bool:
@@ -169,7 +168,7 @@ class _Program:
             return stage.key
         if not isinstance(stage.model, LoihiLIF):
             raise Unsupported(
-                stage.name, f"delays what the last layer gives, and a {type(stage.model).__name__} has a bias",
+                stage.name, f"delays what the last layer gives, a {type(stage.model).__name__} with a bias",
                 "remove the delay or the bias",
             )  # fmt: skip
         key, each = f"{stage.key}.delay", np.arange(stage.size)

@@ -39,8 +39,8 @@ def _write(group: h5py.Group, items: Layer) -> None:
             group.create_dataset(name, data=value, track_times=False)
 
 
-def read_layers(path: Path) -> tuple[list[Layer], Layer]:
-    """(layers in order, everything else in the file); ArtifactError if it is not such a file."""
+def read_groups(path: Path) -> tuple[Layer, Layer]:
+    """(groups of `layer` by name, everything else in the file); ArtifactError if it is not such a file."""
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file")
     try:
@@ -55,6 +55,12 @@ def read_layers(path: Path) -> tuple[list[Layer], Layer]:
         raise ArtifactError(
             f"{path}: holds no group 'layer'; expected layer/0, layer/1, ...; export it again"
         )
+    return layers, content
+
+
+def read_layers(path: Path) -> tuple[list[Layer], Layer]:
+    """(layers in order, everything else in the file); ArtifactError if it is not such a file."""
+    layers, content = read_groups(path)
     if set(layers) != {str(i) for i in range(len(layers))} or not all(
         isinstance(v, dict) for v in layers.values()
     ):

@@ -1,9 +1,9 @@
 """Which synapse of a `.net` layer joins what: convolution, pooling, their transposes, average.
 
-Everything is in (C, H, W) order, flattened, as slayer's tensors are. slayer's Pool and Unpool lay channels and
-rows into one axis before they convolve, so that rows missing at the bottom of a channel come from the next one
-(and Pool first adds `H % k` rows of zeros, not the `-H % k` that would fill a window): kept as it is, for a
-network was trained with it. Source: lava-dl 0.6.0, `slayer/synapse/layer.py`.
+Everything is in (C, H, W) order, flattened, as slayer's tensors are. slayer's Pool and Unpool lay channels
+and rows into one axis before they convolve, so that rows missing at the bottom of a channel come from the
+next one; and Pool first adds `H % k` rows of zeros, not the `-H % k` that would fill a window. Kept as it is,
+for a network was trained with it. Source: lava-dl 0.6.0, `slayer/synapse/layer.py`.
 """
 
 from __future__ import annotations

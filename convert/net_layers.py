@@ -95,9 +95,17 @@ class LayerReader:
         self.stages.append(Stage("input", "input", shape, outside, shift=False))
         current = None if instant or not bias else np.full(size, bias)
         self.stages.append(
-            Stage(f"layer{i}", name, shape, model, (one,), current=current,
-                  shift=not isinstance(model, LoihiDelta))
-        )  # fmt: skip
+            Stage(
+                f"layer{i}",
+                name,
+                shape,
+                model,
+                (one,),
+                current=current,
+                shift=not isinstance(model, LoihiDelta),
+                notes="weight" if "weight" in layer else "",
+            )
+        )
 
     def _flatten(self, i: int, name: str, layer: Layer) -> None:
         _known(name, layer, {"type", "shape"})
@@ -109,9 +117,10 @@ class LayerReader:
         _known(name, layer, ANY | FEATURES | ({"weight_rec"} if layer["type"] == "dense_rec" else set()))
         if len(self.last.shape) == 3 and not (self.flat or self.last.size == self.last.shape[0] or i == 1):
             raise Unsupported(
-                name, f"follows a layer of {self.last.shape} without a flatten: netx would take it as W, H, C",
+                name,
+                f"follows a layer of {self.last.shape} without a flatten: netx takes it as W, H, C",
                 "export a flatten layer between them",
-            )  # fmt: skip
+            )
         shape = _shape(layer["shape"])
         out = int(np.prod(shape))
         parts, worths = [], []
@@ -134,7 +143,7 @@ class LayerReader:
     def _conv(self, i: int, name: str, layer: Layer) -> None:
         self._window(i, name, layer, CHANNELS)
 
-    _convT = _pool = _unpool = _conv  # noqa: N815 - named for the layer type
+    _convT = _pool = _unpool = _conv  # named for the layer type
 
     def _window(self, i: int, name: str, layer: Layer, channels: set[str]) -> None:
         kind = str(layer["type"])
@@ -173,9 +182,10 @@ class LayerReader:
         weights = average(name, int(np.prod(shape)), self.last.size)
         if i != self.count - 1:
             raise Unsupported(
-                name, f"gives fractions of {self.last.size // weights.shape[0]} to the next layer",
+                name,
+                f"gives fractions of {self.last.size // weights.shape[0]} to the next layer",
                 "let the average be the last layer, or leave it out and widen the next dense layer",
-            )  # fmt: skip
+            )
         if getattr(self.last.model, "message", "binary") != "binary":
             raise Unsupported(name, "averages graded spikes", "let the average follow spiking neurons")
         group = self.last.size // weights.shape[0]
@@ -191,9 +201,10 @@ class LayerReader:
             parts = [Synapses(parts[0].weights, parts[0].exp, parts[0].bits)]
             if not last or len(worths) > 1 or "weight_rec" in layer or "bias" in layer:
                 raise Unsupported(
-                    name, "has no neuron: slayer's Affine without dynamics, which gives sums and no spikes",
+                    name,
+                    "has no neuron: slayer's Affine without dynamics, which gives sums and no spikes",
                     "let it be the last layer, without bias, or export it with a neuron",
-                )  # fmt: skip
+                )
             model, group = LoihiIntegrator(4096, 1 / 4096), {}
         else:
             group = layer["neuron"]
@@ -219,9 +230,20 @@ class LayerReader:
         if back is not None and (by_source or delays.ndim == 2) and delays.any():
             raise Unsupported(name, "delays each synapse of a recurrent layer", "give one delay a neuron")
         self.stages.append(
-            Stage(f"layer{i}", name, shape, model, tuple(parts), back, delays, by_source,
-                  current if "neuron" in layer else None, not group.get("type") == "SDNN" and bool(group))
-        )  # fmt: skip
+            Stage(
+                f"layer{i}",
+                name,
+                shape,
+                model,
+                tuple(parts),
+                back,
+                delays,
+                by_source,
+                current if "neuron" in layer else None,
+                group.get("type") != "SDNN" and bool(group),
+                _notes(layer, group),
+            )
+        )
 
     def _bias(
         self, name: str, layer: Layer, shape: tuple[int, ...]
@@ -235,8 +257,11 @@ class LayerReader:
         value = _whole(name, "bias", layer["bias"]).reshape(-1)
         if value.size not in (1, shape[0], int(np.prod(shape))):
             raise ArtifactError(f"bias of {value.size} values for a layer of {shape}")
-        per = value.reshape(shape) if value.size == int(np.prod(shape)) else value.reshape(
-            -1, *[1] * (len(shape) - 1))  # fmt: skip
+        per = (
+            value.reshape(shape)
+            if value.size == int(np.prod(shape))
+            else value.reshape(-1, *[1] * (len(shape) - 1))
+        )
         bias = np.array(np.broadcast_to(per, shape))
         mant, exp = bias_of(layer["neuron"], bias)
         if np.abs(mant).max() > 4095 or exp > 7:
@@ -259,26 +284,37 @@ class LayerReader:
             )
         if before != takes:
             raise Unsupported(
-                name, f"takes {takes} spikes, and {self.last.name} gives {before} ones",
+                name,
+                f"takes {takes} spikes, and {self.last.name} gives {before} ones",
                 "keep to one family of neurons, with an SDNN neuron on the input of an SDNN network",
-            )  # fmt: skip
+            )
+
+
+def _notes(layer: Layer, group: Layer) -> str:
+    """Datasets that are there and say nothing: zeros, and the threshold of a sigma output."""
+    found = [k for k in ("bias", "delay") if k in layer and not np.any(np.floor(layer[k]))]
+    found += ["weight_exp"] if "weight_exp" in group and not weight_exp(group) else []
+    if "sigma_output" in group:
+        found.append(f"vThMant={int(np.ravel(group['vThMant'])[0])}")
+    return " ".join(found)
 
 
 def _scaled(part: Synapses, e: int) -> Synapses:
-    """Weights divided by 2 ** e; exact, since `scale_reason` lets no weight through that it does not divide."""
+    """Weights divided by 2 ** e; exact: `scale_reason` lets no weight through that it does not divide."""
     return Synapses(part.weights, part.exp - e, part.bits, part.port)
 
 
 def _delays(
     name: str, layer: Layer, shape: tuple[int, ...], size: tuple[int, int]
 ) -> tuple[np.ndarray, bool]:
-    """(delays, by_source): one a channel, as slayer writes; one a neuron, a source or a synapse, as netx takes."""
+    """(delays, by_source): one a channel, as slayer writes; one a source or synapse, as netx takes."""
     value = np.asarray(layer.get("delay", 0.0), np.float64)
     if not np.isfinite(value).all() or value.min() < 0 or value.max() >= DELAY_MAX + 1:
         raise Unsupported(
-            name, f"a delay of {value.max() if value.max() > 0 else value.min():g} steps is outside "
-            f"0..{DELAY_MAX}", "shorten the delay (netx clips it)",
-        )  # fmt: skip
+            name,
+            f"a delay of {value.max() if value.max() > 0 else value.min():g} steps is outside 0..{DELAY_MAX}",
+            "shorten the delay (netx clips it)",
+        )
     value = np.floor(value).astype(np.int64)
     if value.size == 1 or value.shape in ((shape[0],), (size[0],), size):
         return value.reshape(-1) if value.size == 1 else value, False

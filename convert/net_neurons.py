@@ -1,10 +1,11 @@
 """The neuron group of a `.net` layer as a neuron of the program, in slayer's meaning: the trained one.
 
-CUBA, LOIHI -> LoihiLIF; the same without spikes (slayer's Affine) -> LoihiIntegrator; RF_PHASE, RF_IZHIKEVICH
--> LoihiRF, LoihiRFIZ, with the decays as the file has them; SDNN -> LoihiDelta on the input, LoihiSigma with
-`sigma_output`, else LoihiSigmaDelta. Scales: 64 counts of weight, threshold and bias are 1.0 of slayer, a state
-has 6 bits more. A spike of slayer needs v >= threshold + 0.01 of a count, ours v > threshold: the same for
-thresholds below 64.0; above, slayer's float32 loses the 0.01. Source: lava-dl 0.6.0, `slayer/neuron`.
+CUBA, LOIHI -> LoihiLIF; the same without spikes (slayer's Affine) -> LoihiIntegrator; RF_PHASE,
+RF_IZHIKEVICH -> LoihiRF, LoihiRFIZ, with the decays as the file has them; SDNN -> LoihiDelta on the input,
+LoihiSigma with `sigma_output`, else LoihiSigmaDelta. Scales: 64 counts of weight, threshold and bias are 1.0
+of slayer, a state has 6 bits more. A spike of slayer needs v >= threshold + 0.01 of a count, ours
+v > threshold: the same for thresholds below 64.0; above, slayer's float32 loses the 0.01. Source: lava-dl
+0.6.0, `slayer/neuron`.
 """
 
 from __future__ import annotations
@@ -91,9 +92,10 @@ def _cuba(
         return LoihiLIF(v, _vth(name, group), i - 1, mant, exp)
     if not last or bias is not None or np.ndim(i) or np.ndim(v):
         raise Unsupported(
-            name, f"neuron/vThMant {AFFINE} makes it a layer without spikes (slayer's Affine), and more follows",
+            name,
+            f"neuron/vThMant {AFFINE} makes it a layer without spikes (slayer's Affine)",
             "let it be the last layer, without bias and with one decay, or export with a threshold",
-        )  # fmt: skip
+        )
     return LoihiIntegrator(int(v), 1 / 4096, int(i) - 1)
 
 
@@ -106,7 +108,7 @@ def bias_of(group: Layer, bias: np.ndarray | None) -> tuple[np.ndarray | None, i
 
 
 def weight_exp(group: Layer) -> int:
-    """Exponent of slayer's WgtScaleBatchNorm: current and bias are divided by 2 ** it. 0 where there is none."""
+    """Exponent of slayer's WgtScaleBatchNorm, which divides current and bias by 2 ** it; 0 without one."""
     return int(np.clip(np.ravel(group.get("weight_exp", 0.0))[0], -3, 3))
 
 
@@ -118,9 +120,11 @@ def scale_reason(name: str, group: Layer, model: LoihiNeuron, worth: list[np.nda
     remedy = "train with MeanOnlyBatchNorm, or with current_decay 1.0"
     if not isinstance(model, LoihiLIF) or np.any(np.asarray(model.du) != DECAY_MAX):
         raise Unsupported(
-            name, f"neuron/weight_exp {e} divides a current that decays by {2.0**e:g}, in between whose "
-            "rounding no chip's neuron can step", remedy,
-        )  # fmt: skip
+            name,
+            f"neuron/weight_exp {e} divides a current that decays by {2.0**e:g}, in between whose "
+            "rounding no chip's neuron can step",
+            remedy,
+        )
     if e > 0 and any((w % (1 << e)).any() for w in worth):
         raise Unsupported(
             name, f"neuron/weight_exp {e} divides weights by {1 << e} that it does not divide", remedy
@@ -145,9 +149,10 @@ def _vth(name: str, group: Layer) -> int:
     vth = _one(name, group, "vThMant")
     if not 0 <= vth <= VTH_MAX:
         raise Unsupported(
-            name, f"neuron/vThMant is {vth}, outside 0..{VTH_MAX} (17 bits)",
+            name,
+            f"neuron/vThMant is {vth}, outside 0..{VTH_MAX} (17 bits)",
             "train with a threshold below 2048.0, or scale threshold and weights down together",
-        )  # fmt: skip
+        )
     return vth
 
 
@@ -155,9 +160,10 @@ def _one(name: str, group: Layer, key: str) -> int:
     value = np.unique(_whole(name, group, key))
     if value.size != 1:
         raise Unsupported(
-            name, f"neuron/{key} holds {value.size} different values, and a population takes one",
+            name,
+            f"neuron/{key} holds {value.size} different values, and a population takes one",
             "train with shared_param=True",
-        )  # fmt: skip
+        )
     return int(value[0])
 
 

@@ -26,7 +26,7 @@ def read_net(path: Path) -> Program:
     simulation = rest.get("simulation", {})
     if not isinstance(simulation, dict):
         raise ArtifactError(f"{path}: 'simulation' is no group; export the network again")
-    stages = _stages(path, layers)
+    stages = stages_of(str(path), layers)
     meta = {f"net.simulation.{k}": str(v) for k, v in simulation.items()}
     try:
         return program(stages, meta)
@@ -36,7 +36,8 @@ def read_net(path: Path) -> Program:
         raise ArtifactError(f"{path}: {error}; export the network again") from error
 
 
-def _stages(path: Path, layers: list[Layer]) -> list[Stage]:
+def stages_of(path: str, layers: list[Layer]) -> list[Stage]:
+    """The stages of layer groups in order; path is for messages."""
     reader = LayerReader(len(layers))
     for i, layer in enumerate(layers):
         name = f"layer {i} ({layer.get('type', 'no type')})"

@@ -1,4 +1,4 @@
-"""Write tests/net/fixtures: small `.net` files made by lava-dl's own slayer, with what slayer and netx compute.
+"""Write tests/net/fixtures: `.net` files made by lava-dl's own slayer, with what slayer and netx compute.
 
     .venv-lava/bin/python scripts/net_fixtures.py [--out DIR] [--only NAME ...] [--no-netx]
 
@@ -11,6 +11,7 @@ NAME.npz   input    [T, *shape]     what the first layer was fed
            shifts   int             steps of delay that slayer's blocks add (delay_shift)
            netx     [T', *shape]    the last layer's output in netx on Lava's fixed point models; or absent
                                     and the error is in about.json
+           netx_decays  sin, cos    of the last layer in netx, where its neurons are RF
 
 T' = T + shifts + 1. Seeds are fixed: the same environment writes the same numbers again.
 """
@@ -30,13 +31,13 @@ FOLDER = Path(__file__).resolve().parents[1] / "tests" / "net" / "fixtures"
 STEPS = 24
 CUBA = {"threshold": 1.0, "current_decay": 0.25, "voltage_decay": 0.125}
 QUICK = {"threshold": 0.75, "current_decay": 1.0, "voltage_decay": 0.25}
-RF = {"threshold": 0.4, "period": 8.0, "decay": 0.1}
+RF = {"threshold": 0.25, "period": 7.0, "decay": 0.1}  # decays that netx keeps
 SDNN = {"threshold": 0.125, "activation": torch.nn.functional.relu}
 block = slayer.block
 
 
 def plain():
-    """An input without neuron; with its delay_shift, slayer 0.6.0's own forward fails on the missing neuron."""
+    """An input without neuron; with its delay_shift, slayer's own forward fails on the missing neuron."""
     return block.cuba.Input(delay_shift=False)
 
 
@@ -170,7 +171,7 @@ def other_cases():
         yield name, strong(made, 5, 0.1), spikes(9)
     late = [plain(), dense(4, kind=block.rf, neuron=RF), dense(kind=block.rf, neuron=RF, n=7, m=5)]
     yield "rf_delay", strong(late, 5, 0.1), spikes(9)
-    lossy = {**RF, "period": 9.0, "decay": 0.087}  # netx loses a bit of these decays
+    lossy = {**RF, "period": 8.0}  # netx loses a bit of its decays
     yield "rf_lsb", strong([plain(), dense(kind=block.rf, neuron=lossy)], 5, 0.1), spikes(9)
     conv = block.rf.Conv(dict(RF), 2, 3, 3)
     yield "rf_conv", strong([plain(), conv], 5, 0.1), spikes(2, 5, 4)
@@ -233,7 +234,7 @@ def export(path, blocks):
             group = file.create_group(f"layer/{i}")
             try:
                 b.export_hdf5(group)
-            except Exception as error:  # noqa: BLE001 - recorded, whatever it is
+            except Exception as error:
                 failed[str(i)] = f"{type(b).__name__}: {type(error).__name__}: {error}"
                 by_hand(group, b)
     return failed
@@ -258,7 +259,7 @@ def by_hand(group, b):
 
 
 def run_netx(path, x, steps):
-    """The last layer's output in netx, [T', *shape]."""
+    """The last layer's output in netx, [T', *shape], and the decays of an RF layer."""
     from lava.lib.dl.netx.hdf5 import Network
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
@@ -282,8 +283,12 @@ def run_netx(path, x, steps):
     net.out.connect(sink.a_in)
     net.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
     got = sink.data.get()
+    kept = {"netx": compact(got.transpose(got.ndim - 1, *range(got.ndim - 2, -1, -1)))}
+    if hasattr(net.layers[-1].neuron, "sin_decay"):
+        neuron = net.layers[-1].neuron
+        kept["netx_decays"] = np.array([neuron.sin_decay.get()[0], neuron.cos_decay.get()[0]], np.int64)
     net.stop()
-    return got.transpose(got.ndim - 1, *range(got.ndim - 2, -1, -1))
+    return kept
 
 
 def delta(net, shape, first):
@@ -314,8 +319,8 @@ def write(folder, name, blocks, x, netx):
     kept = {"input": compact(x), "slayer": compact(out), "shifts": np.int64(shifts_of(blocks))}
     if netx:
         try:
-            kept["netx"] = compact(run_netx(path, x.numpy(), len(x) + shifts_of(blocks) + 1))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded, whatever it is
+            kept |= run_netx(path, x.numpy(), len(x) + shifts_of(blocks) + 1)
+        except (Exception, SystemExit) as error:
             about["netx fails"] = (
                 f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             )

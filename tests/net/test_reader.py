@@ -5,20 +5,53 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convert.ir import Unsupported
 from convert.net_reader import read_net
 
-EXACT = (
-    "dense dense_bare dense_delay dense_decays dense_equality recurrent recurrent_delay conv conv_groups "
-    "conv_delay flatten pool pool_odd unpool convt norm norm_bare norm_delay norm_recurrent norm_conv "
-    "norm_scale_up norm_scale_down input_neuron input_affine input_spikes rf rf_iz rf_delay rf_lsb rf_conv "
-    "affine affine_bare average sdnn sdnn_output sdnn_conv sdnn_norm sdnn_delay"
-).split()
+EXACT = [
+    "dense",
+    "dense_bare",
+    "dense_delay",
+    "dense_decays",
+    "dense_equality",
+    "recurrent",
+    "recurrent_delay",
+    "conv",
+    "conv_groups",
+    "conv_delay",
+    "flatten",
+    "pool",
+    "pool_odd",
+    "unpool",
+    "convt",
+    "norm",
+    "norm_bare",
+    "norm_delay",
+    "norm_recurrent",
+    "norm_conv",
+    "norm_scale_up",
+    "norm_scale_down",
+    "input_neuron",
+    "input_affine",
+    "input_spikes",
+    "rf",
+    "rf_iz",
+    "rf_delay",
+    "rf_lsb",
+    "rf_conv",
+    "affine",
+    "affine_bare",
+    "average",
+    "sdnn",
+    "sdnn_output",
+    "sdnn_conv",
+    "sdnn_norm",
+    "sdnn_delay",
+]
 UNIT = {"affine": 1 / 4096, "affine_bare": 1 / 4096, "average": 1 / 192, "sdnn_output": 2.0**-18}
 
 
 def aligned(program, got, raw, shifts):
-    """slayer's raw output as the program's steps: shifted back by all blocks, in raw time by the last alone."""
+    """slayer's raw output in the program's steps: back by all blocks' shifts, in raw time by the last's."""
     start = 1 if program.meta["net.phase"] == "raw" else int(shifts)
     return raw[start : start + len(got)], got[: len(raw) - start]
 
