@@ -23,6 +23,8 @@ VERBS = {
     "energy-report": "verbs.energy_report:energy_report",
     "verify": "verbs.verify:verify",
     "inspect": "verbs.inspect:inspect",
+    "lint": "verbs.lint:lint",
+    "run-net": "verbs.run_net:run_net",
     "datasets": "verbs.listing:datasets",
     "targets": "verbs.listing:targets",
 }

@@ -71,7 +71,8 @@ def _check_fields(name: str, group: Layer, kind: str) -> None:
     for key in sorted(set(group) - {"type"} - FIELDS[kind] - optional):
         if key not in FIXED:
             why = f"neuron/{key} is not understood"
-            raise Unsupported(name, why, "netx fails on messageBits and ignores the rest; remove it")
+            does = "fails on it" if key == "messageBits" else "ignores it"
+            raise Unsupported(name, why, f"netx {does}; remove it")
         if np.any(group[key] != FIXED[key]):
             why = f"neuron/{key} is {group[key]}, and no neuron of the program has that"
             raise Unsupported(name, why, f"export with {FIXED[key]}")
@@ -121,8 +122,7 @@ def scale_reason(name: str, group: Layer, model: LoihiNeuron, worth: list[np.nda
     if not isinstance(model, LoihiLIF) or np.any(np.asarray(model.du) != DECAY_MAX):
         raise Unsupported(
             name,
-            f"neuron/weight_exp {e} divides a current that decays by {2.0**e:g}, in between whose "
-            "rounding no chip's neuron can step",
+            f"neuron/weight_exp {e} divides a current with a memory, which no chip's neuron does in between",
             remedy,
         )
     if e > 0 and any((w % (1 << e)).any() for w in worth):

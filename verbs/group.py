@@ -17,6 +17,7 @@ HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with th
   simulate       ARTIFACT on a target, over a data set
   verify         that all targets give the same spikes
   energy-report  synaptic operations and joules of each sample
+  lint, run-net  a .net file of lava-dl: what netx gets wrong in it; run it without lava-dl
 
 \b
 Start here:
