@@ -22,7 +22,11 @@ def test_a_good_file_has_no_error(run, tmp_path):
 def test_an_error_says_place_behaviour_and_fix_and_exits_4(run, tmp_path):
     got = run("lint", FIXTURES / "norm.net", "--json", tmp_path / "found.json")
     assert got.code == 4 and len(got.error_lines) == 1
-    for words in ("error: layer 1 (dense): bias", "netx integrates it from step 1", "fix: train without norm"):
+    for words in (
+        "error: layer 1 (dense): bias",
+        "netx integrates it from step 1",
+        "fix: train without norm",
+    ):
         assert words in got.out
     found = json.loads((tmp_path / "found.json").read_text())
     assert [f["severity"] for f in found["findings"]] == ["error", "error"]

@@ -114,8 +114,8 @@ def about():
 
 
 @pytest.fixture
-def case():
-    """case(name) -> (path of the .net, its arrays)."""
+def exported():
+    """exported(name) -> (path of the .net, its arrays)."""
 
     def load(name):
         with np.load(FOLDER / f"{name}.npz") as file:

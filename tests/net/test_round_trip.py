@@ -44,9 +44,9 @@ def datasets(path):
 
 
 @pytest.mark.parametrize("name", f"{EXACT} {SIGMA}".split())
-def test_a_file_comes_back_dataset_for_dataset(name, case, tmp_path):
+def test_a_file_comes_back_dataset_for_dataset(name, exported, tmp_path):
     """Names, types, shapes and values; the files are lava-dl's own."""
-    path, _ = case(name)
+    path, _ = exported(name)
     write_net(tmp_path / "again.net", read_net(path))
     want, got = datasets(path), datasets(tmp_path / "again.net")
     assert set(got) == set(want) and len(want) > 8
@@ -56,8 +56,8 @@ def test_a_file_comes_back_dataset_for_dataset(name, case, tmp_path):
 
 
 @pytest.mark.parametrize("name, said", REFUSED.items(), ids=REFUSED)
-def test_what_netx_would_get_wrong_is_not_written(name, said, case, tmp_path):
-    program = read_net(case(name)[0])
+def test_what_netx_would_get_wrong_is_not_written(name, said, exported, tmp_path):
+    program = read_net(exported(name)[0])
     with pytest.raises(Unsupported, match=said) as error:
         write_net(tmp_path / "a.net", program)
     assert error.value.exit_code == 4 and "\n" not in str(error.value)
@@ -65,11 +65,11 @@ def test_what_netx_would_get_wrong_is_not_written(name, said, case, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["pool", "pool_odd", "unpool", "convt", "conv_delay", "recurrent_delay"])
-def test_layers_netx_gets_wrong_are_rewritten(name, case, tmp_path):
+def test_layers_netx_gets_wrong_are_rewritten(name, exported, tmp_path):
     """Pools as grouped convolutions or dense layers, a convolution's delays as a dense layer's, and so on:
     the same program, in a file in which the linter finds no error."""
-    program = read_net(case(name)[0])
-    assert refused(lint(case(name)[0]))
+    program = read_net(exported(name)[0])
+    assert refused(lint(exported(name)[0]))
     write_net(tmp_path / "a.net", program)
     assert difference(program, read_net(tmp_path / "a.net")) is None
     assert not refused(lint(tmp_path / "a.net"))
@@ -111,9 +111,9 @@ def test_a_program_comes_back_as_it_was(name, tmp_path):
     assert difference(PROGRAMS[name], read_net(tmp_path / "a.net")) is None
 
 
-def test_a_delay_each_neuron_comes_back(tmp_path, case):
+def test_a_delay_each_neuron_comes_back(tmp_path, exported):
     """Delays that differ become projections that share the neurons among them; read back, the same ones."""
-    p = read_net(case("dense_delay")[0])
+    p = read_net(exported("dense_delay")[0])
     assert len(p.projections) > 4
     write_net(tmp_path / "a.net", p)
     assert difference(p, read_net(tmp_path / "a.net")) is None
