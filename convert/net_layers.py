@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from convert.ir import ArtifactError, DenseWeights, Input, LoihiDelta, LoihiIntegrator, Unsupported
-from convert.ir.loihi import DECAY_MAX
+from convert.ir.loihi import DECAY_MAX, LoihiNeuron
 from convert.ir.program import DELAY_MAX, Weights
 from convert.net_chain import Stage, Synapses
 from convert.net_format import Layer
-from convert.net_geometry import average, conv, pool, transposed, unpool
+from convert.net_geometry import average, conv, pool, sparse, transposed, unpool
 from convert.net_neurons import bias_of, neuron, scale_reason, weight_exp
 from convert.net_weights import mantissa
 
@@ -196,54 +196,54 @@ class LayerReader:
     def _stage(
         self, i: int, name: str, layer: Layer, shape: tuple[int, ...], parts: list[Synapses], worths: list
     ) -> None:
-        last = i == self.count - 1
+        model, current, group = self._model(i, name, layer, shape, parts)
         if "neuron" not in layer:
             parts = [Synapses(parts[0].weights, parts[0].exp, parts[0].bits)]
-            if not last or len(worths) > 1 or "weight_rec" in layer or "bias" in layer:
-                raise Unsupported(
-                    name,
-                    "has no neuron: slayer's Affine without dynamics, which gives sums and no spikes",
-                    "let it be the last layer, without bias, or export it with a neuron",
-                )
-            model, group = LoihiIntegrator(4096, 1 / 4096), {}
-        else:
-            group = layer["neuron"]
-            bias, current = self._bias(name, layer, shape)
-            model = neuron(name, group, shape, bias, first=False, last=last)
         if tuple(p.port for p in parts) != model.ports:
             raise Unsupported(name, f"{len(parts)} weights for {type(model).__name__}", EXPORT)
-        scale_reason(name, group, model, worths)
+        back, worth = self._back(name, layer, int(np.prod(shape)))
+        scale_reason(name, group, model, worths + worth)
         self._meet(name, model)
         e = weight_exp(group)
-        parts = [_scaled(p, e) for p in parts]
-        back = None
-        if "weight_rec" in layer:
-            worth = _whole(name, "weight_rec", layer["weight_rec"])
-            mant, exp, bits = mantissa(name, worth.reshape(int(np.prod(shape)), -1), zero=True)
-            if mant.shape != (len(mant), len(mant)):
-                raise ArtifactError(f"weight_rec is {worth.shape}, expected one of {len(mant)} x {len(mant)}")
-            back = _scaled(Synapses(DenseWeights(mant), exp, bits), e)
-            scale_reason(name, group, model, [worth])
-        elif layer["type"] == "dense_rec":
-            raise KeyError("weight_rec")
         delays, by_source = _delays(name, layer, shape, parts[0].weights.shape)
         if back is not None and (by_source or delays.ndim == 2) and delays.any():
             raise Unsupported(name, "delays each synapse of a recurrent layer", "give one delay a neuron")
         self.stages.append(
             Stage(
-                f"layer{i}",
-                name,
-                shape,
-                model,
-                tuple(parts),
-                back,
-                delays,
-                by_source,
-                current if "neuron" in layer else None,
-                group.get("type") != "SDNN" and bool(group),
-                _notes(layer, group),
+                f"layer{i}", name, shape, model, tuple(_scaled(p, e) for p in parts),
+                None if back is None else _scaled(back, e), delays, by_source, current,
+                shift=bool(group) and group["type"] != "SDNN", notes=_notes(layer, group),
             )
-        )
+        )  # fmt: skip
+
+    def _model(
+        self, i: int, name: str, layer: Layer, shape: tuple[int, ...], parts: list[Synapses]
+    ) -> tuple[LoihiNeuron, np.ndarray | None, Layer]:
+        """(neuron, constant current, neuron group); without a group a sum of each step, in the last layer."""
+        last = i == self.count - 1
+        if "neuron" in layer:
+            bias, current = self._bias(name, layer, shape)
+            return (
+                neuron(name, layer["neuron"], shape, bias, first=False, last=last),
+                current,
+                layer["neuron"],
+            )
+        if not last or len(parts) > 1 or "weight_rec" in layer or "bias" in layer:
+            raise Unsupported(
+                name, "has no neuron: slayer's Affine without dynamics, which gives sums and no spikes",
+                "let it be the last layer, without bias, or export it with a neuron",
+            )  # fmt: skip
+        return LoihiIntegrator(4096, 1 / 4096), None, {}
+
+    def _back(self, name: str, layer: Layer, out: int) -> tuple[Synapses | None, list[np.ndarray]]:
+        """The recurrence of a dense_rec and its integer weights."""
+        if layer["type"] != "dense_rec":
+            return None, []
+        worth = _whole(name, "weight_rec", layer["weight_rec"])
+        if worth.size != out * out:
+            raise ArtifactError(f"weight_rec is {worth.shape}, expected one of {out} x {out}")
+        mant, exp, bits = mantissa(name, worth.reshape(out, out), zero=True)
+        return Synapses(DenseWeights(mant), exp, bits), [worth]
 
     def _bias(
         self, name: str, layer: Layer, shape: tuple[int, ...]
@@ -337,8 +337,6 @@ def _ports(name: str, layer: Layer) -> list[tuple[str, np.ndarray]]:
 
 
 def _diagonal(one: np.ndarray, size: int) -> Weights:
-    from convert.net_geometry import sparse
-
     each = np.arange(size)
     return sparse(each, each, np.full(size, one[0, 0], one.dtype), (size, size))
 

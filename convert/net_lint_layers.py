@@ -226,26 +226,22 @@ def _conv(report: Report, place: str, layer: Layer, before: Before) -> None:
     if before.shape is None:
         return
     _claim(report, place, layer, "inChannels", before.shape[0])
+    _fits(report, place, layer, before.shape)
+
+
+def _fits(report: Report, place: str, layer: Layer, into: tuple[int, ...]) -> None:
+    """A convolution's shape beside what its geometry gives."""
+    kernel = layer["weight"].shape
     stride, padding, dilation = (np.broadcast_to(layer[k], 2) for k in ("stride", "padding", "dilation"))
     groups = int(np.ravel(layer["groups"])[0])
-    size = (
-        np.array(before.shape[1:]) + 2 * padding - dilation * (np.array(weight.shape[2:4]) - 1) - 1
-    ) // stride
-    want = (weight.shape[0], *(int(n) + 1 for n in size))
-    if before.shape[0] != weight.shape[1] * groups:
-        report.error(
-            f"{place}: weight",
-            f"{weight.shape[1]} channels in {groups} groups, {before.shape[0]} come",
-            "fails when it connects them",
-            AGAIN,
-        )
+    size = (np.array(into[1:]) + 2 * padding - dilation * (np.array(kernel[2:4]) - 1) - 1) // stride
+    want = (kernel[0], *(int(n) + 1 for n in size))
+    if into[0] != kernel[1] * groups:
+        found = f"{kernel[1]} channels in {groups} groups, {into[0]} come"
+        report.error(f"{place}: weight", found, "fails when it connects them", AGAIN)
     if tuple(int(n) for n in np.ravel(layer["shape"])) != want:
-        report.error(
-            f"{place}: shape",
-            f"{_text(layer['shape'])}, but the convolution gives {_text(want)}",
-            "raises RuntimeError",
-            AGAIN,
-        )
+        found = f"{_text(layer['shape'])}, but the convolution gives {_text(want)}"
+        report.error(f"{place}: shape", found, "raises RuntimeError", AGAIN)
 
 
 def _claim(report: Report, place: str, layer: Layer, key: str, want: Any) -> None:

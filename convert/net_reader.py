@@ -49,6 +49,6 @@ def stages_of(path: str, layers: list[Layer]) -> list[Stage]:
             raise
         except (BasaltError, ValueError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
             raise ArtifactError(f"{path}: {name}: {error}; export the network again") from error
-    if not reader.stages or reader.flat:
+    if len(reader.stages) < 2 or reader.flat:
         raise ArtifactError(f"{path}: no layer of neurons comes last; export the network again")
     return reader.stages

@@ -45,5 +45,5 @@ def test_netx_gives_slayers_spikes_on_the_rewritten_file(name, lava, exported, t
 @pytest.mark.parametrize("name", ["norm", "rf_lsb"])
 def test_netx_is_not_asked_to_run_what_it_gets_wrong(name, exported, monkeypatch):
     """The lava target promises exact spikes: a file with an error of the linter is refused with it."""
-    with pytest.raises(Unsupported, match="integrates it|goes through a period"):
+    with pytest.raises(Unsupported, match=r"integrates it|goes through a period"):
         net_runner(exported(name)[0])

@@ -116,7 +116,8 @@ def test_what_each_layer_becomes(exported):
 
 REFUSED = {
     "alif": "neuron type ALIF: its threshold adapts", "adrf": "the adaptation", "adrf_iz": "the adaptation",
-    "kwta": "holds nothing", "decimation": "averages 7 neurons in 0 groups", "norm_scale_current": "weight_exp 1",
+    "kwta": "holds nothing", "decimation": "averages 7 neurons in 0 groups",
+    "norm_scale_current": "weight_exp 1",
 }  # fmt: skip
 
 

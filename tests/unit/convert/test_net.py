@@ -204,7 +204,13 @@ def test_nothing_of_a_file_is_ignored(edit, said, tmp_path):
         assert error.value.exit_code == 4
 
 
+def only_the_input(file):
+    for i in (1, 2, 3):
+        del file[f"layer/{i}"]
+
+
 BROKEN = {
+    "nothing but an input": (only_the_input, "no layer of neurons comes last"),
     "missing dataset": (lambda f: f.pop("layer/3/weight"), "no dataset 'weight'"),
     "gap": (lambda f: f.move("layer/3", "layer/7"), "expected groups 0..3"),
     "features": (put("layer/3/inFeatures", 7), "inFeatures is 7"),
