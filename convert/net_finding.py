@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from convert.net_format import one_line
+
 SEVERITIES = ("error", "warning", "note")
 
 
@@ -28,11 +30,14 @@ class Report:
 
     findings: list[Finding] = field(default_factory=list)
 
+    def _add(self, severity: str, *said: str) -> None:
+        self.findings.append(Finding(severity, *(one_line(text) for text in said)))
+
     def error(self, place: str, found: str, netx: str, fix: str) -> None:
-        self.findings.append(Finding("error", place, found, netx, fix))
+        self._add("error", place, found, netx, fix)
 
     def warning(self, place: str, found: str, netx: str, fix: str) -> None:
-        self.findings.append(Finding("warning", place, found, netx, fix))
+        self._add("warning", place, found, netx, fix)
 
     def note(self, place: str, found: str, netx: str, fix: str) -> None:
-        self.findings.append(Finding("note", place, found, netx, fix))
+        self._add("note", place, found, netx, fix)

@@ -20,6 +20,18 @@ from convert.ir.files import whole
 Layer = dict[str, Any]
 
 
+def place(i: int, layer: Layer) -> str:
+    """How messages name a layer: 'layer 3 (dense)'."""
+    kind = layer.get("type", "no type")
+    return f"layer {i} ({kind if isinstance(kind, str) else 'type is no text'})"
+
+
+def one_line(said: object) -> str:
+    """A message without line breaks, cut where a whole array got into it."""
+    text = " ".join(str(said).split())
+    return text if len(text) <= 240 else f"{text[:230]}..."
+
+
 def write_layers(path: Path, layers: list[Layer]) -> None:
     """Write the file whole or not at all; the same layers give the same bytes."""
     with whole(path) as draft, h5py.File(draft, "w", libver=("earliest", "v110")) as file:

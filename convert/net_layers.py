@@ -21,6 +21,7 @@ FEATURES = {"bias", "inFeatures", "outFeatures"}
 WINDOW = {"kernelSize", "stride", "padding", "dilation"}
 CHANNELS = {"bias", "inChannels", "outChannels", "groups"}
 BRANCH = {"input", "inputs", "source", "sources", "from", "layers", "concat", "residual", "skip"}
+WORD = (1 << 31) - 1
 EXPORT = "export the network again"
 CHAIN = "a .net is one chain; build the branch as a graph of Basalt, or widen a layer by relay neurons"
 KWTA = "slayer's KWTA exports nothing"
@@ -38,7 +39,9 @@ class LayerReader:
     def add(self, i: int, name: str, layer: Layer) -> None:
         if not layer:
             raise Unsupported(name, f"holds nothing ({KWTA})", "replace the block by one that exports")
-        kind = str(layer["type"])
+        kind = layer["type"]
+        if not isinstance(kind, str):
+            raise ArtifactError("its type is no text")
         if named := sorted(set(layer) & BRANCH):
             raise Unsupported(name, f"dataset {', '.join(named)} names an input: a branch", CHAIN)
         if kind == "concat":
@@ -350,6 +353,8 @@ def _whole(name: str, key: str, value: Any) -> np.ndarray:
     value = np.asarray(value)
     if not np.isfinite(value).all():
         raise Unsupported(name, f"{key} holds NaN or infinity", "train again: the weights have diverged")
+    if np.any(np.abs(value) > WORD):
+        raise Unsupported(name, f"{key} holds {np.abs(value).max():g}, beyond 32 bits", EXPORT)
     if np.any(value != np.rint(value)):
         raise Unsupported(name, f"{key} holds fractions, which netx cuts off", "export integer weights")
     return value.astype(np.int64)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from convert.ir import ArtifactError
 from convert.net_finding import Finding, Report
-from convert.net_format import Layer, read_groups
+from convert.net_format import Layer, place, read_groups
 from convert.net_lint_layers import Before, lint_layer
 from convert.net_lint_neurons import lint_neuron
 from convert.net_lint_weights import lint_bias, lint_delay, lint_weights
@@ -36,18 +36,18 @@ def lint_layers(report: Report, layers: list[Layer]) -> None:
     """Findings about layers that come one after another."""
     before = Before()
     for i, layer in enumerate(layers):
-        place = f"layer {i} ({layer.get('type', 'no type')})"
+        name = place(i, layer)
         try:
-            lint_layer(report, place, i, layer, before, last=i == len(layers) - 1)
+            lint_layer(report, name, i, layer, before, last=i == len(layers) - 1)
             if layer.get("type") in MADE or (layer.get("type") == "input" and "neuron" in layer):
-                lint_weights(report, place, layer)
-                lint_bias(report, place, layer)
-                lint_delay(report, place, layer)
-                lint_neuron(report, place, layer, last=i == len(layers) - 1)
+                lint_weights(report, name, layer)
+                lint_bias(report, name, layer)
+                lint_delay(report, name, layer)
+                lint_neuron(report, name, layer, last=i == len(layers) - 1)
             before.pass_on(layer)
         except BROKEN as error:
             said = f"no dataset {error}" if isinstance(error, KeyError) else str(error)
-            report.error(place, f"cannot be understood: {said}", "fails", "export the network again")
+            report.error(name, f"cannot be understood: {said}", "fails", "export the network again")
             before.lost()
 
 

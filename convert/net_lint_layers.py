@@ -93,8 +93,8 @@ def _type(report: Report, place: str, i: int, layer: Layer) -> bool:
             "replace the block by dense layers",
         )
         return False
-    if "type" not in layer:
-        report.error(place, "no dataset 'type'", "fails with KeyError", AGAIN)
+    if not isinstance(layer.get("type"), str):
+        report.error(place, "no dataset 'type' with a text", "fails with KeyError", AGAIN)
         return False
     kind = str(layer["type"])
     if kind in NOT_IMPLEMENTED:

@@ -14,6 +14,7 @@ from convert.net_weights import LOW, fault
 HIGH = 254
 WORD = 1 << 23  # Lava's Conv wraps its sums to 24 bits
 MESSAGE = (1 << 15) - 1  # the largest of a message of 16 bits, which netx gives sigma-delta layers
+LARGE = (1 << 31) - 1
 EVEN = "quantise to even integers in -256..254 (slayer's quantize_8bit)"
 EXPONENT = "keep the recurrence without delay, or run it in Basalt"
 
@@ -52,6 +53,9 @@ def _integers(report: Report, place: str, value: Any) -> np.ndarray | None:
     if not np.isfinite(value).all():
         bad = int((~np.isfinite(value)).sum())
         report.error(place, f"{bad} values are NaN or infinite", "casts them to some integer", "train again")
+        return None
+    if np.any(np.abs(value) > LARGE):
+        report.error(place, f"reaches {np.abs(value).max():g}", "casts it to some integer", EVEN)
         return None
     if fractions := int((value != np.trunc(value)).sum()):
         report.error(

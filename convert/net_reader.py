@@ -13,7 +13,7 @@ from pathlib import Path
 
 from convert.ir import ArtifactError, BasaltError, Program, Unsupported
 from convert.net_chain import Stage, program
-from convert.net_format import Layer, read_layers
+from convert.net_format import Layer, one_line, place, read_layers
 from convert.net_layers import LayerReader
 
 
@@ -40,15 +40,15 @@ def stages_of(path: str, layers: list[Layer]) -> list[Stage]:
     """The stages of layer groups in order; path is for messages."""
     reader = LayerReader(len(layers))
     for i, layer in enumerate(layers):
-        name = f"layer {i} ({layer.get('type', 'no type')})"
+        name = place(i, layer)
         try:
             reader.add(i, name, layer)
         except KeyError as error:
             raise ArtifactError(f"{path}: {name}: no dataset {error}; export the network again") from error
-        except Unsupported:
-            raise
+        except Unsupported as error:
+            raise Unsupported(error.node, one_line(error.reason), error.remedy) from error
         except (BasaltError, ValueError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
-            raise ArtifactError(f"{path}: {name}: {error}; export the network again") from error
+            raise ArtifactError(f"{path}: {name}: {one_line(error)}; export the network again") from error
     if len(reader.stages) < 2 or reader.flat:
         raise ArtifactError(f"{path}: no layer of neurons comes last; export the network again")
     return reader.stages
