@@ -22,9 +22,11 @@ VERBS = {
     "simulate": "verbs.simulate:simulate",
     "energy-report": "verbs.energy_report:energy_report",
     "verify": "verbs.verify:verify",
+    "map": "verbs.map:map_",
     "inspect": "verbs.inspect:inspect",
     "lint": "verbs.lint:lint",
     "run-net": "verbs.run_net:run_net",
+    "prepare": "verbs.prepare:prepare",
     "datasets": "verbs.listing:datasets",
     "targets": "verbs.listing:targets",
 }

@@ -2,7 +2,8 @@
 
     manifest.json        format, version, kind, model, data recipe, quantisation, sha256 of every file and
                          of its own text
-    float.npz            the folded float graph            integer.npz   the integer graph
+    float.npz            the folded float graph, whole     integer.npz   the integer graph of the chip
+    host.npz             float graph of the CPU behind it, where a chip cannot hold the whole model
     step.onnx scan.onnx  float ONNX                        integer-step.onnx integer-scan.onnx     (kind onnx)
     program.npz          populations and projections       network.net   where the net is a chain  (kind lava)
 
@@ -54,6 +55,14 @@ class Artifact:
     def graph(self, form: str) -> Graph:
         """The 'float' or 'integer' graph."""
         return load_graph(self.file(f"{form}.npz"))
+
+    def host(self) -> Graph | None:
+        """The part of the model that runs on the CPU behind the chip, or None: the chip holds it whole."""
+        return load_graph(self.file("host.npz")) if "host.npz" in self.about["files"] else None
+
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the whole model's outputs, in order."""
+        return self.graph("float").outputs
 
     def program(self) -> Program:
         """The program; lowered anew from the integer graph where the artifact is not of kind lava."""

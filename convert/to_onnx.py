@@ -25,7 +25,7 @@ from convert.onnx_model.layers import FORMAT, Writer
 
 
 def step_model(graph: Graph, probes: Collection[str] = ()) -> onnx.ModelProto:
-    """One step with explicit state; batch is dynamic.
+    """One step with explicit state; batch is dynamic. A node that needs the whole window is refused.
 
     In: `x` and every state, `<neuron>.v`, `<neuron>.u` where a current is kept, `<node>.past` [steps, N, ...]
     of a StepConv or Delay. Out: every graph output's value at this step (spikes as uint8), every
@@ -35,7 +35,7 @@ def step_model(graph: Graph, probes: Collection[str] = ()) -> onnx.ModelProto:
 
 
 def scan_model(graph: Graph, probes: Collection[str] = (), counts: bool = True) -> onnx.ModelProto:
-    """All steps of a window; steps and batch are dynamic.
+    """All steps of a window; steps and batch are dynamic (behind a window node the steps are its own).
 
     Out: every graph output (a readout's value after the last step, a spiking node's count), `<node>.count`
     int64 [N, *shape] of every spiking node if `counts`, `<probe>.raster` uint8 [T, N, *shape].

@@ -22,15 +22,15 @@ from typing import Any, final
 
 import numpy as np
 
-from convert.ir import BadInput, BasaltError, LoihiIntegrator, LoihiLIF, Program, Unsupported, save_program
+from convert.ir import BadInput, BasaltError, Program, Unsupported, save_program
 from convert.net_lint import lint
 from convert.net_reader import read_net
 from deploy.lava_env import lava_missing, lava_python
-from deploy.lava_limits import limits
+from deploy.lava_limits import limits, observed
 from deploy.record import Record
 from deploy.target import Model, Runner, Target, check_input
 
-WORKER = Path(__file__).with_name("lava_worker.py")
+WORKER = Path(__file__).with_name("lava_worker")
 SILENCE_S = 900.0  # no sample finished for so long: the worker hangs. The largest network takes 25 s to start
 PATIENCE_S = 3.0  # between asking and forcing the worker's processes to end
 Progress = Callable[[int, int], None]
@@ -165,11 +165,14 @@ class LavaRunner(Runner):
                 raise BadInput(
                     f"raster of {name!r} asked for; the program has {', '.join(self.program.populations)}"
                 )
+        _refuse(limits(self.program, len(x)))
         flat = encoded.reshape(*encoded.shape[:2], -1)
         asked = request(self.program, len(x), self.delays)
         if self.net is not None:
             asked |= {"mode": "net", "layers": self.program.neurons()}
         got = work(asked, self._fill, {source: flat}, self.progress)
+        sent = {n: a.swapaxes(0, 1) for n, a in _named(got, "raster/").items()}
+        _refuse(limits(self.program, len(x), observed(self.program, sent)))
         return self._record(got, encoded, source, rasters)
 
     def _fill(self, folder: Path) -> None:
@@ -184,15 +187,26 @@ class LavaRunner(Runner):
         kept: Arrays = {source: encoded} if source in rasters else {}
         for name, population in self.program.populations.items():
             samples = (encoded.shape[1], *population.shape)
-            if isinstance(population.model, LoihiLIF):
+            if f"v/{name}" in got:
+                outputs[name] = got[f"v/{name}"].reshape(samples)
+            elif name != source:
                 raster = got[f"raster/{name}"]
-                counts[name] = raster.sum(axis=1, dtype=np.int64).reshape(samples)
+                counts[name] = np.count_nonzero(raster, axis=1).astype(np.int64).reshape(samples)
+                outputs[name] = raster.sum(axis=1, dtype=np.int64).reshape(samples)
                 if name in rasters:
                     kept[name] = raster.swapaxes(0, 1).reshape(len(encoded), *samples)
-            elif isinstance(population.model, LoihiIntegrator):
-                outputs[name] = got[f"v/{name}"].reshape(samples)
-        chosen = {n: outputs[n] if n in outputs else counts[n] for n in self.program.outputs}
+        chosen = {n: outputs[n] for n in self.program.outputs}
         return Record(chosen, counts, len(encoded), kept, float(got["wall_s"]))
+
+
+def _named(got: Arrays, prefix: str) -> Arrays:
+    """The arrays of one kind, by population."""
+    return {name.removeprefix(prefix): a for name, a in got.items() if name.startswith(prefix)}
+
+
+def _refuse(reasons: list[str]) -> None:
+    if reasons:
+        raise Unsupported("lava", "; ".join(reasons), "use loihi-sim, or quantise with smaller weights")
 
 
 @final
@@ -214,9 +228,9 @@ class LavaSim(Target):
         return limits(model)
 
     def compile(self, model: Model) -> Runner:
-        reasons = self.supports(model)
-        if reasons or not isinstance(model, Program):
-            raise Unsupported("lava", "; ".join(reasons), "use loihi-sim, or quantise with smaller weights")
+        if not isinstance(model, Program):
+            raise Unsupported("lava", "Lava runs programs", "lower the graph first")
+        _refuse(limits(model))
         return LavaRunner(model, self.progress)
 
 

@@ -8,35 +8,38 @@ import numpy as np
 
 from convert.ir import (
     BasaltError,
-    ConvWeights,
-    DenseWeights,
     Input,
-    LoihiIntegrator,
-    LoihiLIF,
+    LoihiDelta,
+    LoihiRF,
+    LoihiRFIZ,
+    LoihiSigma,
+    LoihiSigmaDelta,
     Population,
     Program,
-    SparseWeights,
     Unsupported,
-    Weights,
 )
+from deploy.bounds import current, drive, shifted, stored
+from deploy.bounds import reach as bounded
+from deploy.loihi_neurons import NEURONS
 
-CONV_SUM = 1 << 23  # Lava's Conv wraps its sums to [-2^23, 2^23)
-WRAP = 1 << 24
 V_MAX = (1 << 23) - 1
 BIAS_MAX = 1 << 20  # 13 bits of mantissa, exponent up to 7
-NEURONS = (LoihiLIF, LoihiIntegrator)
+STATE_MAX = 1 << 40  # more than a resonator's products, or a sigma-delta neuron's threshold and bias shifted
+EXACT = 1 << 62
+SUMS = (LoihiDelta, LoihiSigma, LoihiSigmaDelta)
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
     """program: what runs.  width: population -> int32 or int64, proven to hold its currents and state.
     reach: projection -> largest |W x| that can occur.  groups: populations in order of execution; a group of
-    one runs many steps at once, a cycle step by step."""
+    one runs many steps at once, a cycle step by step.  steps: the most that one run may have."""
 
     program: Program
     width: dict[str, np.dtype]
     reach: dict[str, int]
     groups: tuple[tuple[str, ...], ...]
+    steps: int
 
     @property
     def source(self) -> Population:
@@ -48,21 +51,9 @@ def plan(program: Program) -> Plan:
     """Check and bound a program; the first Unsupported found is raised."""
     for check in (_check_inputs, _check_populations, _check_projections):
         check(program)
-    reach = {p.name: _row_sum(p.weights) * peak(program.populations[p.src]) for p in program.projections}
-    for p in program.projections:
-        if isinstance(p.weights, ConvWeights) and reach[p.name] >= CONV_SUM:
-            raise Unsupported(
-                p.name, f"a convolution's sums may reach {reach[p.name]}, Lava's Conv wraps at {CONV_SUM}",
-                "train with smaller weights, or quantise to fewer bits",
-            )  # fmt: skip
+    reach = {p.name: bounded(program, p) for p in program.projections}
     width = {name: _width(program, name, reach) for name in program.neurons()}
-    return Plan(program, width, reach, _groups(program))
-
-
-def peak(population: Population) -> int:
-    """Largest magnitude a population sends."""
-    model = population.model
-    return model.limit if isinstance(model, Input) and model.operand == "graded" else 1
+    return Plan(program, width, reach, _groups(program), _steps(program))
 
 
 def _check_inputs(program: Program) -> None:
@@ -85,27 +76,36 @@ def _check_inputs(program: Program) -> None:
 def _check_populations(program: Program) -> None:
     for name, population in program.populations.items():
         model = population.model
-        if not isinstance(model, (Input, *NEURONS)):
+        if not isinstance(model, Input) and type(model) not in NEURONS:
             raise Unsupported(
                 name, f"{type(model).__name__} is no Loihi neuron", "quantise and lower the graph"
             )
-        if isinstance(model, NEURONS) and model.bias_mant is not None:
-            try:
-                np.broadcast_to(model.bias_mant, population.shape)
-            except ValueError:
-                raise Unsupported(
-                    name, f"bias of shape {model.bias_mant.shape} for neurons of {population.shape}",
-                    "give one bias, or one a neuron",
-                ) from None  # fmt: skip
+        for field in ("du", "dv", "bias_mant", "bias"):
+            _check_shape(name, population.shape, field, getattr(model, field, None))
+
+
+def _check_shape(name: str, shape: tuple[int, ...], field: str, value: object) -> None:
+    try:
+        fits = value is None or np.broadcast_shapes(np.shape(value), shape) == tuple(shape)  # type: ignore[arg-type]
+    except ValueError:
+        fits = False
+    if not fits:
+        what = "bias" if field == "bias_mant" else field
+        raise Unsupported(
+            name,
+            f"{what} of shape {np.shape(value)} for neurons of {shape}",
+            "give one, or one a neuron",  # type: ignore[arg-type]
+        )
 
 
 def _check_projections(program: Program) -> None:
     for p in program.projections:
         if isinstance(program.populations[p.dst].model, Input):
             raise Unsupported(p.name, f"it leads into the input {p.dst}", "project onto neurons")
-        if isinstance(program.populations[p.src].model, LoihiIntegrator):
+        source = program.populations[p.src].model
+        if not isinstance(source, Input) and not source.spiking:
             raise Unsupported(p.name, f"it leaves the readout {p.src}", "read out a population of its own")
-        values = _stored(p.weights)
+        values = stored(p.weights)
         fits = not values.size or (values.min() >= -(1 << 15) and values.max() < 1 << 15)
         if values.dtype.kind not in "iu" or not fits:
             raise Unsupported(
@@ -113,36 +113,37 @@ def _check_projections(program: Program) -> None:
             )
 
 
-def _stored(weights: Weights) -> np.ndarray:
-    if isinstance(weights, DenseWeights):
-        return weights.matrix
-    return weights.values if isinstance(weights, SparseWeights) else weights.kernel
-
-
-def _row_sum(weights: Weights) -> int:
-    """Largest sum of |weight| over the synapses of one target (a bound at borders of a convolution)."""
-    stored = _stored(weights)
-    if not stored.size:
-        return 0
-    if isinstance(weights, SparseWeights):
-        sums = np.bincount(weights.rows, np.abs(stored.astype(np.float64)), minlength=1)  # exact below 2^53
-    else:
-        flat = stored.reshape(len(stored), -1)
-        sums = np.maximum(flat, 0).sum(1, dtype=np.int64) - np.minimum(flat, 0).sum(1, dtype=np.int64)
-    return int(sums.max())
-
-
 def _width(program: Program, name: str, reach: dict[str, int]) -> np.dtype:
-    """Smallest type for a, u, v. Where |a << 6| <= drive, u after its one wrap stays below `held`: it may
-    leave 24 bits, by drive - 2^24 each step, against a decay of (du + 1) / 4096 of itself."""
-    model = program.populations[name].model
-    drive = sum(reach[p.name] << max(p.exp, 0) for p in program.into(name)) << 6
-    held = max(1 << 23, -(-(drive - WRAP) * 4096 // (model.du + 1)))  # type: ignore[union-attr]
-    largest = drive + held + V_MAX + BIAS_MAX
+    """Smallest type for sums and states. Resonators (products with 12-bit decays) and sigma-delta neurons
+    (sums over all steps, see `_steps`) are computed in 64 bits."""
+    model, arriving = program.populations[name].model, drive(program, name)
+    raw = max((max(reach[p.name], shifted(p, reach[p.name])) for p in program.into(name)), default=0)
+    if isinstance(model, SUMS):
+        largest = max(raw, _changed(program, name) + STATE_MAX)
+    elif isinstance(model, LoihiRF | LoihiRFIZ):
+        largest = max(raw, (arriving << model.state_exp) + STATE_MAX)
+    else:
+        largest = max(raw, current(model, arriving) + V_MAX + BIAS_MAX)  # type: ignore[arg-type]
     for dtype in (np.int32, np.int64):
         if largest <= np.iinfo(dtype).max:
             return np.dtype(dtype)
     raise Unsupported(name, f"its current may reach {largest}, beyond 64 bits", "lower weights or exponents")
+
+
+def _changed(program: Program, name: str) -> int:
+    """What one step can add to a sigma-delta neuron: delta and residue reach 2 |x| each, errors 6 |x|."""
+    model, arriving = program.populations[name].model, drive(program, name)
+    return 6 * (
+        arriving << (model.spike_exp + model.state_exp) if isinstance(model, LoihiDelta) else arriving
+    )
+
+
+def _steps(program: Program) -> int:
+    """Steps over which no sigma can outgrow 64 bits."""
+    sums = [
+        n for n in program.neurons() if isinstance(program.populations[n].model, LoihiSigma | LoihiSigmaDelta)
+    ]
+    return min(((EXACT - STATE_MAX) // max(1, _changed(program, n)) for n in sums), default=EXACT)
 
 
 def _groups(program: Program) -> tuple[tuple[str, ...], ...]:

@@ -11,24 +11,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import final
 
 import numpy as np
 
-from convert.ir import BadInput, Input, LoihiIntegrator, Program, Unsupported
+from convert.ir import BadInput, Input, Program, Unsupported
 from deploy import loihi_kernels as kernels
-from deploy.loihi_neurons import Neurons
+from deploy.loihi_coincidence import coincidences
+from deploy.loihi_neurons import Neurons, neurons
 from deploy.loihi_plan import Plan, plan, reasons, recurrent
+from deploy.loihi_stream import LoihiStream
 from deploy.loihi_synapses import LAYOUTS, Desk, Synapses
 from deploy.record import Record, joined
 from deploy.target import Model, Runner, Target, check_input
 
 ROWS = 256  # (step, sample) rows of a batch, unless one sample has more steps: weights are read once for all
 CURRENTS = 1 << 16  # currents computed at a time: what fits the second-level cache
-Watch = Callable[[int, np.ndarray, np.ndarray], None]
+Watch = Callable[[int, Mapping[str, np.ndarray]], None]
 
 
 class _Batch:
@@ -55,8 +57,8 @@ class _Batch:
 
     def _prepare(self, name: str) -> None:
         population = self.program.populations[name]
-        self.neurons[name] = Neurons(population, self.runner.plan.width[name], self.samples)
-        self.rasters[name] = np.empty((self.steps * self.samples, population.size), np.uint8)
+        made = self.neurons[name] = neurons(population, self.runner.plan.width[name], self.samples)
+        self.rasters[name] = np.empty((self.steps * self.samples, population.size), made.raster_dtype)
 
     def _run_group(self, members: list[str], cyclic: bool) -> None:
         watched = self.watched is not None and self.watched[0] in members
@@ -64,42 +66,45 @@ class _Batch:
         rows = max(kernels.TILE, min(ROWS, CURRENTS // max(1, largest)))
         stride = 1 if cyclic or watched else min(self.steps, max(1, rows // self.samples))
         width, rows = self.runner.plan.width, stride * self.samples
-        acc = {name: np.empty((rows, self.neurons[name].size), width[name]) for name in members}
+        ports = {name: len(self.neurons[name].model.ports) for name in members}
+        acc = {n: np.empty((ports[n], rows, self.neurons[n].size), width[n]) for n in members}
         for start in range(0, self.steps, stride):
             for name in members:
                 self._advance(name, start, min(self.steps, start + stride), acc[name])
 
     def _advance(self, name: str, start: int, stop: int, acc: np.ndarray) -> None:
         """Aligned steps start..stop of one population."""
-        n = self.samples
-        acc = acc[: (stop - start) * n]
+        n, pair = self.samples, self.runner.coincidences.get(name)
+        if pair is not None and (self.watched is None or self.watched[0] != name):
+            out, counts = self.rasters[name][start * n : stop * n], self.neurons[name].counts
+            pair.meet(self.rasters, (start, stop), n, out, counts)
+            return
+        acc = acc[:, : (stop - start) * n]
         acc.fill(0)
         for synapses in self.runner.into[name]:
             first, end = start - synapses.projection.delay, stop - synapses.projection.delay
             silent = max(0, -first)  # nothing was sent before step 0
             if end > 0:
                 raster = self.rasters[synapses.projection.src][(first + silent) * n : end * n]
-                synapses.add(raster, acc[silent * n :], self.desk)
-        neurons = self.neurons[name]
-        neurons.step(acc, self.rasters[name][start * n : stop * n])
+                synapses.add(raster, acc[synapses.port, silent * n :], self.desk)
+        self.neurons[name].step(acc, self.rasters[name][start * n : stop * n])
         if self.watched is not None and self.watched[0] == name:
-            self.watched[1](start, neurons.u, neurons.v)
+            self.watched[1](start, self.neurons[name].states)
 
     def record(self, kept: Collection[str]) -> Record:
         """The batch's share of the result."""
         populations, counts, outputs = self.program.populations, {}, {}
-        for name, neurons in self.neurons.items():
+        for name, made in self.neurons.items():
             shape = (self.samples, *populations[name].shape)
-            if not isinstance(populations[name].model, LoihiIntegrator):
-                counts[name] = neurons.counts.astype(np.int64).reshape(shape)
+            if made.model.spiking:
+                counts[name] = made.counts.astype(np.int64).reshape(shape)
         for name in self.program.outputs:
-            shape = (self.samples, *populations[name].shape)
-            v = self.neurons[name].v if name not in counts else counts[name]
-            outputs[name] = v.astype(np.int64).reshape(shape)
+            outputs[name] = self.neurons[name].value.reshape(self.samples, *populations[name].shape)
         rasters = {}
         for name in kept:
             raster = self.rasters[name].reshape(self.steps, self.samples, *populations[name].shape)
-            rasters[name] = raster.astype(np.int64) if isinstance(populations[name].model, Input) else raster
+            binary = getattr(populations[name].model, "message", "graded") == "binary"  # an Input has none
+            rasters[name] = raster if binary else raster.astype(np.int64)
         return Record(outputs, counts, self.steps, rasters)
 
 
@@ -107,19 +112,23 @@ class _Batch:
 class LoihiRunner(Runner):
     """A program in the layouts of the simulator."""
 
-    def __init__(self, made: Plan, threads: int, method: str) -> None:
+    def __init__(self, made: Plan, threads: int, method: str, compact: bool = True) -> None:
         self.plan, self.threads = made, threads
         source = made.source
         self.graded = source.model.operand == "graded"  # type: ignore[union-attr]
+        self.coincidences = coincidences(made.program) if compact else {}
         self.into: dict[str, list[Synapses]] = {n: [] for n in made.program.neurons()}
         for p in made.program.projections:
-            graded = p.src == source.name and self.graded
-            self.into[p.dst].append(Synapses(p, made.reach[p.name], graded, method))
+            src, dst = (made.program.populations[n].model for n in (p.src, p.dst))
+            graded = self.graded if isinstance(src, Input) else src.message != "binary"
+            port = dst.ports.index(p.port)  # type: ignore[union-attr]
+            self.into[p.dst].append(Synapses(p, made.reach[p.name], graded, method, port))
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def run(self, x: np.ndarray, rasters: Collection[str] = ()) -> Record:
         """Run from rest; see `Runner.run`."""
         self._check_rasters(rasters)
+        self._check_steps(len(x))
         batches = list(self._encode(check_input(np.asarray(x), self.plan.source.shape)))
         start = time.perf_counter()
         if len(batches) == 1 or self.pool is None:
@@ -132,30 +141,41 @@ class LoihiRunner(Runner):
 
     def trace(self, x: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         """u and v of one population after every step, int64 [T, N, *shape]; v after the reset."""
+        states = self.states(x, name)
+        return states["u"], states["v"]
+
+    def states(self, x: np.ndarray, name: str) -> dict[str, np.ndarray]:
+        """The states of one population after every step, by name (`u`, `v`, ...), int64 [T, N, *shape]."""
         if name not in self.into:
             raise BadInput(f"population {name!r} has no state; known: {', '.join(self.into)}")
         check_input(np.asarray(x), self.plan.source.shape)
+        self._check_steps(len(x))
         steps, samples = x.shape[:2]
-        states = np.zeros((2, steps, samples, self.plan.program.populations[name].size), np.int64)
+        population = self.plan.program.populations[name]
+        kept: dict[str, np.ndarray] = {}
         batch = _Batch(self, self._compact(np.asarray(x)), samples, self._desk(self.pool))
 
-        def watch(step: int, u: np.ndarray, v: np.ndarray) -> None:
-            states[0, step], states[1, step] = u, v
+        def watch(step: int, states: Mapping[str, np.ndarray]) -> None:
+            for key, value in states.items():
+                kept.setdefault(key, np.zeros((steps, samples, population.size), np.int64))[step] = value
 
         batch.watched = (name, watch)
         batch.run(())
-        u, v = states.reshape(2, steps, samples, *self.plan.program.populations[name].shape)
-        return u, v
+        return {key: value.reshape(steps, samples, *population.shape) for key, value in kept.items()}
 
     def close(self) -> None:
         """End the threads."""
         if self.pool is not None:
             self.pool.shutdown()
 
+    def _check_steps(self, steps: int) -> None:
+        if steps > self.plan.steps:
+            reason = f"sigma-delta sums may pass 64 bits in {steps} steps"
+            raise Unsupported("program", reason, f"run at most {self.plan.steps}")
+
     def _check_rasters(self, names: Collection[str]) -> None:
-        known = {
-            n for n, p in self.plan.program.populations.items() if not isinstance(p.model, LoihiIntegrator)
-        }
+        populations = self.plan.program.populations
+        known = {n for n, p in populations.items() if isinstance(p.model, Input) or p.model.spiking}
         for name in names:
             if name not in known:
                 raise BadInput(f"raster of {name!r} asked for; known: {', '.join(sorted(known))}")
@@ -189,21 +209,22 @@ class LoihiRunner(Runner):
 
 @final
 class LoihiSim(Target):
-    """threads: all cores if None.  method: 'auto', or one layout of `deploy.loihi_synapses` for all."""
+    """threads: all cores if None.  method: 'auto', or one layout of `deploy.loihi_synapses` for all.
+    compact: run coincidence populations as what they are (`deploy.loihi_coincidence`)."""
 
-    name, exact, takes = "loihi-sim", True, ("program",)
+    name, exact, takes, streams = "loihi-sim", True, ("program",), True
     what = "Lava's bit-accurate Loihi arithmetic, compiled with numba, event-driven or dense"
 
-    def __init__(self, threads: int | None = None, method: str = "auto") -> None:
+    def __init__(self, threads: int | None = None, method: str = "auto", compact: bool = True) -> None:
         if method != "auto" and method not in LAYOUTS:
             raise BadInput(f"method {method!r} is unknown; known: auto, {', '.join(LAYOUTS)}")
         if threads is not None and threads < 1:
             raise BadInput(f"threads = {threads}, expected at least 1")
         self.threads = threads or len(os.sched_getaffinity(0))
-        self.method = method
+        self.method, self.compact = method, compact
 
     def supports(self, model: Model) -> list[str]:
-        """Reasons why not: graphs, real inputs, convolutions that would wrap, cycles without delay."""
+        """Reasons why not: graphs, real inputs, sums beyond 64 bits."""
         if not isinstance(model, Program):
             return ["a graph runs on reference or onnx"]
         return reasons(model)
@@ -212,4 +233,10 @@ class LoihiSim(Target):
         """Bound and order the program; its layouts are made when first used."""
         if not isinstance(model, Program):
             raise Unsupported("graph", "loihi-sim runs programs", "lower the integer graph first")
-        return LoihiRunner(plan(model), self.threads, self.method)
+        return LoihiRunner(plan(model), self.threads, self.method, self.compact)
+
+    def stream(self, model: Model, samples: int = 1) -> LoihiStream:
+        """The program frame by frame, on one thread."""
+        if not isinstance(model, Program):
+            raise Unsupported("graph", "loihi-sim runs programs", "lower the integer graph first")
+        return LoihiStream(model, samples)

@@ -20,6 +20,8 @@ import numpy as np
 
 from convert.ir import ConvWeights, DenseWeights, Projection, SparseWeights, Weights
 from deploy import loihi_kernels as kernels
+from deploy.bounds import wraps
+from deploy.loihi_graded import add_wrapped
 
 LAYOUTS = ("rows", "columns", "product")
 BLOCK_BYTES = 4 << 20  # weights of one block: the spikes of a whole tile of rows pass over it before the next
@@ -60,10 +62,12 @@ class Desk:
 
 
 class Synapses:
-    """A projection ready to run. reach: largest |W x|; graded: sources send values, not spikes."""
+    """A projection ready to run. reach: largest |W x|; graded: messages are values, not only 0 and 1;
+    port: which of the target's inputs it feeds."""
 
-    def __init__(self, projection: Projection, reach: int, graded: bool, method: str) -> None:
+    def __init__(self, projection: Projection, reach: int, graded: bool, method: str, port: int = 0) -> None:
         self.projection, self.reach, self.graded, self.method = projection, reach, graded, method
+        self.port, self.wraps = port, wraps(projection, reach)
         self.exp, self.weights = projection.exp, projection.weights
         self.out, self.sources = self.weights.shape
         self.synapses = _stored(self.weights)
@@ -75,7 +79,10 @@ class Synapses:
         active = int(np.count_nonzero(raster.view(np.bool_) if raster.dtype == np.uint8 else raster))
         if active:
             layout = self.choose(len(raster), active)
-            getattr(self, f"_{layout}")(self._layout(layout), raster, acc, desk, active)
+            sums = np.zeros_like(acc) if self.wraps else acc
+            getattr(self, f"_{layout}")(self._layout(layout), raster, sums, desk, active)
+            if self.wraps:
+                add_wrapped(sums, acc)
 
     def choose(self, rows: int, active: int) -> str:
         """The cheapest layout for `rows` rows with `active` active sources in all."""

@@ -13,10 +13,11 @@ class Record:
     """The run of N samples over T steps on one target.
 
     outputs: readout -> its value after the last step [N, *shape] (float64, or int64 in units of v);
-             for a spiking output its spike count over the steps.
-    counts:  spiking node or population -> spikes per neuron over all steps, int64 [N, *shape].
-    rasters: name -> uint8 [T, N, *shape] for spiking nodes asked for; an Input asked for appears as encoded
-             (int64, float64).
+             for a spiking output the sum of its messages over the steps: its spike count, if binary.
+    counts:  spiking node or population -> its messages that are not 0, per neuron over all steps, int64
+             [N, *shape].
+    rasters: name -> [T, N, *shape] of what was asked for: binary spikes uint8, ternary and graded messages
+             int64, an Input as encoded (int64, float64).
     steps:   T.   wall_s: seconds the target took, compilation and encoding left out.
     """
 

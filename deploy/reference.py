@@ -10,18 +10,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
 from typing import final
 
 import numpy as np
 
-from convert.ir import linear, loihi, neurons
+from convert.ir import linear, neurons, products, window
 from convert.ir.check import check
 from convert.ir.errors import Unsupported
 from convert.ir.graph import Graph
-from convert.ir.node import Neuron, Node
+from convert.ir.loihi import LoihiNeuron
+from convert.ir.node import Neuron, Node, WindowNode
 from convert.ir.sources import Input
+from convert.ir.steps import steps
 from deploy.record import Record
+from deploy.reference_neurons import FAMILIES, rest, step
 from deploy.target import Model, Runner, Target, check_input, kind
 
 Rule = Callable[..., np.ndarray]
@@ -137,9 +139,27 @@ def _joint_mean(node: linear.JointMean, x: np.ndarray) -> np.ndarray:
     return x.mean(axis=-1)
 
 
+@_rule(linear.JointMap)
+def _joint_map(node: linear.JointMap, x: np.ndarray) -> np.ndarray:
+    parts = x.reshape(*x.shape[:2], node.matrix.shape[1], -1, x.shape[-1])  # [T, N, I, C, V]
+    y = np.einsum("jiwv,tnicv->tnjcw", node.matrix, parts, optimize=True)
+    return y.reshape(*x.shape[:2], -1, y.shape[-1])
+
+
+@_rule(window.StepMap)
+@_rule(window.StepMean)
+def _over_steps(node: WindowNode, x: np.ndarray) -> np.ndarray:
+    return np.tensordot(node.over(type(node).__name__, len(x)), x, axes=1)
+
+
 @_rule(linear.Reshape)
 def _reshape(node: linear.Reshape, x: np.ndarray) -> np.ndarray:
     return x.reshape(*x.shape[:2], *node.shape)
+
+
+@_rule(linear.Permute)
+def _permute(node: linear.Permute, x: np.ndarray) -> np.ndarray:
+    return x.transpose(0, 1, *(axis + 2 for axis in node.axes))
 
 
 @_rule(linear.Delay)
@@ -152,17 +172,29 @@ def _add(node: linear.Add, *inputs: np.ndarray) -> np.ndarray:
     return sum(inputs[1:], inputs[0])
 
 
+def _spike_mat_mul(node: products.SpikeMatMul, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    # |sum| <= k max|a| max|b|: k max|b| is what the first factor is multiplied by at most.
+    gain = a.shape[-1] * int(np.abs(b).max(initial=0)) if b.dtype.kind == "i" else 0
+    return _exact(a, lambda x: x @ b.astype(np.float64), gain)
+
+
+def _spike_and(node: products.SpikeAnd, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a * b
+
+
+PRODUCTS: dict[type[Node], Rule] = {products.SpikeMatMul: _spike_mat_mul, products.SpikeAnd: _spike_and}
+
+
+def combined(node: Node, *inputs: np.ndarray) -> np.ndarray:
+    """Value of a node that holds no state: linear, or a product."""
+    return {**LINEAR, **PRODUCTS}[type(node)](node, *inputs)
+
+
 def _delayed(x: np.ndarray, steps: int) -> np.ndarray:
     out = np.zeros_like(x)
     if steps < len(x):
         out[steps:] = x[: len(x) - steps]
     return out
-
-
-def decayed(x: np.ndarray, d: int) -> np.ndarray:
-    """Lava's decay of an integer state: sign(x (4096 - d)) * (|x (4096 - d)| >> 12), toward zero."""
-    product = x * (4096 - d)
-    return np.sign(product) * (np.abs(product) >> 12)
 
 
 def _float_step(
@@ -172,24 +204,16 @@ def _float_step(
     return u, (1.0 - node.dv) * v + u + (0.0 if node.bias is None else node.bias)
 
 
-def _integer_step(
-    node: loihi.LoihiLIF, u: np.ndarray, v: np.ndarray, a: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    u = decayed(u, node.du + 1) + (a << loihi.STATE_SHIFT)
-    u = np.where(u > 1 << 23, u - (1 << 24), np.where(u <= -(1 << 23), u + (1 << 24), u))
-    v = np.clip(decayed(v, node.dv) + u + node.bias, -(1 << 23) + 1, (1 << 23) - 1)
-    return u, v
-
-
-def membrane(node: Neuron, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Run one neuron over input a [T, N, *shape]: its output of every step, and v before the reset."""
-    integer = isinstance(node, loihi.LoihiLIF | loihi.LoihiIntegrator)
-    step = partial(_integer_step if integer else _float_step, node)
-    threshold = node.vth << loihi.STATE_SHIFT if integer else getattr(node, "threshold", np.inf)
+def membrane(node: Neuron, a: np.ndarray, name: str = "neuron") -> tuple[np.ndarray, np.ndarray]:
+    """Run one neuron over input a [T, N, *shape]: its output of every step (spikes uint8; ternary and graded
+    messages int64; a readout's value), and what was held against the threshold, v before the reset."""
+    if isinstance(node, LoihiNeuron):
+        return _integer_membrane(node, a, name)
+    threshold = getattr(node, "threshold", np.inf)
     u, v = np.zeros_like(a[0]), np.zeros_like(a[0])
     out, before = np.empty_like(a, np.uint8 if node.spiking else a.dtype), np.empty_like(a)
     for t in range(len(a)):
-        u, v = step(u, v, a[t])
+        u, v = _float_step(node, u, v, a[t])  # type: ignore[arg-type]
         before[t] = v
         spikes = v > threshold
         v = np.where(spikes, 0, v)
@@ -197,17 +221,34 @@ def membrane(node: Neuron, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return out, before
 
 
-def values(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Every node's value at every step, [T, N, *shape]: spikes as uint8, the rest float64 or int64."""
+def _integer_membrane(node: LoihiNeuron, a: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    state, result = rest(node, a[0].shape), FAMILIES[type(node)].result
+    out, before = (
+        np.empty_like(a, np.uint8 if node.spiking and node.message == "binary" else a.dtype),
+        a.copy(),
+    )
+    for t in range(len(a)):
+        message, before[t] = step(name, node, state, (a[t],), t)
+        out[t] = message if result is None else state[result]
+    return out, before
+
+
+def values(graph: Graph, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every node's value at every step, [T, N, *shape]: binary spikes as uint8, the rest float64 or int64.
+
+    x: the one input's values, or those of every input by name. Behind a window node T is another.
+    """
+    fed = x if isinstance(x, Mapping) else {graph.input(): x}
+    steps(graph, len(next(iter(fed.values()))))  # refuses a wrong length before any work is done
     got: dict[str, np.ndarray] = {}
     for name, node, inputs in graph:
         arrays = [_wide(got[i], graph.stage) for i in inputs]
         if isinstance(node, Input):
-            got[name] = node.encode(x)
+            got[name] = node.encode(fed[name])
         elif isinstance(node, Neuron):
-            got[name] = membrane(node, arrays[0])[0]
+            got[name] = membrane(node, arrays[0], name)[0]
         else:
-            got[name] = LINEAR[type(node)](node, *arrays)
+            got[name] = combined(node, *arrays)
     return got
 
 
@@ -219,8 +260,8 @@ def record(
     graph: Graph, got: Mapping[str, np.ndarray], rasters: Collection[str], wall_s: float = 0.0
 ) -> Record:
     """A Record from every node's values."""
-    counts = {n: got[n].sum(axis=0, dtype=np.int64) for n in graph.spiking()}
-    outputs = {n: counts[n] if n in counts else got[n][-1] for n in graph.outputs}
+    counts = {n: np.count_nonzero(got[n], axis=0).astype(np.int64) for n in graph.spiking()}
+    outputs = {n: got[n].sum(axis=0, dtype=np.int64) if n in counts else got[n][-1] for n in graph.outputs}
     steps = len(next(iter(got.values())))
     return Record(outputs, counts, steps, {n: got[n] for n in rasters}, wall_s)
 

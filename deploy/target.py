@@ -10,14 +10,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from importlib import import_module
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from convert.ir import BadInput, Graph, Program
+from convert.ir import BadInput, Graph, Program, Unsupported
 from deploy.record import Record
 
+if TYPE_CHECKING:
+    from deploy.stream import Stream
+
 Model = Graph | Program
+STREAM_REMEDY = "stream on onnx or loihi-sim"
 
 
 class Runner(ABC):
@@ -38,6 +42,7 @@ class Target(ABC):
     name: ClassVar[str]
     exact: ClassVar[bool]  # integer models: same spikes as the reference, promised
     takes: ClassVar[tuple[str, ...]]  # of: 'float' graph, 'integer' graph, 'program'
+    streams: ClassVar[bool] = False  # whether `stream` gives one
     what: ClassVar[str]  # one line for `cli targets`
 
     def available(self) -> str | None:
@@ -51,6 +56,10 @@ class Target(ABC):
     @abstractmethod
     def compile(self, model: Model) -> Runner:
         """Make the model ready to run; Unsupported with node, reason and remedy if it cannot."""
+
+    def stream(self, model: Model, samples: int = 1) -> Stream:
+        """The model at rest, ready for frames; Unsupported if it cannot run frame by frame here."""
+        raise Unsupported(self.name, "it runs whole windows, not frame by frame", STREAM_REMEDY)
 
 
 TARGETS: dict[str, str] = {

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from convert.ir import Graph, Neuron, Program
+from convert.ir import Graph, Neuron, Product, Program
 from energy.fanout import Fanout, fanout, weighted
 from energy.line import Counts, Line, Options, Uncounted
 from energy.operand import Operands, plan
 from energy.pools import POOLS
+from energy.products import COUNTED, product_line
 from energy.program_counts import ProgramCounter
 from energy.synapses import synaptic_line
 from energy.updates import updates
@@ -55,6 +56,8 @@ class GraphCounter:
         for name, node, inputs in self._graph:
             if weighted(node):
                 lines += self._synaptic(name, operands)
+            elif isinstance(node, COUNTED):
+                lines.append(self._product(name, node, inputs, operands))
             elif (line := self._steady(name, inputs, operands)) is None:
                 missing.append(name)
             elif line.counts:
@@ -64,10 +67,10 @@ class GraphCounter:
     def _synaptic(self, name: str, operands: Operands) -> list[Line]:
         node, source = self._graph.nodes[name], self._graph.inputs_of(name)[0]
         in_shape, out_shape = self._graph.shapes[source], self._graph.shapes[name]
-        steps, samples = operands.steps, operands.samples
+        steps, samples = operands.lengths[source], operands.samples
         if (name, steps) not in self._fans:
             self._fans[name, steps] = fanout(node, in_shape, steps)
-        bias = steps * math.prod(out_shape) if getattr(node, "bias", None) is not None else 0
+        bias = operands.lengths[name] * math.prod(out_shape) if getattr(node, "bias", None) is not None else 0
         where = (name, type(node).__name__, in_shape, out_shape)
         fans = self._fans[name, steps]
         return [
@@ -78,6 +81,12 @@ class GraphCounter:
             for fan in fans
         ]  # fmt: skip
 
+    def _product(self, name: str, node: Product, inputs: tuple[str, ...], operands: Operands) -> Line:
+        left, right = inputs
+        shapes = (*(self._graph.shapes[i] for i in inputs), self._graph.shapes[name])
+        run, spikes = (operands.steps, operands.samples), set(inputs) <= self._plan.spikes
+        return product_line((name, node), shapes, operands[left], operands[right], run, spikes)
+
     def _steady(self, name: str, inputs: tuple[str, ...], operands: Operands) -> Line | None:
         """The line of a node whose work does not depend on its input; None if no rule knows it."""
         node, out_shape = self._graph.nodes[name], self._graph.shapes[name]
@@ -86,7 +95,7 @@ class GraphCounter:
         if ops is None:
             return None
         folded = isinstance(node, POOLS) and name in self._plan.folded
-        steps = 0 if folded else operands.steps  # folded: the synapses behind do the work
+        steps = 0 if folded else operands.lengths[name]  # folded: the synapses behind do the work
         counts = {field: np.full(operands.samples, n * steps, np.int64) for field, n in ops.items()}
         if isinstance(node, Neuron) and node.spiking:
             counts["spikes_out"] = operands[name].events_by_position.sum(axis=1)

@@ -5,6 +5,7 @@ is all there is to know about a node. Borders are exact: a value near the edge m
 are synapses and are counted; a second map counts the synapses whose weight is not exactly zero.
 
 A new weighted node needs one rule here, `(node, in_shape, steps) -> (Fanout, ...)`, one entry per stage.
+Products of two tensors have no map, for what a value passes depends on its partner: `energy.products`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from convert.ir import (
     Conv2d,
     GraphConv,
     GraphError,
+    JointMap,
     Node,
     Shape,
     StepConv,
+    StepMap,
+    StepMean,
 )
 
 
@@ -80,9 +84,12 @@ def fanout(node: Node, in_shape: Shape, steps: int) -> tuple[Fanout, ...]:
 
 @fanout_rule(Affine)
 def _affine(node: Affine, in_shape: Shape, steps: int) -> tuple[Fanout, ...]:
-    """Every value reaches every output: F = out."""
+    """Every value reaches every output: F = out; or those its `synapses` name."""
     out, size = node.weight.shape
     nonzero = np.count_nonzero(node.weight, axis=0).astype(np.int64)
+    if node.synapses is not None:
+        joined = node.synapses.sum(axis=0, dtype=np.int64)
+        return (Fanout(steps * out * size, joined[None], nonzero[None]),)
     return (Fanout(steps * out * size, np.full((1, size), out, np.int64), nonzero[None]),)
 
 
@@ -128,6 +135,31 @@ def _graph_conv(node: GraphConv, in_shape: Shape, steps: int) -> tuple[Fanout, .
         Fanout(steps * k * out * channels * joints, mix, mixed[None], "mix"),
         Fanout(steps * k * out * joints * targets, spread, links[None], "adjacency", k * out),
     )
+
+
+@fanout_rule(JointMap)
+def _joint_map(node: JointMap, in_shape: Shape, steps: int) -> tuple[Fanout, ...]:
+    """A joint's value reaches the joints its column of the matrix joins: zeros are no synapses."""
+    reached = np.count_nonzero(node.matrix, axis=(0, 2)).astype(np.int64)  # [I, V]
+    channels = in_shape[0] // len(reached)
+    synapses = np.repeat(reached, channels, axis=0).reshape(1, -1)
+    return (Fanout(steps * channels * node.matrix.size, synapses, synapses),)
+
+
+@fanout_rule(StepMap)
+def _step_map(node: StepMap, in_shape: Shape, steps: int) -> tuple[Fanout, ...]:
+    """A value at step t reaches the steps that column t of the matrix joins: zeros are no synapses."""
+    size = math.prod(in_shape)
+    reached = np.count_nonzero(node.over("StepMap", steps), axis=0).astype(np.int64)
+    synapses = np.repeat(reached[:, None], size, axis=1)
+    return (Fanout(node.matrix.size * size, synapses, synapses),)
+
+
+@fanout_rule(StepMean)
+def _step_mean(node: StepMean, in_shape: Shape, steps: int) -> tuple[Fanout, ...]:
+    """Every value of every step is multiplied by 1/T and added: F = 1."""
+    one = np.ones((1, math.prod(in_shape)), np.int64)
+    return (Fanout(steps * one.size, one, one),)
 
 
 @fanout_rule(Conv2d)

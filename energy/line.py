@@ -55,6 +55,7 @@ class Line:
     classes: operand class, int8 [N], None for lines without synapses.
     spike_input: the operand is spikes, or sums or means of spikes: the papers charge AC by rate, else MAC.
     assumed_dense: operand values are not in the rasters, every one was counted as non-zero.
+    place: 'cpu' for a line of the host part of a model in two parts (energy/split_counts.py).
     """
 
     node: str
@@ -68,6 +69,7 @@ class Line:
     spike_input: bool = False
     assumed_dense: bool = False
     folded: bool = False
+    place: str = ""
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from convert.ir import ConvWeights, DenseWeights, Input, Program, Projection, SparseWeights, Unsupported
 from energy.fanout import Fanout, conv_fanout
 from energy.line import Counts, Line, Options
-from energy.operand import BINARY, Tensor, check_raster, input_class, one_run
+from energy.operand import INTEGER, Tensor, check_raster, input_class, neuron_class, one_run
 from energy.synapses import synaptic_line
 from energy.updates import neuron_ops
 
@@ -39,7 +39,8 @@ class ProgramCounter:
 
     def _tensor(self, name: str, rasters: Mapping[str, np.ndarray]) -> Tensor:
         population = self._program.populations[name]
-        cls = input_class(population.model) if isinstance(population.model, Input) else BINARY
+        model = population.model
+        cls = input_class(model) if isinstance(model, Input) else neuron_class(model)
         values = check_raster(name, rasters.get(name), population.size, cls)
         return Tensor(values, np.full(values.shape[1], cls, np.int8))
 
@@ -49,7 +50,8 @@ class ProgramCounter:
         if (p.name, run[0]) not in self._fans:
             self._fans[p.name, run[0]] = _arriving(_degrees(p, run[0]), p.delay, run[0])
         source, target = (self._program.populations[n] for n in (p.src, p.dst))
-        spikes = not isinstance(source.model, Input) or source.model.operand == "binary"
+        model = source.model
+        spikes = model.operand == "binary" if isinstance(model, Input) else neuron_class(model) != INTEGER
         where = (p.name, f"Projection[{type(p.weights).__name__}]", source.shape, target.shape)
         return synaptic_line(where, self._fans[p.name, run[0]], tensors[p.src], run, self._options, spikes)
 

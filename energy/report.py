@@ -159,6 +159,7 @@ class _Rows:
             **{f: values[n] for f, values in self._fields[row].items()},
             **{f: _number(measures[f][n]) if f in measures else None for f in MEASURES},
             "pool_folded": line.folded, "assumed_dense": line.assumed_dense,
+            **({"place": line.place} if line.place else {}),
             "energy_pj": energy or None,
         }  # fmt: skip
 
@@ -238,6 +239,7 @@ class _Sums:
             "operand_classes": {c: k for c, k in self._classes[row].items() if k},
             "in_shape": list(line.in_shape), "out_shape": list(line.out_shape),
             "spike_input": line.spike_input, "pool_folded": line.folded, "assumed_dense": line.assumed_dense,
+            **({"place": line.place} if line.place else {}),
             "totals": dict(self._counts[row]),
             "means": {f: v / self.n for f, v in self._counts[row].items()},
             "measures": {f: _number(v / self.n) if measured else None for f, v in sums.items()},

@@ -38,13 +38,18 @@ def _row(layer: Json, unit: float) -> list[str]:
     mark = "*" if layer["assumed_dense"] else ""
     synaptic = measures["sop_paper"] is not None
     return [
-        layer["name"], layer["type"] + (" (folded)" if _is_folded_pool(layer) else ""), operand,
+        layer["name"], layer["type"] + _mark(layer), operand,
         f"{measures['firing_rate']:.4f}{mark}" if synaptic else "-",
         _count(means["spikes_out"]) if means["neuron_steps"] else "-",
         *(_count(means[f]) if synaptic else "-" for f in ("dense_mac", "sop_exact", "mac", "ac")),
         _count(measures["sop_paper"]) if synaptic else "-",
         *(f"{energy[c] / unit:.3f}" if energy else "-" for c in ("exact", "paper")),
     ]  # fmt: skip
+
+
+def _mark(layer: Json) -> str:
+    """What a reader must know of a layer beside its type."""
+    return " (cpu)" if layer.get("place") == "cpu" else " (folded)" if _is_folded_pool(layer) else ""
 
 
 def _is_folded_pool(layer: Json) -> bool:
@@ -75,6 +80,10 @@ def _headline(summary: Json) -> list[str]:
         spread = f"p5 {quantity(e['p5_pj'])}, p95 {quantity(e['p95_pj'])}"
         lines.append(f"{name}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
     lines.append("modelled from counts, not measured; memory, addressing and routing are not in it")
+    if any(layer.get("place") == "cpu" for layer in summary["layers"]):
+        lines.append(
+            "(cpu): the part behind the chip; every MAC of its dense arithmetic, no synaptic operations"
+        )
     if any(layer["assumed_dense"] for layer in summary["layers"]):
         lines.append("* operand values are not spikes and not recorded: every one counted as non-zero")
     return lines

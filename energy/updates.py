@@ -6,7 +6,15 @@ Each rule gives the operations of ONE step as a function of the node alone, from
     CubaLIF           u = (1-du) u + a;  v = (1-dv) v + u   2 multiplies, 2 adds, 1 compare
     IF                v = v + a;  v > th                    1 add, 1 compare
     LeakyIntegrator   v = (1-dv) v + a                      1 multiply, 1 add
-    LoihiLIF, LoihiIntegrator                               as LIF if du = 4095, else as CubaLIF
+    LoihiLIF, LoihiIntegrator, LoihiLIFReset                as LIF if du = 4095, else as CubaLIF
+    LoihiTernaryLIF   two thresholds                        as LoihiLIF, 1 compare more
+    LoihiLIFRefractory  counts down while v stands          as LoihiLIF, 1 add and 1 compare more
+    LoihiRF           two sums of two products and an input 4 multiplies, 4 adds, 3 compares
+    LoihiRFIZ         the same, one threshold               4 multiplies, 4 adds, 1 compare
+    LoihiDelta        delta = x - x_old + residue; |delta| >= th      2 adds, 1 compare
+    LoihiSigma        sigma = sigma + a                     1 add
+    LoihiSigmaDelta   sigma, then delta coding; relu        3 adds, 1 compare; relu 1 compare more
+    with cum_error    error + delta                         1 add more
     a neuron with a bias                                    1 add more
     AvgPool2d, JointMean                                    (window - 1) adds an output; the division
                                                             belongs to the weights behind
@@ -14,14 +22,17 @@ Each rule gives the operations of ONE step as a function of the node alone, from
     BatchNorm                                               1 MAC a value
     bias of a weighted node                                 1 add an output
 
-The reset is a select and costs nothing; shifts of integer graphs are wires; Reshape, Delay, Input: nothing.
-A new node needs one rule here or in `energy.fanout`; without one it is reported as uncounted.
+The reset is a select and costs nothing; shifts of integer graphs are wires; Reshape, Permute, Delay, Input:
+nothing. A new node needs one rule here, in `energy.fanout` or in `energy.products`; without one it is
+reported as uncounted.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+
+import numpy as np
 
 from convert.ir import (
     IF,
@@ -35,10 +46,19 @@ from convert.ir import (
     Input,
     JointMean,
     LeakyIntegrator,
+    LoihiDelta,
     LoihiIntegrator,
     LoihiLIF,
+    LoihiLIFRefractory,
+    LoihiLIFReset,
+    LoihiRF,
+    LoihiRFIZ,
+    LoihiSigma,
+    LoihiSigmaDelta,
+    LoihiTernaryLIF,
     Neuron,
     Node,
+    Permute,
     Reshape,
     Shape,
 )
@@ -74,10 +94,14 @@ def updates(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops |
 def neuron_ops(node: Neuron, size: int) -> Ops:
     """Operations of one step of `size` neurons."""
     multiplies, adds, compares = _EQUATIONS[type(node)]
-    if isinstance(node, LoihiLIF | LoihiIntegrator) and node.du == DECAY_MAX:
-        multiplies, adds = 1, 1  # no current state to decay and to add
-    if getattr(node, "bias", None) is not None and getattr(node, "bias_mant", True) is not None:
+    if isinstance(node, _CURRENT) and np.all(np.equal(node.du, DECAY_MAX)):
+        multiplies, adds = multiplies - 1, adds - 1  # no current state to decay and to add
+    if isinstance(node, LoihiSigmaDelta):
+        compares += node.act == "relu"
+        adds += bool(np.any(node.bias))
+    elif getattr(node, "bias", None) is not None and getattr(node, "bias_mant", True) is not None:
         adds += 1
+    adds += bool(getattr(node, "cum_error", False))
     return {
         "neuron_steps": size,
         "neuron_multiplies": size * multiplies,
@@ -93,7 +117,16 @@ _EQUATIONS: dict[type[Node], tuple[int, int, int]] = {  # multiplies, adds, comp
     LeakyIntegrator: (1, 1, 0),
     LoihiLIF: (2, 2, 1),
     LoihiIntegrator: (2, 2, 1),
+    LoihiLIFReset: (2, 2, 1),
+    LoihiTernaryLIF: (2, 2, 2),
+    LoihiLIFRefractory: (2, 3, 2),
+    LoihiRF: (4, 4, 3),
+    LoihiRFIZ: (4, 4, 1),
+    LoihiDelta: (0, 2, 1),
+    LoihiSigma: (0, 1, 0),
+    LoihiSigmaDelta: (0, 3, 1),
 }
+_CURRENT = (LoihiLIF, LoihiIntegrator, LoihiLIFReset, LoihiTernaryLIF, LoihiLIFRefractory)  # those with a u
 
 
 @update_rule(*_EQUATIONS)
@@ -116,6 +149,6 @@ def _scale(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
     return {"scale_macs": math.prod(out_shape)}
 
 
-@update_rule(Input, Reshape, Delay)
+@update_rule(Input, Reshape, Permute, Delay)
 def _free(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
     return {}

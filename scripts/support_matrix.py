@@ -19,11 +19,13 @@ from convert.ir import (
     Add,
     Delay,
     LinearNode,
-    LoihiIntegrator,
-    LoihiLIF,
+    LoihiNeuron,
     Neuron,
+    Permute,
+    Product,
     Reshape,
     Source,
+    WindowNode,
 )
 from convert.passes.arm import KEPT
 from convert.passes.operators import has_rule
@@ -40,19 +42,28 @@ chips run it as synapses. Batch norm is folded first.
 """
 
 
+_FAMILIES = {
+    Source: "source", LinearNode: "linear", Product: "product", WindowNode: "window", Neuron: "neuron"
+}  # fmt: skip
+
+
 def in_integers(kind: type) -> str:
     """How a node appears in integer graphs and programs."""
     if issubclass(kind, Source):
         return "spikes or graded"
-    if kind in (LoihiLIF, LoihiIntegrator):
-        return "itself"
+    if issubclass(kind, LoihiNeuron):
+        return "itself" if len(kind.ports) == 1 else "itself, in programs alone: two ports"
     if issubclass(kind, Neuron):
         return "LoihiIntegrator" if not kind.spiking else "LoihiLIF"
+    if issubclass(kind, WindowNode):
+        return "none: on the CPU, behind the chip's part"
     if kind in KEPT:
         return "itself, projections"
+    if issubclass(kind, Product):
+        return "itself, coincidence neurons; operands are binary spikes"
     if kind is Delay:
-        return "by hand only: quantise takes a StepConv instead"
-    if kind in (Add, Reshape):
+        return "itself, delays; beyond 62 chip steps relays"
+    if kind in (Add, Permute, Reshape):
         return "itself, moves only"
     return "composed" if has_rule(kind) else "folded"
 
@@ -61,10 +72,8 @@ def page() -> str:
     """The whole page."""
     rows = ["| node | kind | stages | integer form |", "|---|---|---|---|"]
     for name, kind in NODES.items():
-        family = (
-            "neuron" if issubclass(kind, Neuron) else "linear" if issubclass(kind, LinearNode) else "source"
-        )
-        stages = ", ".join(stage for stage, legal in LEGAL.items() if kind in legal)
+        family = _FAMILIES[next(base for base in _FAMILIES if issubclass(kind, base))]
+        stages = ", ".join(stage for stage, legal in LEGAL.items() if kind in legal) or "program"
         rows.append(f"| `{name}` | {family} | {stages} | {in_integers(kind)} |")
     targets = ["| target | takes | promise |", "|---|---|---|"]
     for name in TARGETS:

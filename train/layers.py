@@ -1,13 +1,15 @@
 """The linear leaves of the skeleton models, over [T, N, C, V]: steps, batch, channels, joints.
 
-Each is linear (or affine) at inference, works on every step alone except `StepConv`, and keeps no
-state. In memory the tensors lie as [T, N, V, C]: every layer is then one or a few large matrix
-products without a copy. The logical shape stays [T, N, C, V]; a plain contiguous input is accepted
-as well.
+Each is linear (or affine) at inference and keeps no state. `StepConv` reaches back in steps, `StepMap` and
+`StepMean` need the whole window; the others work on every step alone. In memory the tensors lie as [T, N, V,
+C]: every layer is then one or a few large matrix products without a copy. The logical shape stays [T, N, C,
+V]; a plain contiguous input is accepted as well.
 """
 
 import math
+from typing import ClassVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -138,3 +140,55 @@ class JointMean(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, C, V] -> [T, N, C]."""
         return x.mean(3)
+
+
+class JointMap(nn.Module):
+    """y[j C + c, w] = sum_i sum_v M[j, i, w, v] x[i C + c, v]: a fixed map of the joints.
+
+    matrix [W, V], or [J, I, W, V] where J and I parts (real, imaginary) lie stacked along the channels;
+    `train.fixed_maps` makes them. Not trained.
+    """
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        super().__init__()
+        matrix = np.asarray(matrix)
+        parted = matrix if matrix.ndim == 4 else matrix[None, None]
+        self.register_buffer("matrix", torch.as_tensor(parted, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, I C, V] -> [T, N, J C, W]."""
+        _, parts_in, joints, _ = self.matrix.shape
+        parted = x.unflatten(2, (parts_in, -1))
+        y = torch.einsum("jiwv,tnicv->tnjcw", self.matrix, parted)
+        return y.reshape(*x.shape[:2], -1, joints)
+
+
+class WindowError(ValueError):
+    """A window of another length than the one a fixed map was made for."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class StepMap(nn.Module):
+    """y[t'] = sum_t M[t', t] x[t]: a fixed map of the whole window. matrix [T', T]; not trained."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        super().__init__()
+        self.register_buffer("matrix", torch.as_tensor(np.asarray(matrix), dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, *shape] -> [T', N, *shape]."""
+        if len(x) != self.matrix.shape[1]:
+            want = self.matrix.shape[1]
+            raise WindowError(
+                f"StepMap takes {want} steps, got {len(x)}; feed {want} or build it for {len(x)}"
+            )
+        return torch.tensordot(self.matrix, x, dims=1)
+
+
+class StepMean(nn.Module):
+    """y = 1/T sum_t x[t]: the mean over the window, one step."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, *shape] -> [1, N, *shape]."""
+        return x.mean(0, keepdim=True)

@@ -80,7 +80,9 @@ def fit(
     interruption leaves the files of the last whole epoch.
     """
     started = time.monotonic()
-    split = hold_out(data.clips, config.validation, config.validation_subjects, config.validation_fraction)
+    split = hold_out(
+        data.clips, config.validation, config.validation_subjects, config.validation_fraction, data.unseen
+    )
     here = layout(data.layout)
     recipe = standardised(split.train, recipe, here, config.seed)
     about = _about(config, recipe, data, data_options or {})

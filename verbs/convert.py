@@ -11,7 +11,8 @@ import click
 import numpy as np
 
 from convert.artifact import new_artifact
-from convert.ir import BadInput, Graph, save_graph, save_program
+from convert.ir import BadInput, Graph, WindowNode, save_graph, save_program
+from verbs.covering import summary
 from verbs.feed import Feed, load_feed, per_sample, reduced, scores
 from verbs.options import json_option
 from verbs.output import say, table, write_json
@@ -45,6 +46,13 @@ PARITY = 16  # of them, samples on which the float graph must give the torch mod
     help="Bits of a graded input value.",
 )
 @click.option(
+    "--adjacency",
+    default="dense",
+    show_default=True,
+    metavar="FORM",
+    help="Learned adjacencies: dense, prune:EPS (drop entries below EPS of the largest) or factor (relays).",
+)
+@click.option(
     "--data",
     type=click.Path(path_type=Path),
     default=None,
@@ -53,29 +61,37 @@ PARITY = 16  # of them, samples on which the float graph must give the torch mod
 )
 @json_option
 def convert(
-    run: Path, kind: str, out: Path, bits: int, input_bits: int, data: Path | None, json_path: Path | None
-) -> None:
+    run: Path, kind: str, out: Path, bits: int, input_bits: int, adjacency: str, data: Path | None,
+    json_path: Path | None,
+) -> None:  # fmt: skip
     """Trace, fold, quantise and lower the best checkpoint of RUN (a run folder or a .safetensors file).
 
     \b
     python cli.py convert runs/demo --to onnx --out out/demo-onnx
     python cli.py convert runs/demo --to lava --out out/demo-lava
 
-    The float graph is checked against the torch model on real samples before anything is written. What
-    cannot be represented is refused with node, reason and remedy (exit 4).
+    The float graph is checked against the torch model on real samples before anything is written. What a chip
+    cannot hold (a map over the whole window, what is no spike) is left to the CPU behind it: the nodes, the
+    reasons and the chip's share of the work are printed. What cannot be represented at all is refused with
+    node, reason and remedy (exit 4).
     """
+    from convert.passes import adjacency as forms
     from convert.passes.fold_batchnorm import FOLD_BATCHNORM
+    from convert.passes.partition import parted
     from convert.passes.quantise import Quantise
     from deploy.calibration import calibrate
+    from energy.coverage import coverage
 
     traced, checkpoint, torch_scores = _traced(run)
     about = checkpoint.about
     feed = load_feed(about, None, data, "train", CALIBRATION)
-    floating = FOLD_BATCHNORM(traced)
-    parity = _check_parity(floating, feed, torch_scores)
+    floating, pruned = forms.apply(FOLD_BATCHNORM(traced), adjacency)
+    split = parted(floating)
+    parity, rasters = _check_parity(floating, feed, torch_scores, bool(pruned))
+    covered = coverage(floating, split, rasters)
     x = np.concatenate([rows for _, rows in feed.batches(CALIBRATION)], axis=1)
-    quantise = Quantise(calibrate(floating, x), bits, input_bits)
-    integer = quantise(floating)
+    quantise = Quantise(calibrate(split.chip, x), bits, input_bits)
+    integer = quantise(split.chip)
     manifest = {
         "source": {
             key: about[key] for key in ("model", "model_config", "dataset", "recipe", "classes", "epoch")
@@ -87,15 +103,24 @@ def convert(
             "calibration_samples": len(feed.samples),
             "layers": [asdict(layer) for layer in quantise.report],
         },
+        "adjacency": {"form": adjacency, "pruned": [asdict(node) for node in pruned]},
         "parity_with_torch": parity,
+        "coverage": covered.as_json(),
     }
     with new_artifact(out, kind, manifest) as draft:
         save_graph(draft / "float.npz", floating)
         save_graph(draft / "integer.npz", integer)
-        notes = _write_onnx(draft, floating, integer) if kind == "onnx" else _write_lava(draft, integer, bits)
+        if split.host is not None:
+            save_graph(draft / "host.npz", split.host)
+        if kind == "onnx":
+            notes = _write_onnx(draft, floating, integer, split.cut)
+        else:
+            notes = _write_lava(draft, integer, bits)
         files = sorted((f.name, f.stat().st_size) for f in draft.iterdir())
     write_json(json_path, {"artifact": str(out), **manifest, "notes": notes})
     _print(out, quantise.report, files, notes, parity)
+    _print_pruned(pruned)
+    say(summary(manifest["coverage"]))
 
 
 def _traced(run: Path) -> tuple[Graph, Any, Any]:
@@ -121,8 +146,12 @@ def _traced(run: Path) -> tuple[Graph, Any, Any]:
     return graph, checkpoint, torch_scores
 
 
-def _check_parity(graph: Graph, feed: Feed, torch_scores: Any) -> Mapping[str, Any]:
-    """Run both on the same samples: decisions must agree but where torch itself is undecided.
+def _check_parity(
+    graph: Graph, feed: Feed, torch_scores: Any, pruned: bool
+) -> tuple[Mapping[str, Any], Mapping[str, np.ndarray]]:
+    """Run both on the same samples: decisions must agree but where torch itself is undecided. A pruned graph
+    is another model: how often it decides alike is recorded, not demanded. The figures, and the graph's
+    rasters.
 
     float32 against float64 moves a membrane by about 1e-6; a neuron that close to its threshold may spike
     one step apart, which moves scores a little: hence decisions, not bits, and the distance is recorded.
@@ -131,28 +160,35 @@ def _check_parity(graph: Graph, feed: Feed, torch_scores: Any) -> Mapping[str, A
 
     owners, x = next(feed.batches(PARITY))
     want = per_sample(torch_scores(x), owners)
-    record = Reference().compile(graph).run(x)
+    record = Reference().compile(graph).run(x, (*graph.sources(), *graph.spiking()))
     got = per_sample(scores(graph, record), owners)
     if not all(record.counts[n].any() for n in graph.spiking()):
         silent = next(n for n in graph.spiking() if not record.counts[n].any())
         click.echo(f"warning: {silent} never spikes on {len(got)} training samples", err=True)
     distance = float(np.abs(want - got).max())
     agree = float((want.argmax(1) == got.argmax(1)).mean())
-    if agree < 0.9:
+    if agree < 0.9 and not pruned:
         raise BadInput(
             f"the traced graph decides like the torch model on only {agree:.0%} of {len(got)} samples "
             f"(largest score distance {distance:.3g}); please report the model"
         )
-    return {"samples": len(got), "same_decision": agree, "max_score_distance": distance}
+    parity = {"samples": len(got), "same_decision": agree, "max_score_distance": distance}
+    return parity, record.rasters
 
 
-def _write_onnx(draft: Path, floating: Graph, integer: Graph) -> list[str]:
+def _write_onnx(draft: Path, floating: Graph, integer: Graph, cut: tuple[str, ...]) -> list[str]:
+    """cut: populations whose every spike the CPU part reads."""
     from convert import to_onnx
 
+    notes = []
     for prefix, graph in (("", floating), ("integer-", integer)):
-        to_onnx.write(draft / f"{prefix}step.onnx", to_onnx.step_model(graph))
-        to_onnx.write(draft / f"{prefix}scan.onnx", to_onnx.scan_model(graph))
-    return []
+        to_onnx.write(draft / f"{prefix}scan.onnx", to_onnx.scan_model(graph, cut))
+        whole = [n for n, node in graph.nodes.items() if isinstance(node, WindowNode)]
+        if whole:
+            notes = [f"no {prefix}step.onnx: {whole[0]} needs the whole window", "scan.onnx holds the model"]
+        else:
+            to_onnx.write(draft / f"{prefix}step.onnx", to_onnx.step_model(graph))
+    return notes
 
 
 def _write_lava(draft: Path, integer: Graph, bits: int) -> list[str]:
@@ -182,3 +218,16 @@ def _print(out: Path, report: Any, files: Any, notes: list[str], parity: Mapping
         more = f" (and {len(notes) - 2} more reasons, in --json)" if len(notes) > 2 else ""
         say(f"{note}{more}; {notes[-1]}")
     say(f"{out}: " + ", ".join(f"{name} {size / 1024:.0f} KiB" for name, size in files))
+
+
+def _print_pruned(pruned: Any) -> None:
+    if not pruned:
+        return
+    rows = [
+        (
+            p.node, f"{p.kept} of {p.entries}", f"{p.kept_pairs} of {p.pairs}", f"{p.largest_dropped:.3g}",
+            f"{100 * p.weight_kept:.2f} %",
+        )
+        for p in pruned
+    ]  # fmt: skip
+    say(table(("pruned", "entries", "pairs of joints", "largest dropped", "of sum |A|"), rows, right=(3, 4)))

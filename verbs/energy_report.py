@@ -105,16 +105,17 @@ def _fill(report: Any, loaded: Any, feed: Any) -> None:
     """Run batch after batch and hand each one's counts to the report; nothing of a batch is kept."""
     from energy.counts import counter
     from energy.line import grouped
+    from energy.split_counts import SplitCounter
     from verbs.feed import per_sample, scores
     from verbs.running import run_all
 
-    counting = counter(loaded.model)
+    counting = counter(loaded.model) if loaded.host is None else SplitCounter(loaded.model, loaded.host)
     samples = feed.samples
 
     def each(owners: np.ndarray, record: Any) -> None:
         counts = grouped(counting.count(record.rasters), owners)
         indices = np.unique(owners)
-        answers = per_sample(scores(loaded.graph, record), owners).argmax(axis=1)
+        answers = per_sample(scores(loaded.reader, record), owners).argmax(axis=1)
         report.add(counts, [samples.ids[i] for i in indices], samples.labels[indices], answers)
 
     run_all(loaded, feed, BATCH, counting.rasters, each)

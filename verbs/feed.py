@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.ir import BadInput, Graph
+from convert.ir import BadInput, Graph, Neuron, steps
 from deploy.record import Record
 from train.data import registry
 from train.data.clip import ClipSet
@@ -70,19 +70,23 @@ def load_clips(about: Mapping[str, Any], dataset: str | None, data: Path | None,
 def reduced(graph: Graph, out: np.ndarray) -> np.ndarray:
     """A torch model's output as class scores per row: spikes summed, the last value of a whole sequence."""
     name = graph.outputs[0]
-    if graph.nodes[name].spiking:  # type: ignore[attr-defined]
+    node = graph.nodes[name]
+    if isinstance(node, Neuron) and node.spiking:
         out = out.sum(axis=0)
-    elif graph.meta.get(f"read.{name}") == "all":
+    elif not isinstance(node, Neuron) or graph.meta.get(f"read.{name}") == "all":
         out = out[-1]
     return out.reshape(len(out), -1)
 
 
 def scores(graph: Graph, record: Record) -> np.ndarray:
-    """Class scores per row, float64 [rows, classes], in the units of the trained model."""
+    """Class scores per row, float64 [rows, classes], in the units of the trained model.
+
+    graph: the part of the model whose first output is the model's.
+    """
     name = graph.outputs[0]
     out = record.outputs[name].astype(np.float64).reshape(record.samples, -1)
     out = out * getattr(graph.nodes[name], "unit", 1.0)
-    return out / record.steps if graph.meta.get(f"read.{name}") == "mean" else out
+    return out / steps(graph, record.steps)[name] if graph.meta.get(f"read.{name}") == "mean" else out
 
 
 def per_sample(rows: np.ndarray, owners: np.ndarray) -> np.ndarray:

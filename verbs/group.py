@@ -12,11 +12,13 @@ import click
 HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with the same spikes everywhere.
 
 \b
+  prepare        raw NTU RGB+D files, for train --data        -> FILE
   train          a model on skeleton data                     -> RUN
   convert        RUN to ONNX or Lava                          -> ARTIFACT
   simulate       ARTIFACT on a target, over a data set
   verify         that all targets give the same spikes
   energy-report  synaptic operations and joules of each sample
+  map            ARTIFACT on the cores of a chip              -> map.json
   lint, run-net  a .net file of lava-dl: what netx gets wrong in it; run it without lava-dl
 
 \b

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from verbs.covering import nodes, shares
 from verbs.options import json_option
 from verbs.output import say, table, write_json
 
@@ -46,7 +47,13 @@ def _artifact(path: Path) -> dict[str, Any]:
     )
     say(text(opened.graph("float")))
     say(text(opened.graph("integer")))
+    host = opened.host()
+    if host is not None:
+        say("on the CPU, behind the chip:\n" + text(host))
     say(_program(opened.program()))
+    if "coverage" in opened.about:
+        say("\n" + nodes(opened.about["coverage"]))
+        say(shares(opened.about["coverage"]))
     return {**opened.about, "fingerprint": opened.fingerprint}
 
 

@@ -14,12 +14,17 @@ from verbs.output import say, table, write_json
 @json_option
 def datasets(json_path: Path | None) -> None:
     """List the data sets and how to point at them. Nothing is downloaded, ever."""
+    from train.configuration import configuration, names
     from train.data.registry import describe
 
     rows = describe()
+    configs = [configuration(name) for name in names()]
     for name, what, how in rows:
         say(f"{name}\n    {what}\n    {how}")
-    write_json(json_path, [{"name": n, "what": w, "how": h} for n, w, h in rows])
+        for found in (c for c in configs if c.dataset == name):
+            say(f"    --config {found.name}: {found.what}")
+    own = {n: [c.name for c in configs if c.dataset == n] for n, _, _ in rows}
+    write_json(json_path, [{"name": n, "what": w, "how": h, "configs": own[n]} for n, w, h in rows])
 
 
 @click.command(short_help="List the targets.")
@@ -31,7 +36,8 @@ def targets(json_path: Path | None) -> None:
     rows = []
     for name in TARGETS:
         where = target(name)
-        rows.append((name, where.what, "exact" if where.exact else "-", where.available() or "yes"))
-    say(table(("target", "what it is", "promise", "available"), rows))
-    keys = ("name", "what", "promise", "available")
+        streams = "yes" if where.streams else "-"
+        rows.append((name, where.what, "exact" if where.exact else "-", streams, where.available() or "yes"))
+    say(table(("target", "what it is", "promise", "streams", "available"), rows))
+    keys = ("name", "what", "promise", "streams", "available")
     write_json(json_path, [dict(zip(keys, row, strict=True)) for row in rows])

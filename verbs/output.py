@@ -22,6 +22,11 @@ def write_json(path: Path | None, value: Any) -> None:
         draft.write_text(json.dumps(value, indent=1, default=_plain) + "\n")
 
 
+def json_line(value: Any) -> None:
+    """One value as one line of JSON on stdout, there at once."""
+    click.echo(json.dumps(value, default=_plain))  # echo flushes
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()

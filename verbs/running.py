@@ -12,6 +12,7 @@ from tqdm import tqdm
 from convert.artifact import Artifact
 from convert.ir import BadInput, Graph, Input, Unsupported
 from deploy.record import Record
+from deploy.split import SplitRunner
 from deploy.target import Model, Runner, Target, target
 from verbs.feed import Feed, per_sample, scores
 from verbs.output import bar
@@ -21,13 +22,23 @@ WHOLE = 1 << 20  # samples a batch where starting costs more than memory: the La
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """A target with a model of an artifact on it. graph: the graph the model is or was lowered from."""
+    """A target with a model of an artifact on it. graph: the graph the model is or was lowered from.
+
+    host: what runs on the CPU behind the target, None where the target runs the model whole.
+    """
 
     target: Target
     form: str
     graph: Graph
     model: Model
     runner: Runner
+    host: Graph | None = None
+
+    @property
+    def reader(self) -> Graph:
+        """The part that gives the model's first output."""
+        first = self.runner.outputs[0] if isinstance(self.runner, SplitRunner) else self.graph.outputs[0]
+        return self.graph if self.host is None or first not in self.host.outputs else self.host
 
 
 def load(artifact: Artifact, name: str, form: str | None, threads: int | None = None) -> Loaded:
@@ -45,9 +56,11 @@ def load(artifact: Artifact, name: str, form: str | None, threads: int | None = 
         raise Unsupported(name, "; ".join(reasons), "see docs/support.md")
     if threads is not None and hasattr(where, "threads"):
         where.threads = threads
-    return Loaded(
-        where, chosen, graph, model, _shipped(artifact, where, chosen, graph) or where.compile(model)
-    )
+    runner = _shipped(artifact, where, chosen, graph) or where.compile(model)
+    host = artifact.host() if chosen == "integer" else None  # a float graph is whole
+    if host is not None:
+        runner = SplitRunner(runner, graph, host, artifact.outputs())
+    return Loaded(where, chosen, graph, model, runner, host)
 
 
 def _shipped(artifact: Artifact, where: Target, form: str, graph: Graph) -> Runner | None:
@@ -60,6 +73,7 @@ def _shipped(artifact: Artifact, where: Target, form: str, graph: Graph) -> Runn
 
 def watch(runner: Runner, progress: tqdm) -> None:
     """Let a runner that tells how far it is (the Lava worker, minutes a batch) move the bar itself."""
+    runner = getattr(runner, "chip", runner)  # of a model in two parts
     if hasattr(runner, "progress"):
 
         def tell(done: int, of: int) -> None:
@@ -98,7 +112,7 @@ def run_all(
             record = loaded.runner.run(x, rasters)
             if each is not None:
                 each(owner, record)
-            rows.append(scores(loaded.graph, record))
+            rows.append(scores(loaded.reader, record))
             owners.append(owner)
             kept.append(Record(record.outputs, record.counts, record.steps, {}, record.wall_s))
             progress.n = len(np.unique(np.concatenate(owners)))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
+from convert.ir import steps as node_steps
 from deploy.target import TARGETS
 from verbs.options import dataset_options, json_option, threads_option
 from verbs.output import say, table, write_json
@@ -30,6 +31,37 @@ BATCH = 32
     default=None,
     help="Float or integer graph. Default: float for onnx artifacts, integer for lava ones.",
 )
+@click.option("--stream", "streaming", is_flag=True, help="Frame by frame, with latencies.")
+@click.option(
+    "--show",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="With --stream: print the decision after each frame of the first N samples.",
+)
+@click.option(
+    "--frames",
+    default=None,
+    metavar="FILE|-",
+    help="With --stream: frames from a .npy file or from JSON lines; a JSON line on stdout for each.",
+)
+@click.option(
+    "--state-in",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="With --stream: go on from this state instead of from rest.",
+)
+@click.option(
+    "--state-out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="With --stream: write the state after the last frame.",
+)
+@click.option(
+    "--check", is_flag=True, help="With --stream: compare with whole-window runs; exit 5 if not the same."
+)
 @dataset_options
 @threads_option
 @json_option
@@ -37,6 +69,12 @@ def simulate(
     artifact: Path,
     name: str,
     form: str | None,
+    streaming: bool,
+    show: int | None,
+    frames: str | None,
+    state_in: Path | None,
+    state_out: Path | None,
+    check: bool,
     dataset: str | None,
     data: Path | None,
     split: str,
@@ -49,7 +87,21 @@ def simulate(
     \b
     python cli.py simulate out/demo-lava --target loihi-sim --split test
     python cli.py simulate out/demo-onnx --target onnx --form integer --limit 50 --json result.json
+    python cli.py simulate out/demo-onnx --target onnx --stream --show 1 --limit 10 --check
+    python cli.py simulate out/demo-lava --target loihi-sim --stream --frames - < frames.jsonl
     """
+    needs = {"--show": show, "--frames": frames, "--state-in": state_in, "--state-out": state_out,
+             "--check": check or None}  # fmt: skip
+    if streaming:
+        from verbs.streaming import Asked, stream_artifact
+
+        _exclude("--frames", frames, {"--dataset": dataset, "--data": data, "--limit": limit, "--show": show})
+        _exclude("--check", check or None, {"--state-in": state_in})
+        asked = Asked(show, frames, state_in, state_out, check, dataset, data, split, limit, threads)
+        stream_artifact(artifact, name, form, asked, json_path)
+        return
+    if extra := [option for option, value in needs.items() if value is not None]:
+        raise click.UsageError(f"{extra[0]} needs --stream")
     from convert.artifact import open_artifact
     from verbs.feed import load_feed
     from verbs.running import load, run_all
@@ -66,11 +118,18 @@ def simulate(
     _print(result)
 
 
+def _exclude(option: str, value: object, others: dict[str, object]) -> None:
+    """A usage error if an option is given beside one that it makes no sense with."""
+    if value is not None and (met := [o for o, v in others.items() if v is not None]):
+        raise click.UsageError(f"{option} does not go with {met[0]}")
+
+
 def _result(loaded: Any, feed: Any, found: np.ndarray, records: list[Any]) -> dict[str, Any]:
     predictions = found.argmax(axis=1)
     wall = sum(r.wall_s for r in records)
     steps = records[0].steps
     rows = sum(r.samples for r in records)
+    lengths = node_steps(loaded.graph, steps)
     populations = {}
     for name in loaded.graph.spiking():
         spikes = sum(int(r.counts[name].sum()) for r in records)
@@ -78,7 +137,7 @@ def _result(loaded: Any, feed: Any, found: np.ndarray, records: list[Any]) -> di
         populations[name] = {
             "neurons": neurons,
             "spikes": spikes,
-            "firing_rate": spikes / (neurons * rows * steps),
+            "firing_rate": spikes / (neurons * rows * lengths[name]),
         }
     return {
         "target": loaded.target.name,

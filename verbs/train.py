@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from verbs.options import json_option
 from verbs.output import say, table, write_json
+
+if TYPE_CHECKING:
+    from train.configuration import Configuration
 
 # Fields that --set would lose to an option's default or to the data: where they come from instead.
 ELSEWHERE = {
@@ -24,6 +27,14 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
 
 @click.command(short_help="Train a model.")
 @click.option("--model", default="base-sgn", show_default=True, help="Model to train.")
+@click.option(
+    "--config",
+    "config_name",
+    default=None,
+    metavar="NAME",
+    help="Configuration (`cli.py datasets` lists them) or a .toml file: data set, protocol, recipe, schedule."
+    " Options given beside it go first. Default: the data set's own, where it has one.",
+)
 @click.option("--dataset", default="synthetic", show_default=True, help="Data set; see `cli.py datasets`.")
 @click.option(
     "--data",
@@ -64,8 +75,9 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     "--validation-subjects",
     default=None,
     metavar="S,S,...",
-    help="Training subjects held out to choose the epoch, whole. Default: a tenth of the training "
-    "performances where a test shows known people from another view, else the smallest subjects.",
+    help="Training subjects held out to choose the epoch, whole. Default: the like of what the test alone "
+    "has: a tenth of the performances where it shows known people from another view, the smallest setups "
+    "where it shows other setups, else the smallest subjects.",
 )
 @click.option(
     "--set",
@@ -84,12 +96,14 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run; ends bit-identical.")
 @json_option
-def train(**given: Any) -> None:
+@click.pass_context
+def train(ctx: click.Context, **given: Any) -> None:
     """Train a spiking model and choose its epoch on held-out training subjects, never on the test set.
 
     \b
     python cli.py train --dataset synthetic --out runs/demo --epochs 8
     python cli.py train --dataset nw-ucla --data DIR --stream joint+bone --out runs/ucla
+    python cli.py train --config ntu60-xview --data ntu60.h5 --out runs/ntu60-xview
 
     RUN gets best.safetensors (the chosen epoch), last.safetensors (for --resume), log.jsonl and events/
     for TensorBoard. Ctrl-C loses at most the running epoch: go on with --resume.
@@ -97,13 +111,14 @@ def train(**given: Any) -> None:
     from train.data import registry
     from train.loop import fit
 
-    config, recipe = _config(given), _recipe(given)
-    options = dict(_pair(item) for item in given["data_options"])
+    chosen = _configuration(ctx, given)
+    config, recipe = _config(given, chosen), _recipe(ctx, given, chosen)
+    options = {**chosen.data, **dict(_pair(item) for item in given["data_options"])}
     data = given["data"]
-    clips = registry.load(given["dataset"], data, "train", **options)
+    clips = registry.load(chosen.dataset, data, "train", **options)
     kept = {**options, **({"path": str(data.resolve())} if data is not None else {})}
     if clips.dropped:
-        click.echo(f"left out {len(clips.dropped)} clips: {clips.dropped[0]} ...", err=True)
+        click.echo(f"left out {len(clips.dropped)} clips or bodies: {clips.dropped[0]} ...", err=True)
     result = fit(config, recipe, clips, given["out"], data_options=kept, resume=given["resume"])
     best = result.best
     say(
@@ -121,6 +136,32 @@ def train(**given: Any) -> None:
             "wall_s": result.wall_s,
         },
     )
+
+
+def _said(ctx: click.Context, option: str) -> bool:
+    """Whether the command line says it, rather than a default."""
+    return ctx.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
+
+
+def _configuration(ctx: click.Context, given: dict[str, Any]) -> Configuration:
+    """The configuration asked for, else the data set's own, else an empty one."""
+    from train.configuration import Configuration, configuration, of_dataset
+
+    options = dict(_pair(item) for item in given["data_options"])
+    if given["config_name"] is None:
+        own = of_dataset(given["dataset"], options)
+        return own or Configuration("none", "", given["dataset"])
+    found = configuration(given["config_name"])
+    if _said(ctx, "dataset") and given["dataset"] != found.dataset:
+        raise click.UsageError(
+            f"--dataset {given['dataset']}: --config {found.name} is of {found.dataset}; leave one out"
+        )
+    if odd := [key for key, value in found.data.items() if options.get(key, value) != value]:
+        raise click.UsageError(
+            f"--data-option {odd[0]}={options[odd[0]]}: --config {found.name} says {found.data[odd[0]]}; "
+            "leave one of them out"
+        )
+    return found
 
 
 def _pair(item: str) -> tuple[str, Any]:
@@ -184,7 +225,7 @@ def _named(entry: Any, name: str) -> Any:
         raise click.UsageError(str(error)) from error
 
 
-def _config(given: dict[str, Any]) -> Any:
+def _config(given: dict[str, Any], chosen: Configuration) -> Any:
     from train.config import TrainConfig
 
     found = _settings(given)
@@ -194,6 +235,7 @@ def _config(given: dict[str, Any]) -> Any:
     elif given["backend"].startswith("norse"):
         model.setdefault("surrogate", "triangle")  # the one both know
     values = {
+        **chosen.train,
         **found["train"],
         "model": given["model"],
         "model_settings": model,
@@ -217,11 +259,13 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _recipe(given: dict[str, Any]) -> Any:
+def _recipe(ctx: click.Context, given: dict[str, Any], chosen: Configuration) -> Any:
     from train.data.errors import DataError
     from train.data.recipe import Recipe
 
-    values = {**_settings(given)["recipe"], "stream": given["stream"]}
+    values = {"stream": given["stream"], **chosen.recipe, **_settings(given)["recipe"]}
+    if _said(ctx, "stream"):
+        values["stream"] = given["stream"]
     if given["frames"] is not None:
         values["frames"] = given["frames"]
     try:

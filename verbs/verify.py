@@ -85,6 +85,8 @@ def verify(
         },
     )
     _print(comparisons, absent, membranes, len(feed.samples))
+    if opened.host() is not None:
+        say("readouts: the CPU part's, from each target's own spikes, equal to 1e-9 of the largest value")
     failed = [c.target for c in comparisons if not c.passed]
     if failed:
         raise VerificationFailed(f"{', '.join(failed)}: not the spikes of the integer reference")

@@ -25,7 +25,9 @@ from convert.ir.linear import (
     Conv2d,
     Delay,
     GraphConv,
+    JointMap,
     JointMean,
+    Permute,
     Reshape,
     StepConv,
 )
@@ -38,7 +40,8 @@ from convert.ir.loihi import (
     LoihiTernaryLIF,
 )
 from convert.ir.neurons import IF, LIF, CubaLIF, LeakyIntegrator
-from convert.ir.node import NODES, LinearNode, Neuron, Node, Shape, Source
+from convert.ir.node import NODES, LinearNode, Neuron, Node, Product, Shape, Source, WindowNode
+from convert.ir.products import SpikeAnd, SpikeMatMul
 from convert.ir.program import (
     ConvWeights,
     DenseWeights,
@@ -52,15 +55,18 @@ from convert.ir.resonators import LoihiRF, LoihiRFIZ
 from convert.ir.serial import load_graph, load_program, save_graph, save_program
 from convert.ir.sigma_delta import LoihiDelta, LoihiSigma, LoihiSigmaDelta
 from convert.ir.sources import Input
+from convert.ir.steps import steps
 from convert.ir.text import text
+from convert.ir.window import StepMap, StepMean, refuse_windows
 
 __all__ = [
     "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput", "BasaltError",
     "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay", "DenseWeights",
-    "Graph", "GraphConv", "GraphError", "Input", "JointMean", "LeakyIntegrator", "LinearNode", "LoihiDelta",
-    "LoihiIntegrator", "LoihiLIF", "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron", "LoihiRF",
-    "LoihiRFIZ", "LoihiSigma", "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Population",
-    "Program", "Projection", "Reshape", "Shape", "ShapeError", "Source", "SparseWeights", "StageError",
-    "StepConv", "Unsupported", "Weights", "check", "load_graph", "load_program", "save_graph", "save_program",
-    "text",
+    "Graph", "GraphConv", "GraphError", "Input", "JointMap", "JointMean", "LeakyIntegrator", "LinearNode",
+    "LoihiDelta", "LoihiIntegrator", "LoihiLIF", "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron",
+    "LoihiRF", "LoihiRFIZ", "LoihiSigma", "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Permute",
+    "Population", "Product", "Program", "Projection", "Reshape", "Shape", "ShapeError", "Source",
+    "SparseWeights", "SpikeAnd", "SpikeMatMul", "StageError", "StepConv", "StepMap", "StepMean",
+    "Unsupported", "Weights", "WindowNode", "check", "load_graph", "load_program", "refuse_windows",
+    "save_graph", "save_program", "steps", "text",
 ]  # fmt: skip

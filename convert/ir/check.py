@@ -9,23 +9,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.ir import linear, loihi, neurons, sources
+from convert.ir import linear, loihi, neurons, products, sigma_delta, sources, window
 from convert.ir.errors import StageError
 from convert.ir.graph import Graph
 from convert.ir.node import Node
 
-_SHAPING = (linear.JointMean, linear.AvgPool2d)
+_SHAPING = (linear.JointMap, linear.JointMean, linear.AvgPool2d)
+_WINDOW = (window.StepMap, window.StepMean)
 _WEIGHTED = (
     linear.Affine, linear.ChannelMix, linear.GraphConv, linear.StepConv, linear.Conv2d, linear.ChannelScale
 )  # fmt: skip
-_MOVING = (linear.Reshape, linear.Delay, linear.Add)
+_MOVING = (linear.Reshape, linear.Permute, linear.Delay, linear.Add)
+_PRODUCTS = (products.SpikeMatMul, products.SpikeAnd)
 _FLOAT_NEURONS = (neurons.LIF, neurons.CubaLIF, neurons.IF, neurons.LeakyIntegrator)
-_INTEGER_NEURONS = (loihi.LoihiLIF, loihi.LoihiIntegrator)
+_INTEGER_NEURONS = (  # resonators have two ports: they are populations of a program, no nodes of a graph
+    loihi.LoihiLIF, loihi.LoihiIntegrator, loihi.LoihiLIFReset, loihi.LoihiTernaryLIF,
+    loihi.LoihiLIFRefractory, sigma_delta.LoihiDelta, sigma_delta.LoihiSigma, sigma_delta.LoihiSigmaDelta,
+)  # fmt: skip
 
 LEGAL: dict[str, tuple[type[Node], ...]] = {
-    "traced": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, linear.BatchNorm, *_FLOAT_NEURONS),
-    "folded": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, *_FLOAT_NEURONS),
-    "integer": (sources.Input, *_WEIGHTED, *_MOVING, *_INTEGER_NEURONS),
+    "traced": (
+        sources.Input,
+        *_WEIGHTED,
+        *_SHAPING,
+        *_MOVING,
+        *_PRODUCTS,
+        *_WINDOW,
+        linear.BatchNorm,
+        *_FLOAT_NEURONS,
+    ),
+    "folded": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, *_PRODUCTS, *_WINDOW, *_FLOAT_NEURONS),
+    "integer": (sources.Input, *_WEIGHTED, *_MOVING, *_PRODUCTS, *_INTEGER_NEURONS),
 }
 
 

@@ -52,15 +52,23 @@ class Affine(LinearNode):
     """y = W x + b.  x is flattened in C order; W [out, in], b [out] or None; y has shape `shape`.
 
     The universal linear map of one step: a dense layer, and what a collapsed linear region becomes.
+    synapses: int8 [out, in], 1 where a synapse joins a pair, 0 where W is zero because there is none; None if
+    every pair is joined.
     """
 
     weight: np.ndarray
     bias: np.ndarray | None = None
     shape: Shape | None = None
     weight_exp: int = 0
+    synapses: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _weights(self, "out, in")
+        _freeze(self, synapses=np.int8)
+        if self.synapses is not None and self.synapses.shape != self.weight.shape:
+            raise GraphError(f"Affine: synapses {self.synapses.shape} of weights {self.weight.shape}")
+        if self.synapses is not None and np.any(self.weight[self.synapses == 0]):
+            raise GraphError("Affine: a weight that is not zero has no synapse")
         object.__setattr__(self, "shape", tuple(self.shape or (self.weight.shape[0],)))
         if math.prod(self.shape) != self.weight.shape[0]:
             raise GraphError(f"Affine: shape {self.shape} does not hold {self.weight.shape[0]} outputs")
@@ -243,6 +251,31 @@ class JointMean(LinearNode):
 
 
 @node
+class JointMap(LinearNode):
+    """y[j C + c, v'] = sum_i sum_v M[j, i, v', v] x[i C + c, v].   M [J, I, V', V], x [I C, V], y [J C, V'].
+
+    A fixed linear map of the joints, the same for each of C channels. I and J count parts that lie stacked
+    along the channels, as the real and imaginary part of a complex tensor do: a discrete Fourier transform
+    of real joints has J = 2, I = 1, its inverse J = 1, I = 2; a window of one weight per joint is diagonal. A
+    zero of M joins nothing and is no synapse.
+    """
+
+    matrix: np.ndarray
+
+    def __post_init__(self) -> None:
+        _freeze(self, matrix=None)
+        if self.matrix.ndim != 4:
+            raise GraphError(f"JointMap: matrix has shape {self.matrix.shape}, expected [J, I, V', V]")
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        parts_out, parts_in, joints_out, joints = self.matrix.shape
+        shape = in_shapes[0]
+        if len(shape) != 2 or shape[1] != joints or shape[0] % parts_in:
+            raise ShapeError(name, expected=f"({parts_in} C, {joints})", got=shape, hint="(channels, joints)")
+        return (shape[0] // parts_in * parts_out, joints_out)
+
+
+@node
 class Reshape(LinearNode):
     """The same values in C order under another shape (Flatten is Reshape to one axis)."""
 
@@ -255,6 +288,23 @@ class Reshape(LinearNode):
         if math.prod(self.shape) != math.prod(in_shapes[0]):
             raise ShapeError(name, expected=f"{math.prod(self.shape)} values", got=in_shapes[0])
         return self.shape
+
+
+@node
+class Permute(LinearNode):
+    """y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...]: axis k of y is axis axes[k] of x, T, N apart."""
+
+    axes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", tuple(int(n) for n in self.axes))
+        if sorted(self.axes) != list(range(len(self.axes))):
+            raise GraphError(f"Permute: axes {self.axes} do not name each of {len(self.axes)} axes once")
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        if len(in_shapes[0]) != len(self.axes):
+            raise ShapeError(name, expected=f"{len(self.axes)} axes", got=in_shapes[0])
+        return tuple(in_shapes[0][axis] for axis in self.axes)
 
 
 @node

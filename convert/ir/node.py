@@ -1,11 +1,14 @@
 """What every node of a spiking graph is: a frozen dataclass whose docstring is its equation.
 
 A graph is per step: time is implicit, arrays are `[batch, *shape]` at one step, and `shape` is what
-nodes speak of. Three kinds of node exist and nothing else asks a node what it is:
+nodes speak of. These kinds of node exist and nothing else asks a node what it is:
 
 * `Source`  brings values in;
 * `Linear`  (abstract) is linear in its single input, or the sum of several, and may reach back in steps;
-* `Neuron`  holds state and is the only thing that does.
+* `Product` multiplies two tensors of the same step: linear in each, not in both;
+* `Neuron`  holds state and is the only thing that does;
+* `Window`  (abstract) is linear over all steps of a run at once: it waits until the run is whole, and what
+            it gives has steps of its own (`convert.ir.steps`). No chip that works step by step holds one.
 """
 
 from __future__ import annotations
@@ -44,6 +47,23 @@ class Source(Node):
 
 class LinearNode(Node):
     """Linear in its input (a bias apart): what lies between two spiking layers."""
+
+
+class Product(Node):
+    """Multiplies two tensors of one step; holds nothing. A linear region ends at it as at a neuron."""
+
+    inputs = 2
+
+
+class WindowNode(Node):
+    """Linear over the steps of a whole run, value by value: y[t'] = sum_t M[t', t] x[t]."""
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        return in_shapes[0]
+
+    @abstractmethod
+    def over(self, name: str, steps: int) -> np.ndarray:
+        """M float64 [T', T] for a run of T = `steps`; ShapeError naming `name` if the node has none."""
 
 
 class Neuron(Node):

@@ -5,7 +5,8 @@ said in aligned steps t = 0..T-1 (chip step minus latency). At aligned step t, p
 
     a_d[t] = sum over projections p into d of  shift( W_p s_src[t - delay_p], exp_p )
 
-with s = 0 before step 0, and shift(x, e) = x << e, or a floor shift right by -e of the sum. Then the neuron
+per port of d, with s = 0 before step 0, and shift(x, e) = x << e, or a floor shift right by -e of the sum;
+a convolution with `wrap` wraps each shifted sum to 24 bits. Then the neuron
 of `convert.ir.loihi` takes its step. On a chip a projection takes one step, so its delay there is
 `chip_delay = latency[dst] - latency[src] - 1 + delay >= 0`; the bias of a population begins at chip step
 `latency` (counted from 0), and its outputs of aligned step t are read at chip step t + latency.
@@ -99,7 +100,7 @@ class ConvWeights:
     padding: tuple[int, int]
     dilation: tuple[int, int]
     groups: int
-    wrap: bool = False  # Lava's Conv: each sum wraps to 24 bits, ((x + 2^23) mod 2^24) - 2^23
+    wrap: bool = False  # Lava's Conv: each sum, after the shift, wraps: ((x + 2^23) mod 2^24) - 2^23
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kernel", array(self.kernel))

@@ -4,7 +4,9 @@
     real'  = clip(dec(cos real) - dec(sin imag) + (a_real << state_exp), -2^23 + 1, 2^23 - 1)
     imag'  = clip(dec(sin real) + dec(cos imag) + (a_imag << state_exp), -2^23 + 1, 2^23 - 1)
 
-Both components use the state before the step. sin, cos: 4096 (1 - alpha) sin(2 pi / period), truncated.
+Both components use the state before the step. sin, cos: 4096 (1 - alpha) sin(2 pi / period), truncated
+toward zero, of either sign (Lava declares 12 unsigned bits and keeps neither). vth is in units of the input:
+Lava's process shifts it by state_exp, so above 2^23 - 1 after the shift a neuron never spikes.
 Two ports, `real` and `imag`. Source: lava-nc 0.10.0, `lava.proc.rf` and `lava.proc.rf_iz`, fixed point.
 """
 

@@ -4,9 +4,11 @@
                                 s = delta if |delta| >= vth' else 0;  residue = delta - s;  x_old = x
                                 message = s >> state_exp                              floor shift
     vth' = vth << (spike_exp + state_exp)
-    with cum_error:  error += delta;  s = delta if |error| >= vth' else 0;  error = 0 where s
+    with cum_error:  error += delta;  s = delta if |error| >= vth' else 0;  error = 0 where s is not 0
 
-The bits lost in `>> state_exp` are not fed back, as in Lava 0.10.0. All state is 0 before the first step.
+x_old is the state `act`, as Lava calls it; `residue` is always x less the x that was last sent. In Lava all
+state has 32 bits and wraps unseen; here it is exact, and target `lava` refuses what would not fit. The bits
+lost in `>> state_exp` are not fed back, as in Lava 0.10.0. All state is 0 before the first step.
 Source: lava-nc 0.10.0, `lava.proc.sdn`, fixed point.
 """
 
@@ -39,7 +41,7 @@ class LoihiDelta(LoihiNeuron):
 
 @node
 class LoihiSigma(LoihiNeuron):
-    """sigma = sigma + a; the result is sigma: changes summed up again, a readout or a decoder."""
+    """sigma = sigma + a; the result is sigma after the step: changes summed up again, a readout."""
 
     message = "graded"
     spiking = False

@@ -8,13 +8,25 @@ from collections.abc import Collection
 import numpy as np
 import onnx
 
-from convert.ir import BadInput, BatchNorm, Graph, Input, LinearNode, Neuron, Shape, Unsupported
-from convert.onnx_model import conv, linear, neurons
+from convert.ir import (
+    BadInput,
+    BatchNorm,
+    Graph,
+    Input,
+    LinearNode,
+    Neuron,
+    Product,
+    Shape,
+    Unsupported,
+    WindowNode,
+    refuse_windows,
+)
+from convert.onnx_model import conv, linear, maps, neurons, products
 from convert.onnx_model.builder import Builder
 from convert.onnx_model.context import Context
 from convert.onnx_model.values import EXACT, Value, form, made
 
-RULES = {**linear.RULES, **conv.RULES}
+RULES = {**linear.RULES, **conv.RULES, **maps.RULES, **products.RULES}
 FORMAT = "basalt-onnx 1"
 V_MAX = neurons.V_MAX
 
@@ -24,6 +36,8 @@ class Writer:
 
     def __init__(self, graph: Graph, stream: bool, probes: Collection[str], counts: bool) -> None:
         _refuse(graph, probes)
+        if stream:
+            refuse_windows(graph, "a step model")
         self.graph, self.stream, self.counts = graph, stream, counts
         self.probes = [n for n in graph.spiking() if n in set(probes)]
         self.b = Builder()
@@ -90,7 +104,12 @@ class Writer:
             if self.stream:
                 self.b.give(f"{name}.spikes", self._frame(raster), "uint8", ("N", *shape))
             else:
-                self.b.give(f"{name}.raster", raster, "uint8", ("T", "N", *shape))
+                steps = f"{name}.T" if self._behind_window(name) else "T"  # steps of its own
+                self.b.give(f"{name}.raster", raster, "uint8", (steps, "N", *shape))
+
+    def _behind_window(self, name: str) -> bool:
+        inputs = self.graph.inputs_of(name)
+        return isinstance(self.graph.nodes[name], WindowNode) or any(map(self._behind_window, inputs))
 
     def _step_output(self, name: str) -> None:
         value = self.values[name]
@@ -181,12 +200,15 @@ def input_type(name: str, node: Input, stage: str) -> tuple[str, int, int]:
 def _refuse(graph: Graph, probes: Collection[str]) -> None:
     graph.input()
     for name, node in graph.nodes.items():
-        if isinstance(node, LinearNode) and not isinstance(node, BatchNorm) and type(node) not in RULES:
+        ruled = isinstance(node, LinearNode | Product) and not isinstance(node, BatchNorm)
+        if ruled and type(node) not in RULES:
             raise Unsupported(
                 name, f"{type(node).__name__} has no ONNX form", "add a rule in convert/onnx_model"
             )
         if isinstance(node, BatchNorm):
             raise Unsupported(name, "batch norm has no ONNX form here", "fold it first (fold_batchnorm)")
+        if isinstance(node, Neuron):
+            neurons.refuse(name, node)
     for name in probes:
         if name not in graph.spiking():
             known = ", ".join(graph.spiking())

@@ -7,13 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import GraphProto, helper
 
-from convert.ir import IF, LIF, CubaLIF, LoihiIntegrator, LoihiLIF, Neuron, Shape
+from convert.ir import (
+    IF,
+    LIF,
+    CubaLIF,
+    LeakyIntegrator,
+    LoihiIntegrator,
+    LoihiLIF,
+    Neuron,
+    Shape,
+    Unsupported,
+)
 from convert.ir.loihi import DECAY_MAX, STATE_SHIFT
 from convert.onnx_model.builder import DOMAIN, Builder, info
 from convert.onnx_model.functions import needed
 from convert.onnx_model.values import Value, form, tail, wide_enough
 
 V_MAX = (1 << 23) - 1
+KINDS = (LIF, CubaLIF, IF, LeakyIntegrator, LoihiLIF, LoihiIntegrator)  # the others have no ONNX form yet
 _WRAP_FREE = V_MAX >> STATE_SHIFT  # an input no larger cannot leave 24 bits: no wrap, and int32 holds it
 
 
@@ -34,6 +45,17 @@ class Call:
     def tail(self) -> Shape:
         """Shape after the batch axis."""
         return tail(self.shape, self.order)
+
+
+def refuse(name: str, node: Neuron) -> None:
+    """Raise Unsupported for a neuron that no function of `basalt.neuron` computes."""
+    if not isinstance(node, KINDS):
+        reason = f"{type(node).__name__} has no ONNX form"
+    elif np.ndim(node.du) or np.ndim(node.dv):
+        reason = "its decays differ from neuron to neuron, an ONNX function takes one"
+    else:
+        return
+    raise Unsupported(name, reason, "run the integer graph on `reference`, or its program on `loihi-sim`")
 
 
 def prepare(b: Builder, name: str, node: Neuron, value: Value) -> tuple[Call, str]:

@@ -47,6 +47,10 @@ def linear_cases():
         "conv": ((4, 7, 5), ir.Conv2d(grid(rng, 6, 2, 3, 2), grid(rng, 6), (2, 1), (1, 0), (1, 2), 2)),
         "pool": ((2, 5, 7), ir.AvgPool2d((2, 2), (2, 3))),
         "scale": ((3, 4), ir.ChannelScale(grid(rng, 3), grid(rng, 3))),
+        "joints": ((3, 4), ir.JointMap(grid(rng, 1, 1, 5, 4))),
+        "joints-stacked-in": ((6, 4), ir.JointMap(grid(rng, 1, 2, 5, 4))),
+        "joints-stacked-out": ((3, 4), ir.JointMap(grid(rng, 2, 1, 4, 4))),
+        "joints-stacked": ((4, 3), ir.JointMap(grid(rng, 3, 2, 2, 3))),
         "mean": ((3, 4), ir.JointMean()),
         "mean-image": ((3, 2, 4), ir.JointMean()),
         "reshape": ((3, 4), ir.Reshape((2, 6))),
@@ -151,6 +155,41 @@ def test_residual_graph_over_200_steps_loses_no_state():
     rng = np.random.default_rng(8)
     graph = residual(rng)
     assert check_equal(graph, grid(rng, 200, 2, 3, 4, top=16)) > 500
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_window_in_the_scan_model(samples, channels_last):
+    """Spikes, a map of 8 steps to 4, a spiking layer over those, back to 8, the mean: all on the dyadic grid,
+    where float32 is exact."""
+    rng = np.random.default_rng(11)
+    nodes = [
+        ir.LIF(0.5, 0.75), ir.StepMap(grid(rng, 4, 8)), ir.IF(0.5), ir.StepMap(grid(rng, 8, 4)),
+        ir.LIF(0.5, 0.25), ir.StepMean(), ir.LeakyIntegrator(),
+    ]  # fmt: skip
+    if channels_last:
+        nodes.insert(2, ir.ChannelMix(np.eye(3)))
+    graph = chain((3, 4), *nodes)
+    x, probes = grid(rng, 8, samples, 3, 4, top=16), graph.spiking()
+    want = Reference().compile(graph).run(x, probes)
+    got = OnnxCpu(threads=1).compile(graph).run(x, probes)
+    assert want.rasters[probes[1]].shape[0] == 4 and all(want.counts[n].any() for n in probes)
+    for name in probes:
+        np.testing.assert_array_equal(got.rasters[name], want.rasters[name], err_msg=name)
+        np.testing.assert_array_equal(got.counts[name], want.counts[name], err_msg=name)
+    np.testing.assert_array_equal(got.outputs[graph.outputs[0]], want.outputs[graph.outputs[0]])
+
+
+@pytest.mark.parametrize("steps", [4, 16])
+def test_a_window_of_another_length_is_refused_and_never_folded_into_the_batch(steps):
+    graph = chain((2,), ir.LIF(0.5, 0.75), ir.StepMap(np.eye(8)))
+    x = np.ones((steps, 2, 2))
+    with pytest.raises(ir.ShapeError, match=f"n1: expected 8 steps, got {steps}"):
+        OnnxCpu(threads=1).compile(graph).run(x)
+    runner = OnnxCpu(threads=1).compile(graph)
+    runner.graph = None  # as a file without its graph: the runtime itself refuses, in one line
+    with pytest.raises(ir.BadInput, match="ONNX Runtime failed"):
+        runner.run(x)
 
 
 def test_batch_is_independent():

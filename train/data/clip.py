@@ -17,6 +17,9 @@ UNKNOWN_SUBJECT = -1
 
 COORDINATES = 3
 
+_VIEW = re.compile(r"_v\d+$|(?<=^S\d{3})C\d{3}(?=P\d{3}R\d{3}A\d{3}$)")
+"""The part of an id that names the view: `_v01` at the end, or the camera in an NTU name."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Clip:
@@ -24,7 +27,9 @@ class Clip:
 
     A person who is absent in a frame has zeros in all its joints there; every value is finite.
     label counts from 0; subject is the performer's number, or -1 where the format names none;
-    view is the camera's number, or None where the set has a single one.
+    view is the camera's number, or None where the set has a single one; setup the number of the place where
+    cameras and stage stood, or None where the set does not say. proven says that whoever wrote the joints saw
+    that they are finite: joints that lie in a mapped file are then not read before they are used.
     """
 
     id: str
@@ -32,6 +37,8 @@ class Clip:
     label: int
     subject: int
     view: int | None = None
+    setup: int | None = None
+    proven: bool = False
 
     def __post_init__(self) -> None:
         shape = np.shape(self.joints)
@@ -49,7 +56,7 @@ class Clip:
                 expected="float32",
                 do="convert where the file is read",
             )
-        if not np.isfinite(self.joints).all():
+        if not self.proven and not np.isfinite(self.joints).all():
             raise DataError.of(
                 f"clip {self.id}",
                 found="NaN or infinity among the joints",
@@ -59,8 +66,8 @@ class Clip:
 
     @property
     def performance(self) -> str:
-        """What was performed once and filmed from every view: the id without its view (`_v01`)."""
-        return self.id if self.view is None else re.sub(r"_v\d+$", "", self.id)
+        """What was performed once and filmed from every view: the id without its view (`_v01`, `C002`)."""
+        return self.id if self.view is None else _VIEW.sub("", self.id)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +76,8 @@ class ClipSet:
 
     layout is a name of train.skeletons; class_names[k] belongs to label k.
     dropped holds one line "id: reason" for each thing that was read and is not among the clips.
+    unseen says what the test of this split shows that training does not: "subjects", "views" or "setups";
+    empty where the set does not say (train.data.split then looks at the clips).
     """
 
     name: str
@@ -76,6 +85,7 @@ class ClipSet:
     class_names: tuple[str, ...]
     clips: tuple[Clip, ...]
     dropped: tuple[str, ...] = ()
+    unseen: str = ""
 
     def __post_init__(self) -> None:
         if not self.clips:

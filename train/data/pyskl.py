@@ -29,7 +29,10 @@ LAYOUTS = {25: "ntu25", 20: "kinect20"}
 ROLES: dict[str, tuple[str, ...]] = {"train": ("train",), "test": ("val", "test")}
 """Endings of split names that serve as our splits."""
 
-_NTU = re.compile(r"S\d{3}C(?P<view>\d{3})P(?P<subject>\d{3})R\d{3}A\d{3}")
+UNSEEN = {"xsub": "subjects", "xview": "views", "xset": "setups"}
+"""What the test of a protocol shows that training does not; another protocol is taken for xsub's kind."""
+
+_NTU = re.compile(r"S(?P<setup>\d{3})C(?P<view>\d{3})P(?P<subject>\d{3})R\d{3}A\d{3}")
 _REMAKE = "check how the file was made"
 
 
@@ -49,7 +52,8 @@ def load(root: Path | None, split: str, *, protocol: str | None = None, persons:
     splits, annotations = _content(path)
     clips: list[Clip] = []
     dropped: list[str] = []
-    for name in _chosen(path, splits, annotations, split, protocol):
+    found, chosen = _chosen(path, splits, annotations, split, protocol)
+    for name in chosen:
         joints = _keypoints(path, name, annotations[name])
         if len(joints) > persons:
             dropped.append(f"{name}: bodies {persons + 1} to {len(joints)}")
@@ -59,13 +63,15 @@ def load(root: Path | None, split: str, *, protocol: str | None = None, persons:
             dropped.append(f"{name}: no frame with a person")
             continue
         match = _NTU.fullmatch(name)
-        subject, view = (int(match["subject"]), int(match["view"])) if match else (UNKNOWN_SUBJECT, None)
-        clips.append(Clip(name, body, int(cast(int, annotations[name]["label"])), subject, view))
+        said = {key: int(value) for key, value in match.groupdict().items()} if match else {}
+        label, subject = int(cast(int, annotations[name]["label"])), said.get("subject", UNKNOWN_SUBJECT)
+        clips.append(Clip(name, body, label, subject, said.get("view"), said.get("setup")))
     if not clips:
         raise DataError.of(path, found=f"no clip in split {split!r}", expected="at least one", do=_REMAKE)
     classes = 1 + max(int(cast(int, item["label"])) for item in annotations.values())
     names = tuple(f"A{number + 1:03d}" for number in range(classes))
-    return ClipSet(NAME, LAYOUTS[clips[0].joints.shape[2]], names, tuple(clips), tuple(dropped))
+    unseen = UNSEEN.get(found.partition("_")[0], "subjects")
+    return ClipSet(NAME, LAYOUTS[clips[0].joints.shape[2]], names, tuple(clips), tuple(dropped), unseen)
 
 
 def _content(
@@ -113,10 +119,10 @@ def _chosen(
     annotations: Mapping[str, Mapping[str, object]],
     split: str,
     protocol: str | None,
-) -> Sequence[str]:
-    """The frame_dirs of a split, each of them with an annotation."""
+) -> tuple[str, Sequence[str]]:
+    """The name of a split in the file, and its frame_dirs, each of them with an annotation."""
     if split == "all":
-        return tuple(annotations)
+        return split, tuple(annotations)
     if split in splits:
         matching = [split]
     else:
@@ -139,7 +145,7 @@ def _chosen(
             expected="an annotation for each name",
             do=_REMAKE,
         )
-    return wanted
+    return matching[0], wanted
 
 
 def _keypoints(path: Path, name: str, item: Mapping[str, object]) -> NDArray[np.float32]:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from train.data import ctrgcn_npz, nw_ucla, pyskl, synthetic
+from train.data import ctrgcn_npz, ntu, nw_ucla, pyskl, synthetic
 from train.data.clip import ClipSet
 from train.data.errors import DataError
+from train.data.ntu_name import NTU60, NTU120
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,16 @@ SOURCES: dict[str, Source] = {
         "Kinect v1 joints, cross-subject",
         "no --data; options seed, train_per_class, test_per_class",
         files=False,
+    ),
+    NTU60.name: Source(
+        ntu.load_60,
+        "NTU RGB+D 60 from raw .skeleton files: 60 actions, 40 subjects, Kinect v2, 3 cameras",
+        "--data: the file that `cli.py prepare` makes of the raw folder; option protocol (xsub or xview)",
+    ),
+    NTU120.name: Source(
+        ntu.load_120,
+        "NTU RGB+D 120 from raw .skeleton files: 120 actions, 106 subjects, Kinect v2, 32 setups",
+        "--data: the file that `cli.py prepare` makes of the raw folder; option protocol (xsub or xset)",
     ),
     ctrgcn_npz.NAME: Source(
         ctrgcn_npz.load,

@@ -19,24 +19,38 @@ class Split:
     note: str
 
 
-WAYS = ("auto", "subjects", "performances")
+WAYS = ("auto", "subjects", "performances", "setups")
+UNSEEN = {"subjects": "subjects", "views": "performances", "setups": "setups"}
+"""What a test shows that training does not -> the way that holds out the like of it."""
 
 
 def hold_out(
-    clips: Sequence[Clip], how: str = "auto", subjects: Sequence[int] | None = None, fraction: float = 0.1
+    clips: Sequence[Clip],
+    how: str = "auto",
+    subjects: Sequence[int] | None = None,
+    fraction: float = 0.1,
+    unseen: str = "",
 ) -> Split:
     """The validation part of the training clips, in the manner of the test.
 
     subjects        whole subjects (`hold_out_subjects`): for tests on people never seen
     performances    whole performances, all their views, evenly from each class: for tests that show known
                     people from another view, where an unseen person would say little
-    auto            performances where clips share one (several views), else subjects
+    setups          whole setups (places of cameras and stage): for tests in setups never seen
+    auto            as `unseen`, what the set says its test shows (ClipSet.unseen), demands; where it says
+                    nothing: performances where clips share one (several views), else subjects
+
+    Given subjects are held out whatever `how` says.
     """
     if how not in WAYS:
         raise DataError(f"validation by {how!r}; expected one of {', '.join(WAYS)}")
-    shared = len({clip.performance for clip in clips}) < len(clips)
-    if subjects is None and (how == "performances" or (how == "auto" and shared)):
+    if how == "auto":
+        shared = len({clip.performance for clip in clips}) < len(clips)
+        how = UNSEEN.get(unseen) or ("performances" if shared else "subjects")
+    if subjects is None and how == "performances":
         return _by_performance(clips, fraction)
+    if subjects is None and how == "setups":
+        return _by_setup(clips, fraction)
     return hold_out_subjects(clips, subjects, fraction)
 
 
@@ -61,6 +75,25 @@ def _by_performance(clips: Sequence[Clip], fraction: float) -> Split:
     return Split(train, validation, note)
 
 
+def _by_setup(clips: Sequence[Clip], fraction: float) -> Split:
+    """The setups with the fewest clips first, until at least `fraction` of the clips is held out."""
+    if not 0.0 < fraction < 1.0:
+        raise DataError(f"validation fraction is {fraction}; expected a number between 0 and 1")
+    setups = [clip.setup for clip in clips if clip.setup is not None]
+    if len(setups) < len(clips) or len(set(setups)) < 2:
+        raise DataError(
+            f"validation split of {len(clips)} clips: {len(set(setups))} setups named; expected two or more, "
+            "one for each clip; hold out subjects or performances instead"
+        )
+    held = _smallest(setups, fraction)
+    validation = tuple(clip for clip in clips if clip.setup in held)
+    train = tuple(clip for clip in clips if clip.setup not in held)
+    names = ", ".join(map(str, held))
+    return Split(
+        train, validation, f"validation: training setups {names}, {len(validation)} of {len(clips)} clips"
+    )
+
+
 def hold_out_subjects(
     clips: Sequence[Clip], subjects: Sequence[int] | None = None, fraction: float = 0.1
 ) -> Split:
@@ -80,7 +113,7 @@ def hold_out_subjects(
     elif any(clip.subject == UNKNOWN_SUBJECT for clip in clips):  # case 3
         split = _by_sample(clips, fraction)
     else:  # case 2
-        split = _by_subject(clips, _smallest(clips, fraction))
+        split = _by_subject(clips, _smallest([clip.subject for clip in clips], fraction))
     for part, name in ((split.train, "training"), (split.validation, "validation")):
         if not part:
             raise DataError(
@@ -90,16 +123,17 @@ def hold_out_subjects(
     return split
 
 
-def _smallest(clips: Sequence[Clip], fraction: float) -> tuple[int, ...]:
-    """Subjects to hold out, fewest clips first, until the fraction is reached; never all of them."""
-    count = Counter(clip.subject for clip in clips)
+def _smallest(groups: Sequence[int], fraction: float) -> tuple[int, ...]:
+    """Groups to hold out (groups[i] is that of clip i), fewest clips first, until the fraction is reached;
+    never all of them."""
+    count = Counter(groups)
     chosen: list[int] = []
     held = 0
-    for subject in sorted(count, key=lambda s: (count[s], s))[:-1]:
-        if held >= fraction * len(clips):
+    for group in sorted(count, key=lambda g: (count[g], g))[:-1]:
+        if held >= fraction * len(groups):
             break
-        chosen.append(subject)
-        held += count[subject]
+        chosen.append(group)
+        held += count[group]
     return tuple(sorted(chosen))
 
 

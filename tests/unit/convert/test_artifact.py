@@ -43,6 +43,7 @@ def test_what_was_written_is_read(make, graph_cases, integer_of):
     assert text(artifact.graph("float")) == text(graph_cases["dense"].graph)
     assert text(artifact.graph("integer")) == text(integer_of("dense").graph)
     assert list(artifact.program().populations) == ["input", "lif1", "lif2", "out"]
+    assert artifact.host() is None and artifact.outputs() == ("out",)
 
 
 def test_the_manifest_lists_every_file_with_its_checksum(make):
@@ -53,6 +54,17 @@ def test_the_manifest_lists_every_file_with_its_checksum(make):
     }  # fmt: skip
     assert about["files"] == {name: sha256(path / name) for name in about["files"]}
     assert (about["format"], about["kind"]) == ("basalt-artifact", "lava")
+
+
+def test_a_host_part_is_read_and_guarded_like_the_rest(tmp_path, graph_cases):
+    path = tmp_path / "net"
+    with new_artifact(path, "lava", {"model": "dense"}) as draft:
+        save_graph(draft / "float.npz", graph_cases["dense"].graph)
+        save_graph(draft / "host.npz", graph_cases["cuba"].graph)
+    artifact = open_artifact(path)
+    assert text(artifact.host()) == text(graph_cases["cuba"].graph) and artifact.outputs() == ("out",)
+    save_graph(path / "host.npz", graph_cases["conv"].graph)
+    refused(path, "host.npz", "changed")
 
 
 def test_the_program_of_an_onnx_artifact_is_lowered_anew(make, tmp_path):

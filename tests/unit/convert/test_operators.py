@@ -22,8 +22,10 @@ from convert.ir import (
     Conv2d,
     Delay,
     GraphConv,
+    JointMap,
     JointMean,
     LinearNode,
+    Permute,
     Reshape,
     StepConv,
 )
@@ -36,6 +38,7 @@ def draw(*shape):
 
 
 ADJACENCY = np.array([[[0, 1, 0, 0], [0, 0.5, 0, 0], [2, 0, 0, 0], [0, 0, 0, 0]], np.eye(4)])
+JOINED = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [1, 0, 0, 0, 0, 1], [1, 1, 1, 0, 0, 0]])  # 12 ones
 # node, shape of its input, stored entries worked by hand
 NODE = {
     "affine": (Affine(draw(7, 6), draw(7)), (2, 3), 42),
@@ -54,10 +57,15 @@ NODE = {
     "conv, border": (Conv2d(draw(1, 1, 3, 3), padding=(1, 1)), (1, 3, 3), 49),
     "depthwise": (Conv2d(draw(3, 1, 2, 2), groups=3), (3, 3, 3), 3 * 4 * 4),
     "pool": (AvgPool2d((2, 3), (2, 2)), (2, 5, 7), 2 * 2 * 3 * 6),
+    # Matrix entries that are not zero, once for each of 2 channels of a part.
+    "joints": (JointMap(draw(2, 3, 4, 5) * (draw(5, 4, 3, 2).T > 0)), (6, 5), None),
+    "joints, a window": (JointMap(np.diag(draw(5))[None, None]), (3, 5), 15),
     "mean": (JointMean(), (3, 5), 15),
     "mean, deep": (JointMean(), (2, 3, 4), 24),
     "reshape": (Reshape((6,)), (2, 3), 6),
+    "permute": (Permute((2, 0, 1)), (2, 3, 4), 24),
     "delay": (Delay(3), (4,), 4),
+    "affine, some joined": (Affine(JOINED * draw(4, 6), draw(4), None, 0, JOINED), (6,), 12),
 }
 
 

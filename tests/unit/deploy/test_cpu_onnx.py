@@ -88,14 +88,14 @@ def test_written_models(graph, x, tmp_path):
 def test_stepper_resets(graph, x):
     stepper = Stepper.of(graph, samples=6, probes=["a"])
     first = [stepper(f)["a.spikes"] for f in x]
-    assert np.any(first) and any(s.any() for s in stepper.state.values())
+    assert np.any(first) and any(s.any() for s in stepper.state().values())
     carried = stepper(x[0])["out"]
     stepper.reset()
     again = [stepper(f)["a.spikes"] for f in x]
     np.testing.assert_array_equal(first, again)
     stepper.reset()
     assert (stepper(x[0])["out"] != carried).any()
-    with pytest.raises(ir.BadInput, match="frame holds 2 samples, the stepper's state 6"):
+    with pytest.raises(ir.BadInput, match="frame holds 2 samples, the stream's state 6"):
         stepper(x[0][:2])
 
 

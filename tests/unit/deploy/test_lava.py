@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,11 @@ from convert.ir import (
     ConvWeights,
     DenseWeights,
     Input,
+    LoihiDelta,
     LoihiIntegrator,
     LoihiLIF,
+    LoihiLIFRefractory,
+    LoihiSigmaDelta,
     Population,
     Program,
     Projection,
@@ -23,17 +27,18 @@ from convert.ir import (
     Unsupported,
 )
 from deploy import lava_env, lava_sim
+from deploy.lava_limits import limits, observed
 from deploy.lava_sim import LavaError, LavaSim, work
 from deploy.target import target
 from scripts import lava_env as provision
 
 
-def small(weights=None, source=None, **projection):
+def small(weights=None, source=None, model=None, **projection):
     weights = DenseWeights(np.ones((2, 3), np.int8)) if weights is None else weights
     out, into = weights.shape
     populations = {
         "x": Population("x", (into,), source or Input((into,), "binary")),
-        "y": Population("y", (out,), LoihiLIF(dv=10, vth=5), 1),
+        "y": Population("y", (out,), model or LoihiLIF(dv=10, vth=5), 1),
         "r": Population("r", (1,), LoihiIntegrator(), 2),
     }
     projections = [
@@ -87,12 +92,36 @@ def convolution(value):
     (small(sparse(-129, 3)), "p: weights -129..0 do not fit 8 bits"),
     (small(convolution(128)), "p: weights 0..128 do not fit 8 bits"),
     (small(source=Input((3,), "graded", bits=31)), "p: its sums may pass 2^30"),
-    (small(DenseWeights(np.full((2, 600), 127)), exp=8), "y: its current may reach"),
+    (small(DenseWeights(np.full((2, 600), 127)), exp=8), "y: its state may reach"),
+    (small(model=LoihiLIFRefractory(0, 5, 2)), "y: Lava has refractory neurons in floating point only"),
+    (small(replace(convolution(1), wrap=True), exp=-1), "p: Lava's Conv, asked for by `wrap`"),
+    (small(model=LoihiDelta(1 << 22, spike_exp=7, state_exp=7)), "y: its state may reach"),
 ])  # fmt: skip
 def test_refused(program, said):
     assert any(reason.startswith(said) for reason in LavaSim().supports(program)), LavaSim().supports(program)
     with pytest.raises(Unsupported, match=re.escape(said)):
         LavaSim().compile(program)
+
+
+def test_sums_over_many_steps_are_refused():
+    """Three inputs of weight 1 add 3 a step to sigma; delta, residue and error are 6 of it."""
+    program = small(model=LoihiSigmaDelta(5))
+    assert limits(program, (1 << 30) // 19) == []
+    (reason,) = limits(program, (1 << 30) // 18 + 1)
+    assert reason.startswith("y: its state may reach 107374")
+
+
+def test_graded_messages_are_judged_by_what_was_sent():
+    """y feeds r with two weights of 1, which Lava holds shifted by one bit: 2 * 2 * 2^28 is its word."""
+    program = small(model=LoihiDelta(1))
+    assert limits(program) == limits(program, 100, {"y": 1000}) == []
+    (reason,) = limits(program, 100, {"y": 1 << 28})
+    assert reason == "q: its sums may pass 2^30, Lava's words"
+    sent = np.zeros((4, 1, 2), np.int64)
+    sent[1, 0], sent[3, 0] = (-7, 5), (-(1 << 23), 0)
+    assert observed(program, {"y": sent[:3]}) == {"y": 7}
+    with pytest.raises(Unsupported, match="y: a message of magnitude 8388608 at step 3, above 8388607"):
+        observed(program, {"y": sent})
 
 
 def test_two_inputs_are_refused():

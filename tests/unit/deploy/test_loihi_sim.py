@@ -5,6 +5,8 @@ Everything is an integer: the tolerance is zero throughout.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -323,6 +325,21 @@ def conv_program(value: int, exp: int = 0) -> Program:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("value", [120, 129])  # 2 * 181 * 181 * value: below 2^23, and above
+def test_convolution_sums_are_exact_or_wrap_as_asked(value):
+    """v = sum << 6, which a membrane clips; a wrapped sum is negative."""
+    x = np.ones((1, 1, 2, 181, 181), np.int64)
+    total = 2 * 181 * 181 * value
+    for wrap in (False, True):
+        program = conv_program(value)
+        (p,) = program.projections
+        p = replace(p, weights=replace(p.weights, wrap=wrap))
+        runner = LoihiSim().compile(Program(program.populations, [p], program.outputs))
+        wrapped = (total + (1 << 23)) % (1 << 24) - (1 << 23) if wrap else total
+        u = runner.trace(x, "n")[0].item()
+        assert u == (wrapped << 6) - (1 << 24) * (1 if wrapped > 0 else -1)
+
+
 def test_loop_listed_against_its_latencies():
     """a feeds b at once, b feeds a two steps later; listed b first, it runs in the order of latency."""
     w = DenseWeights(np.array([[50]], np.int8))
@@ -339,9 +356,10 @@ def test_loop_listed_against_its_latencies():
 
 def test_refusals_say_node_reason_and_remedy():
     target = LoihiSim()
-    assert not target.supports(conv_program(120))  # 2 * 181 * 181 * 120 < 2^23
-    with pytest.raises(Unsupported, match=r"^p: .* reach 8452338, .*8388608; train"):
-        target.compile(conv_program(129))
+    far = Program({"x": Population("x", (1,), Input((1,), "binary")), "n": lif("n", (1,))}, [
+        Projection("p", "x", "n", DenseWeights(np.full((1, 1), 1 << 15)))], [])  # fmt: skip
+    with pytest.raises(Unsupported, match=r"^p: int64 weights beyond 16 bits; quantise"):
+        target.compile(far)
     real = Program({"x": Population("x", (1,), Input((1,)))}, [], [])
     assert target.supports(real) == [
         "x: real-valued input, a chip takes spikes or integers; quantise the graph"

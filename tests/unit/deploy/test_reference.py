@@ -23,7 +23,8 @@ from convert.ir import (
 )
 from convert.passes.lower import lower
 from deploy.calibration import calibrate
-from deploy.reference import Reference, decayed, membrane, values
+from deploy.reference import Reference, membrane, values
+from deploy.reference_neurons import decayed
 from deploy.target import TARGETS, check_input, kind, target
 
 

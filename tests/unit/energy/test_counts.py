@@ -21,8 +21,16 @@ from convert.ir import (
     Input,
     JointMean,
     LeakyIntegrator,
+    LoihiDelta,
     LoihiIntegrator,
     LoihiLIF,
+    LoihiLIFRefractory,
+    LoihiLIFReset,
+    LoihiRF,
+    LoihiRFIZ,
+    LoihiSigma,
+    LoihiSigmaDelta,
+    LoihiTernaryLIF,
     Reshape,
     StepConv,
 )
@@ -179,6 +187,12 @@ def test_counts_above_2_24_and_2_31_stay_exact():
     (IF(), (0, 1, 1)),
     (LeakyIntegrator(0.1), (1, 1, 0)), (LoihiLIF(128, 10), (1, 1, 1)), (LoihiLIF(128, 10, du=7), (2, 2, 1)),
     (LoihiLIF(128, 10, bias_mant=np.ones(3, int)), (1, 2, 1)), (LoihiIntegrator(0), (1, 1, 1)),
+    (LoihiLIF(128, 10, du=np.array([4095, 4095, 7])), (2, 2, 1)),
+    (LoihiLIF(128, 10, du=np.full(3, 4095)), (1, 1, 1)), (LoihiLIFReset(0, 1, 3), (1, 1, 1)),
+    (LoihiTernaryLIF(0, 5, -5), (1, 1, 2)), (LoihiLIFRefractory(0, 5, 2), (1, 2, 2)),
+    (LoihiRF(100, 200, 5), (4, 4, 3)), (LoihiRFIZ(100, 200, 5), (4, 4, 1)),
+    (LoihiDelta(5), (0, 2, 1)), (LoihiDelta(5, cum_error=True), (0, 3, 1)), (LoihiSigma(), (0, 1, 0)),
+    (LoihiSigmaDelta(5), (0, 3, 2)), (LoihiSigmaDelta(5, bias=3, act="unit"), (0, 4, 1)),
 ])  # fmt: skip
 def test_neuron_equations(node, want):
     ops = neuron_ops(node, 3)

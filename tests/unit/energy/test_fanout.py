@@ -7,7 +7,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from convert.ir import LIF, Affine, ChannelMix, Conv2d, GraphConv, GraphError, StepConv
+from convert.ir import (
+    LIF,
+    Affine,
+    ChannelMix,
+    Conv2d,
+    GraphConv,
+    GraphError,
+    JointMap,
+    StepConv,
+    StepMap,
+    StepMean,
+)
 from energy.fanout import RULES, fanout, fanout_rule, weighted
 
 PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
@@ -88,6 +99,25 @@ def test_graph_conv_has_two_stages():
     assert (mix.item, mix.dense, mix.synapses.tolist()) == ("mix", 24, [[4] * 6])
     assert (spread.item, spread.dense, spread.lanes) == ("adjacency", 36, 4)
     assert spread.synapses.tolist() == [[12] * 3] and spread.nonzero.tolist() == [[4, 8, 0]]
+
+
+def test_joint_map_joins_where_its_matrix_does():
+    # 2 parts in, 1 out, 2 joints to 3; part 0 joins (0,0) (1,0) (2,1), part 1 joins (0,1); 2 channels a part
+    matrix = np.array([[[[1, 0], [1, 0], [0, 2]], [[0, 3], [0, 0], [0, 0]]]])
+    (fan,) = fanout(JointMap(matrix), (4, 2), 5)
+    assert fan.synapses.tolist() == [[2, 1, 2, 1, 0, 1, 0, 1]]
+    assert fan.dense == 5 * 2 * 12 and fan.inbounds(5) == 5 * 2 * 4
+
+
+def test_step_map_joins_where_its_matrix_does():
+    (fan,) = fanout(StepMap(np.array([[1, 0, 2], [1, 1, 0]])), (2,), 3)
+    assert fan.synapses.tolist() == [[2, 2], [1, 1], [1, 1]]
+    assert fan.dense == 12 and fan.inbounds(3) == 8
+
+
+def test_step_mean_passes_every_value_once():
+    (fan,) = fanout(StepMean(), (2, 3), 4)
+    assert fan.synapses.tolist() == [[1] * 6] and fan.dense == fan.inbounds(4) == 24
 
 
 def test_registry_is_loud():

@@ -9,6 +9,8 @@ from convert.ir import (
     Input,
     LoihiIntegrator,
     LoihiLIF,
+    LoihiSigmaDelta,
+    LoihiTernaryLIF,
     Population,
     Program,
     Projection,
@@ -84,3 +86,22 @@ def test_a_projection_from_a_readout_is_refused():
     p = Program(populations, (Projection("p", "x", "y", DenseWeights(np.ones((1, 1), np.int8))),), ("y",))
     with pytest.raises(Unsupported, match="p: its source x does not spike"):
         count_program(p, {"i": np.ones((1, 1, 1), int), "y": np.ones((1, 1, 1), int)})
+
+
+@pytest.mark.parametrize("model, field", [
+    (LoihiTernaryLIF(0, 5, -5), "ac"),  # a signed spike is added or subtracted
+    (LoihiSigmaDelta(5), "mac"),  # a graded one is multiplied
+])  # fmt: skip
+def test_signed_and_graded_messages(model, field):
+    """Two synapses leave each neuron; three messages that are not 0 make six operations."""
+    populations = {
+        "x": Population("x", (2,), Input((2,), "binary")), "n": Population("n", (2,), model, 1),
+        "out": Population("out", (2,), LoihiIntegrator(), 2),
+    }  # fmt: skip
+    weights = DenseWeights(np.ones((2, 2), np.int8))
+    joined = Program(populations, (Projection("p", "n", "out", weights),), ("out",))
+    top = 1 if field == "ac" else 70000
+    sent = np.array([[[1, 0]], [[-1, top]]])
+    c = count_program(joined, {"x": np.zeros((2, 1, 2), np.uint8), "n": sent})
+    assert c.total(field).tolist() == [6] and c.total("sop_exact").tolist() == [6]
+    assert c["n"].counts["spikes_out"].tolist() == [3]

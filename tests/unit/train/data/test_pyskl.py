@@ -18,7 +18,8 @@ def test_every_pickle_protocol(pickled, pyskl_content, protocol):
         ("S001C002P001R001A001", 1, 1, 2),
         ("elsewhere", 0, -1, None),
     ]
-    assert train.layout == "ntu25"
+    assert (train.layout, train.unseen, train.clips[0].setup) == ("ntu25", "subjects", 1)
+    assert pyskl.load(pickled(pyskl_content, protocol), "xview_train").unseen == "views"
     assert train.class_names == ("A001", "A002", "A003")
     first = pyskl_content["annotations"][0]["keypoint"].astype(np.float32)
     np.testing.assert_array_equal(train.clips[0].joints[:1], first)

@@ -8,7 +8,7 @@ from train.data import registry
 
 
 def test_every_set_is_described():
-    assert registry.names() == ("nw-ucla", "synthetic", "ctrgcn-npz", "pyskl")
+    assert registry.names() == ("nw-ucla", "synthetic", "ntu60", "ntu120", "ctrgcn-npz", "pyskl")
     assert [name for name, *_ in registry.describe()] == list(registry.names())
     assert all(what and how for _, what, how in registry.describe())
 

@@ -57,3 +57,14 @@ def test_a_recipe_of_another_stream_is_refused(clips):
         Recipe(mean=(0.0,), spread=(0.0,))
     with pytest.raises(DataError, match="mean"):
         Recipe(mean=(0.0,))
+
+
+def test_of_many_clips_evenly_spaced_ones_are_measured(clip, monkeypatch):
+    """NTU's forty thousand would fill the memory; without augmentation the chosen four give the same."""
+    plain = Recipe(frames=4, rotate_y_deg=0, rotate_x_deg=0, scale=0, shear=0, noise=0, crop=1, jitter=False)
+    clips = [clip(f"c{k}", seed=k) for k in range(9)]
+    monkeypatch.setattr("train.data.transform.MOST_MEASURED", 4)
+    few = standardised(clips, plain, HERE, 0)
+    assert few == standardised([clips[k] for k in (0, 2, 4, 6)], plain, HERE, 0)
+    monkeypatch.undo()
+    assert standardised(clips, plain, HERE, 0) != few

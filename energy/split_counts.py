@@ -1,0 +1,83 @@
+"""Counts of a model in two parts: the chip's events, and the dense arithmetic of the CPU behind them.
+
+A CPU does not skip zeros: each line of the host part counts one MAC of real operands for every weight inside
+the borders and every step, whatever the values; zeros of a fixed map's matrix are left out, as they are in
+memory. Its lines carry the place 'cpu'. They have no synaptic operations: those are the chip's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from convert.ir import Graph, Neuron, Program, steps
+from energy.counts import counter
+from energy.fanout import fanout, weighted
+from energy.line import Counts, Line, Options, Uncounted
+from energy.operand import REAL
+from energy.updates import updates
+
+
+class SplitCounter:
+    """Counts batches of a chip part (graph or program) and the host part behind it."""
+
+    def __init__(self, chip: Graph | Program, host: Graph, options: Options | None = None) -> None:
+        self._chip, self._host = counter(chip, options), host
+        self.rasters: tuple[str, ...] = tuple(dict.fromkeys((*self._chip.rasters, *host.spiking())))
+
+    def count(self, rasters: Mapping[str, np.ndarray]) -> Counts:
+        """Counts of one batch."""
+        chip = self._chip.count(rasters)
+        lines, missing = [], []
+        lengths = steps(self._host, chip.steps)
+        for name, node, _ in self._host:
+            found = self._synaptic(name, lengths, chip.samples) if weighted(node) else None
+            found = self._steady(name, lengths, rasters, chip.samples) if found is None else found
+            if found is None:
+                share = math.prod(self._host.shapes[name]) / self._values()
+                missing.append(Uncounted(name, type(node).__name__, share))
+            else:
+                lines += found
+        return Counts(
+            (*chip.lines, *lines), chip.samples, chip.steps, chip.options, (*chip.uncounted, *missing)
+        )
+
+    def _values(self) -> int:
+        return sum(math.prod(s) for n, s in self._host.shapes.items() if n not in self._host.sources())
+
+    def _synaptic(self, name: str, lengths: Mapping[str, int], samples: int) -> list[Line]:
+        node, source = self._host.nodes[name], self._host.inputs_of(name)[0]
+        in_shape, out_shape = self._host.shapes[source], self._host.shapes[name]
+        fans = fanout(node, in_shape, lengths[source])
+        bias = lengths[name] * math.prod(out_shape) if getattr(node, "bias", None) is not None else 0
+        lines = []
+        for fan in fans:
+            inbounds = fan.inbounds(lengths[source])
+            numbers = {
+                "dense_mac": fan.dense, "dense_mac_inbounds": inbounds, "mac": inbounds,
+                "bias_adds": bias if fan is fans[-1] else 0,
+            }  # fmt: skip
+            counts = {field: np.full(samples, n, np.int64) for field, n in numbers.items()}
+            one = np.ones(samples)
+            measures = {"firing_rate": one, "mean_value": one * np.nan, "sop_paper": one * fan.dense}
+            lines.append(Line(
+                name, type(node).__name__, in_shape, out_shape, counts, fan.item,
+                np.full(samples, REAL, np.int8), measures, assumed_dense=True, place="cpu",
+            ))  # fmt: skip
+        return lines
+
+    def _steady(
+        self, name: str, lengths: Mapping[str, int], rasters: Mapping[str, np.ndarray], samples: int
+    ) -> list[Line] | None:
+        node, out_shape = self._host.nodes[name], self._host.shapes[name]
+        in_shapes = tuple(self._host.shapes[i] for i in self._host.inputs_of(name))
+        ops = updates(node, in_shapes, out_shape)
+        if ops is None:
+            return None
+        counts = {field: np.full(samples, n * lengths[name], np.int64) for field, n in ops.items()}
+        if isinstance(node, Neuron) and node.spiking:
+            counts["spikes_out"] = np.count_nonzero(rasters[name], axis=0).reshape(samples, -1).sum(axis=1)
+        shape = in_shapes[0] if in_shapes else out_shape
+        return [Line(name, type(node).__name__, shape, out_shape, counts, place="cpu")] if counts else []

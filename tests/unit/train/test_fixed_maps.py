@@ -1,0 +1,92 @@
+"""Matrices of fixed maps against numpy.fft, the mathematics of wavelets, and torch's interpolation.
+
+Tolerance 1e-12: float64 sums of at most 64 products of numbers around 1.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from train.fixed_maps import (
+    complex_mix,
+    daubechies,
+    fourier,
+    interpolation,
+    joint_fourier,
+    joint_fourier_inverse,
+    wavelet,
+)
+from train.layers import ChannelMix, JointMap, StepMap
+
+TOLERANCE = {"rtol": 0, "atol": 1e-12}
+
+
+def draw(*shape):
+    return np.random.default_rng(sum(shape)).normal(size=shape)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 20])
+def test_fourier_is_numpys(n):
+    x, (real, imaginary) = draw(n, 3), fourier(n)
+    np.testing.assert_allclose(real @ x + 1j * (imaginary @ x), np.fft.fft(x, axis=0), **TOLERANCE)
+
+
+def test_joints_to_their_spectrum_through_complex_weights_and_back():
+    """In torch, float32: 1e-5 of values around 1. The inverse is of a spectrum without symmetry."""
+    x, wr, wi = draw(2, 3, 4, 7), draw(5, 4), draw(5, 4)
+    mix = ChannelMix(8, 10)
+    mix.weight.data = torch.tensor(complex_mix(wr, wi), dtype=torch.float32)
+    model = torch.nn.Sequential(JointMap(joint_fourier(7)), mix, JointMap(joint_fourier_inverse(7)))
+    with torch.no_grad():
+        got = model(torch.tensor(x, dtype=torch.float32)).numpy()
+    spectrum = np.einsum("oc,tncv->tnov", wr + 1j * wi, np.fft.fft(x))
+    np.testing.assert_allclose(got, np.fft.ifft(spectrum).real, atol=1e-5)
+
+
+def test_a_window_of_one_weight_per_joint():
+    x, w = draw(2, 3, 4, 7), draw(7)
+    got = JointMap(np.diag(w))(torch.tensor(x, dtype=torch.float32)).numpy()
+    np.testing.assert_allclose(got, x * w, rtol=1e-5, atol=1e-6)  # float32
+
+
+def test_daubechies_filters_in_closed_form():
+    root = np.sqrt(3)
+    np.testing.assert_allclose(daubechies(1), [np.sqrt(0.5)] * 2, **TOLERANCE)
+    want = np.array([1 + root, 3 + root, 3 - root, 1 - root]) / (4 * np.sqrt(2))
+    np.testing.assert_allclose(daubechies(2), want, **TOLERANCE)
+
+
+@pytest.mark.parametrize("moments", range(1, 11))
+def test_wavelets_are_orthonormal_and_do_not_see_polynomials(moments):
+    """Away from the seam of the circle, details of a polynomial of degree below `moments` are zero."""
+    w = wavelet(64, 1, moments)
+    np.testing.assert_allclose(w @ w.T, np.eye(64), rtol=0, atol=1e-11)
+    polynomial = np.linspace(-1, 1, 64) ** (moments - 1)
+    details = w[32:] @ polynomial
+    np.testing.assert_allclose(details[moments:-moments], 0, atol=1e-11)
+    assert np.abs(w[:32] @ polynomial).max() > 0.1
+
+
+def test_haar_by_hand():
+    """Two levels of four steps: the mean, the slow and the fast differences."""
+    half = np.sqrt(0.5)
+    want = [[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, -0.5, -0.5], [half, -half, 0, 0], [0, 0, half, -half]]
+    np.testing.assert_allclose(wavelet(4, 2), want, **TOLERANCE)
+
+
+@pytest.mark.parametrize(("n", "levels", "moments"), [(6, 2, 1), (8, 0, 1), (4, 2, 2)])
+def test_a_transform_that_does_not_fit_is_refused(n, levels, moments):
+    with pytest.raises(ValueError, match="do not fit"):
+        wavelet(n, levels, moments)
+
+
+@pytest.mark.parametrize(("after", "before"), [(13, 5), (5, 13), (4, 1), (1, 4), (8, 4)])
+def test_interpolation_is_torchs(after, before):
+    x = draw(before)
+    want = torch.nn.functional.interpolate(torch.tensor(x)[None, None], size=after, mode="linear")[0, 0]
+    np.testing.assert_allclose(interpolation(after, before) @ x, want.numpy(), **TOLERANCE)
+
+
+def test_a_step_map_takes_its_own_number_of_steps():
+    with pytest.raises(ValueError, match="takes 4 steps, got 5"):
+        StepMap(np.eye(4))(torch.zeros(5, 1, 2))

@@ -1,0 +1,96 @@
+"""Configurations: what a data set and a protocol are trained with, as TOML files in train/configs/.
+
+    what = "..."             one line for people
+    dataset = "ntu60"        a name of train.data.registry
+    [data]                   options of the data set, such as protocol = "xsub"
+    [recipe]                 fields of train.data.recipe.Recipe
+    [train]                  fields of train.config.TrainConfig
+
+A field that is not in the file keeps the default of its class; what the command line says goes before both. A
+data set without a file of its own is trained with the defaults alone.
+"""
+
+import inspect
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from train.config import TrainConfig
+from train.data import registry
+from train.data.errors import DataError
+from train.data.recipe import Recipe
+
+FOLDER = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One file: its name (the file's stem) and its tables."""
+
+    name: str
+    what: str
+    dataset: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+
+def names() -> tuple[str, ...]:
+    """The names of the configurations that come with Basalt."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def configuration(name: str) -> Configuration:
+    """A configuration of ours by its name, or one of a file that ends in .toml."""
+    if name.endswith(".toml"):
+        return _read(Path(name))
+    if name not in names():
+        raise DataError(f"unknown configuration {name!r}; expected {', '.join(names())}, or a .toml file")
+    return _read(FOLDER / f"{name}.toml")
+
+
+def of_dataset(dataset: str, options: Mapping[str, Any]) -> Configuration | None:
+    """Our configuration of a data set under these options and, where they are silent, the set's defaults."""
+    if dataset not in registry.names():
+        return None
+    parameters = inspect.signature(registry.SOURCES[dataset].load).parameters.values()
+    given = {p.name: p.default for p in parameters} | dict(options)
+    for name in names():
+        found = configuration(name)
+        if found.dataset == dataset and all(given.get(k) == v for k, v in found.data.items()):
+            return found
+    return None
+
+
+def _read(path: Path) -> Configuration:
+    """The file, each field known; values are checked by whoever takes them."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError.of(
+            path, found=f"no readable TOML ({error})", expected="a configuration", do="correct --config"
+        ) from error
+    known = {
+        "recipe": {f.name for f in fields(Recipe)},
+        "train": {f.name for f in fields(TrainConfig)} - {"model", "model_settings", "seed", "threads"},
+    }
+    odd = sorted(set(content) - {"what", "dataset", "data", "recipe", "train"})
+    for table in ("data", "recipe", "train"):
+        if not isinstance(content.get(table, {}), dict):
+            odd.append(f"{table} that is no table")
+        elif table in known:
+            odd += sorted(f"{table}.{key}" for key in set(content.get(table, {})) - known[table])
+    if odd:
+        raise DataError.of(
+            path, found=f"unknown {', '.join(odd)}", expected="known fields", do="correct the file"
+        )
+    if content.get("dataset") not in registry.names():
+        raise DataError.of(
+            path,
+            found=f"dataset {content.get('dataset')!r}",
+            expected=f"one of {', '.join(registry.names())}",
+            do="name the data set",
+        )
+    return Configuration(path.stem, **{"what": "", **content})
