@@ -78,7 +78,19 @@ def test_the_program_computes_what_slayer_computed(name, exported, run):
 
 
 @pytest.mark.parametrize(
-    "name", ["dense_delay", "recurrent", "conv", "pool_odd", "norm_delay", "input_affine"]
+    "name",
+    [
+        "dense_delay",
+        "recurrent",
+        "conv",
+        "pool_odd",
+        "norm_delay",
+        "input_affine",
+        "rf",
+        "rf_iz",
+        "sdnn",
+        "sdnn_conv",
+    ],
 )
 def test_loihi_sim_gives_the_same(name, exported, run):
     """The compiled simulator on the program, population by population, beside the plain integers above."""
@@ -88,7 +100,7 @@ def test_loihi_sim_gives_the_same(name, exported, run):
     got = LoihiSim(threads=1).compile(program).run(arrays["input"][:, None].astype(np.float64), names)
     want = run(program, arrays["input"])
     for n in names:
-        assert np.array_equal(got.rasters[n][:, 0], want[n].astype(np.uint8)), n
+        assert np.array_equal(got.rasters[n][:, 0].astype(np.int64), want[n]), n
     assert got.counts[program.outputs[0]].sum() > 10, "vacuous case"
 
 
