@@ -24,6 +24,8 @@ VERBS = {
     "verify": "verbs.verify:verify",
     "map": "verbs.map:map_",
     "inspect": "verbs.inspect:inspect",
+    "lint": "verbs.lint:lint",
+    "run-net": "verbs.run_net:run_net",
     "prepare": "verbs.prepare:prepare",
     "datasets": "verbs.listing:datasets",
     "targets": "verbs.listing:targets",

@@ -20,6 +20,18 @@ from convert.ir.files import whole
 Layer = dict[str, Any]
 
 
+def place(i: int, layer: Layer) -> str:
+    """How messages name a layer: 'layer 3 (dense)'."""
+    kind = layer.get("type", "no type")
+    return f"layer {i} ({kind if isinstance(kind, str) else 'type is no text'})"
+
+
+def one_line(said: object) -> str:
+    """A message without line breaks, cut where a whole array got into it."""
+    text = " ".join(str(said).split())
+    return text if len(text) <= 240 else f"{text[:230]}..."
+
+
 def write_layers(path: Path, layers: list[Layer]) -> None:
     """Write the file whole or not at all; the same layers give the same bytes."""
     with whole(path) as draft, h5py.File(draft, "w", libver=("earliest", "v110")) as file:
@@ -39,8 +51,8 @@ def _write(group: h5py.Group, items: Layer) -> None:
             group.create_dataset(name, data=value, track_times=False)
 
 
-def read_layers(path: Path) -> tuple[list[Layer], Layer]:
-    """(layers in order, everything else in the file); ArtifactError if it is not such a file."""
+def read_groups(path: Path) -> tuple[Layer, Layer]:
+    """(groups of `layer` by name, everything else in the file); ArtifactError if it is not such a file."""
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file")
     try:
@@ -55,6 +67,12 @@ def read_layers(path: Path) -> tuple[list[Layer], Layer]:
         raise ArtifactError(
             f"{path}: holds no group 'layer'; expected layer/0, layer/1, ...; export it again"
         )
+    return layers, content
+
+
+def read_layers(path: Path) -> tuple[list[Layer], Layer]:
+    """(layers in order, everything else in the file); ArtifactError if it is not such a file."""
+    layers, content = read_groups(path)
     if set(layers) != {str(i) for i in range(len(layers))} or not all(
         isinstance(v, dict) for v in layers.values()
     ):

@@ -12,7 +12,34 @@ import math
 
 import numpy as np
 
+from convert.ir import Unsupported
+
 LOW, HIGH = -256, 255
+
+
+def mantissa(name: str, weight: np.ndarray, *, zero: bool = False) -> tuple[np.ndarray, int, int]:
+    """(mantissas, exponent, bits) of integer weights: 8 bits where they fit, 9 for odd ones of one sign.
+
+    Unsupported, with the layer's name, for weights no synapse holds, and for all zeros unless `zero`.
+    """
+    if not weight.size or not (zero or weight.any()):
+        raise Unsupported(
+            name, f"all {weight.size} weights are zero, and netx divides by the largest", "remove the layer"
+        )
+    low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
+    if low < LOW or high > HIGH:
+        raise Unsupported(
+            name, f"weights {low}..{high} are outside {LOW}..{HIGH}", "train with 8-bit weights"
+        )
+    if low >= -128 and high <= 127:
+        return weight.astype(np.int8), 0, 8
+    if not (weight % 2).any():
+        return (weight >> 1).astype(np.int8), 1, 8
+    if low < 0 < high:
+        raise Unsupported(
+            name, f"odd weights of both signs, {low}..{high}, need 9 bits of 8", "export even weights"
+        )
+    return weight.astype(np.int16), 0, 9
 
 
 def fault(weights: np.ndarray) -> str | None:

@@ -23,6 +23,7 @@ from typing import Any, final
 import numpy as np
 
 from convert.ir import BadInput, BasaltError, Program, Unsupported, save_program
+from convert.net_lint import lint
 from convert.net_reader import read_net
 from deploy.lava_env import lava_missing, lava_python
 from deploy.lava_limits import limits, observed
@@ -236,6 +237,10 @@ class LavaSim(Target):
 def net_runner(path: Path, progress: Progress | None = None) -> Runner:
     """A `.net` file loaded by lava-dl's own netx and run in fixed point; layers are named `layer<i>`."""
     program = read_net(path)
+    if wrong := [str(f) for f in lint(path) if f.severity == "error"]:
+        raise Unsupported(
+            path.name, wrong[0], "use loihi-sim on the program, which runs it as it was trained"
+        )
     if reasons := limits(program):
         raise Unsupported(path.name, "; ".join(reasons), "use loihi-sim on the program")
     return LavaRunner(program, progress, net=path)

@@ -27,14 +27,14 @@ OURS = {
 }
 # outside library -> the only places that may import it. Others are free; torchvision is for nobody.
 OUTSIDE = {
-    "torch": ("train/", "convert/from_torch.py", "verbs/", "benchmarks/"),
+    "torch": ("train/", "convert/from_torch.py", "verbs/", "benchmarks/", "scripts/net_fixtures.py"),
     "torchvision": (),
     "norse": ("train/norse_neurons.py",),
     "onnx": ("convert/to_onnx.py", "convert/onnx_model/"),
     "onnxruntime": ("deploy/onnx_session.py", "benchmarks/"),
-    "h5py": ("convert/net_format.py", "train/data/ntu_index.py"),
+    "h5py": ("convert/net_format.py", "train/data/ntu_index.py", "scripts/net_fixtures.py"),
     "nir": ("convert/nir_io.py",),
-    "lava": ("deploy/lava_worker/", "benchmarks/"),
+    "lava": ("deploy/lava_worker/", "benchmarks/", "scripts/net_fixtures.py"),  # Python 3.10 alone
     "numba": ("deploy/", "train/", "benchmarks/"),
     "pickle": ("train/data/safe_pickle.py",),
     "click": ("verbs/", "cli.py"),

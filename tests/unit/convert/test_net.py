@@ -113,7 +113,7 @@ REFUSED = {
     "two inputs": ({"layer1": Input((3, 4, 4), "binary")}, "2 inputs"),
     "conv delay": ({"a": {"delay": 2}}, "netx ignores the delay of a conv"),
     "idle": ({"latency": 4}, "2 idle steps"),
-    "exponent": ({"b": {"exp": -1, "weights": DenseWeights(DENSE + 1)}}, "exponent -1 drops bits"),
+    "exponent": ({"b": {"exp": -1, "weights": DenseWeights(DENSE + 1)}}, "drops bits of the sum"),
     "range": ({"b": {"exp": 3, "weights": DenseWeights(DENSE * 30)}}, "outside -256..255"),
     "zeros": ({"b": {"weights": DenseWeights(DENSE * 0)}}, "all weights are zero"),
     "outputs": ({"outputs": ("layer1", "layer3")}, "gives its last layer"),
@@ -161,25 +161,36 @@ def put(name, value):
 
 FOREIGN = {
     "unknown layer": (
-        put("layer/1/type", np.array([b"pool"], "S10")),
-        r"layer 1 \(pool\): layer type 'pool'",
+        put("layer/1/type", np.array([b"lstm"], "S10")),
+        r"layer 1 \(lstm\): layer type 'lstm'",
     ),
     "message bits": (put("layer/3/neuron/messageBits", 8), "neuron/messageBits is not understood"),
-    "neuron": (put("layer/3/neuron/type", "RF_PHASE"), "neuron type 'RF_PHASE'"),
-    "bias": (put("layer/3/bias", np.ones(6)), "has a bias"),
-    "norm": (put("layer/3/neuron/weight_exp", 1.0), "neuron/weight_exp is not understood"),
+    "neuron": (put("layer/3/neuron/type", "ALIF"), "neuron type ALIF: its threshold adapts"),
+    "bias": (put("layer/3/bias", np.full(6, 5000.0)), "bias 5000..5000 is outside -4095..4095"),
+    "norm": (put("layer/3/neuron/weight_exp", 1.0), "neuron/weight_exp 1 divides a current"),
+    "branch": (put("layer/3/inputs", np.array([0, 1])), "dataset inputs names an input: a branch"),
+    "concat": (put("layer/3/type", np.array([b"concat"], "S10")), "joins several layers"),
+    "zeros": (put("layer/3/weight", np.zeros((6, 48))), "all 288 weights are zero"),
+    "diverged": (put("layer/3/weight", np.full((6, 48), np.nan)), "NaN or infinity"),
+    "threshold": (put("layer/3/neuron/vThMant", 200000), r"vThMant is 200000, outside 0..131071 \(17 bits\)"),
+    "affine inside": (put("layer/1/neuron/vThMant", 262143), "a layer without spikes"),
+    "odd weights": (
+        put("layer/3/weight", np.full((6, 48), 253) * np.where(np.eye(6, 48), -1, 1)),
+        "odd weights of both signs",
+    ),
+    "no leak": (put("layer/3/neuron/iDecay", 0), r"iDecay is 0..0, outside 1..4096"),
+    "second input": (put("layer/3/type", np.array([b"input"], "S10")), "an input layer inside"),
     "fractions": (put("layer/3/weight", np.full((6, 48), 0.5)), "holds fractions"),
-    "conv delay": (put("layer/1/delay", np.ones(3)), "a conv with a delay"),
-    "delays": (put("layer/3/delay", np.arange(6.0)), "6 different delays"),
     "late": (put("layer/3/delay", np.full(6, 63.0)), "outside 0..62"),
     "graded": (put("layer/3/neuron/gradedSpike", True), "neuron/gradedSpike is True"),
-    "decays": (put("layer/3/neuron/vDecay", np.arange(6)), "neuron/vDecay holds 6 values"),
+    "decays": (put("layer/3/neuron/vDecay", np.arange(5)), r"neuron/vDecay of shape \(5,\)"),
+    "thresholds": (put("layer/3/neuron/vThMant", np.arange(6)), "holds 6 different values"),
     "range": (put("layer/3/weight", np.full((6, 48), 300.0)), "outside -256..255"),
     "root": (put("notes", 1), "holds notes beside its layers"),
     "input neuron": (put("layer/0/weight", 64.0), "dataset weight is not understood"),
     "no flatten": (
         put("layer/2/type", np.array([b"dense"], "S10")),
-        "follows a conv without a flatten|no dataset",
+        "without a flatten",
     ),
 }
 
@@ -193,13 +204,18 @@ def test_nothing_of_a_file_is_ignored(edit, said, tmp_path):
         assert error.value.exit_code == 4
 
 
+def only_the_input(file):
+    for i in (1, 2, 3):
+        del file[f"layer/{i}"]
+
+
 BROKEN = {
+    "nothing but an input": (only_the_input, "no layer of neurons comes last"),
     "missing dataset": (lambda f: f.pop("layer/3/weight"), "no dataset 'weight'"),
     "gap": (lambda f: f.move("layer/3", "layer/7"), "expected groups 0..3"),
     "features": (put("layer/3/inFeatures", 7), "inFeatures is 7"),
-    "shape": (put("layer/1/shape", np.array([3, 4, 5])), "the convolution gives"),
-    "threshold": (put("layer/3/neuron/vThMant", 262143), "vth = 262143 is outside"),
-    "dimensions": (put("layer/3/weight", np.ones((6, 47))), "inFeatures is 48"),
+    "shape": (put("layer/1/shape", np.array([3, 4, 5])), "the conv gives"),
+    "dimensions": (put("layer/3/weight", np.ones((6, 47))), "between 48 sources and 6 neurons"),
 }
 
 
