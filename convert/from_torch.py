@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+from convert import tensor_ops
 from convert.held import changed, held, restore
 from convert.ir import (
     IF,
@@ -128,7 +129,7 @@ class _Builder:
         self.nodes: dict[str, Node] = {"input": source}
         self.edges: list[tuple[str, str]] = []
         self.shapes: dict[str, Shape] = {"input": source.shape}
-        self.at: dict[fx.Node, str] = {}
+        self.at: dict[fx.Node, Any] = {}  # the node a tensor comes from, by name; or the value of a size
         self.meta: dict[str, str] = {}
 
     def build(self, traced: fx.Graph) -> Graph:
@@ -141,7 +142,7 @@ class _Builder:
             elif step.op == "output":
                 found = step.args[0]
                 found = found if isinstance(found, tuple | list) else (found,)
-                if not found or not all(isinstance(a, fx.Node) for a in found):
+                if not found or not all(self._is_tensor(a) for a in found):
                     raise Unsupported(
                         "output", "the model returns more than tensors", "return one or a tuple"
                     )
@@ -164,7 +165,7 @@ class _Builder:
             kind = type(module).__name__
             why = "keeps hidden state" if isinstance(module, nn.RNNBase) else "has no node"
             raise Unsupported(name, f"{kind} {why}", "use a layer of train/ or pass a handler for it")
-        if len(step.args) != 1 or step.kwargs or not isinstance(step.args[0], fx.Node):
+        if len(step.args) != 1 or step.kwargs or not self._is_tensor(step.args[0]):
             raise Unsupported(name, "is called with more than one tensor", "state and options are no inputs")
         source = self.at[step.args[0]]
         if type(module) in _IMAGE and handler is HANDLERS[type(module)]:
@@ -178,21 +179,58 @@ class _Builder:
             self.meta[f"read.{name}"] = module.read
         return source if node is None else self._add(name, node, (source,))
 
-    def _call_function(self, step: fx.Node) -> str:
-        tensors = all(isinstance(a, fx.Node) for a in step.args)
-        if step.target in _ADDITIONS and len(step.args) == 2 and tensors and not step.kwargs:
-            return self._add(step.name, Add(), tuple(self.at[a] for a in step.args))  # type: ignore[index]
-        target = getattr(step.target, "__name__", str(step.target))
-        raise Unsupported(
-            step.name, f"the function {target} has no node", "use a layer of train/ or torch.nn"
-        )
+    def _call_function(self, step: fx.Node) -> Any:
+        kind = getattr(step.target, "__name__", str(step.target))
+        tensors = [a for a in step.args if self._is_tensor(a)]
+        if step.target in _ADDITIONS and len(tensors) == len(step.args) == 2 and not step.kwargs:
+            return self._add(step.name, Add(), tuple(self.at[a] for a in tensors))
+        return self._operation(step, kind, f"the function {kind}")
 
-    def _call_method(self, step: fx.Node) -> str:
+    def _call_method(self, step: fx.Node) -> Any:
         if step.target in _MOVES:
             return self.at[step.args[0]]  # type: ignore[index]
-        raise Unsupported(
-            step.name, f"the tensor method {step.target} has no node", "use a layer of train/ or torch.nn"
-        )
+        return self._operation(step, str(step.target), f"the tensor method {step.target}")
+
+    def _operation(self, step: fx.Node, kind: str, what: str) -> Any:
+        """An operation on tensors, or on the sizes of tensors: the node it adds, or its value."""
+        try:
+            found = self._applied(step, kind)
+        except tensor_ops.Refused as error:
+            raise Unsupported(
+                step.name, f"{what} {error}", "leave steps and samples alone, a graph is per step"
+            ) from None
+        if found is None:
+            raise Unsupported(step.name, f"{what} has no node", "use a layer of train/ or torch.nn")
+        return found
+
+    def _applied(self, step: fx.Node, kind: str) -> Any:
+        args = fx.node.map_arg(step.args, self.at.__getitem__)
+        options = fx.node.map_arg(step.kwargs, self.at.__getitem__)
+        tensors = [self.at[a] for a in step.args if self._is_tensor(a)]
+        if not any(self._is_tensor(a) for a in step.all_input_nodes):
+            return tensor_ops.number(kind, args)
+        if not tensors or (not self._is_tensor(step.args[0]) and len(args) != 2):
+            return None
+        shape = self.shapes[tensors[0]]
+        if kind == "size" or (kind == "getattr" and args[1] == "shape"):
+            whole = tensor_ops.sizes(shape)
+            return whole[args[1]] if kind == "size" and len(args) > 1 else whole
+        others = [a for a, b in zip(args, step.args, strict=True) if not self._is_tensor(b)]
+        if len(tensors) == 2 and not others:
+            node = None if options else tensor_ops.product(kind)
+        elif (
+            len(args) == 2
+            and not options
+            and isinstance(others[0], int | float)
+            and kind in tensor_ops.SCALES
+        ):
+            node = tensor_ops.scale(kind, others[0], shape, first=self._is_tensor(step.args[0]))
+        else:
+            node = tensor_ops.move(others[0] if kind == "getattr" else kind, shape, others, options)
+        return None if node is None else self._add(step.name, node, tuple(tensors))
+
+    def _is_tensor(self, arg: Any) -> bool:
+        return isinstance(arg, fx.Node) and isinstance(self.at[arg], str)
 
     def _get_attr(self, step: fx.Node) -> str:
         raise Unsupported(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.ir import Graph, Neuron
+from convert.ir import Graph, Neuron, Product
 from convert.ir.sources import Input
 from convert.passes.quantise import Calibration
-from deploy.reference import LINEAR, membrane
+from deploy.reference import combined, membrane
 from deploy.target import check_input
 
 
 def calibrate(graph: Graph, x: np.ndarray) -> Calibration:
-    """Peaks and mean rates of every input and neuron over x [T, N, *shape], by the float reference."""
+    """Peaks of inputs and neurons, mean values of these and of products, over x [T, N, *shape], in float."""
     check_input(x, graph.shapes[graph.input()])
     got: dict[str, np.ndarray] = {}
     peak: dict[str, float] = {}
@@ -26,7 +26,7 @@ def calibrate(graph: Graph, x: np.ndarray) -> Calibration:
             got[name] = node.encode(x)
             peak[name] = float(np.abs(got[name]).max())
         else:
-            got[name] = LINEAR[type(node)](node, *arrays)
-        if isinstance(node, Neuron | Input):
+            got[name] = combined(node, *arrays)
+        if isinstance(node, Neuron | Input | Product):
             rate[name] = got[name].mean(axis=(0, 1))
     return Calibration(peak, rate)

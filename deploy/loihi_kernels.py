@@ -12,45 +12,37 @@ can test the arrays for overlap with few comparisons, so a loop writes one or tw
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 from numba import njit
 
+from deploy import loihi_vectors as vectors
+
 TILE = 32  # rows whose spike lists are held while the weights of one block of outputs stay in the cache
 GROUP = 8  # weight rows added in one pass over the block
+
+
+def _stamp() -> str:
+    """Of the sources of all compiled loops: one is compiled into another across files, which numba's own
+    stamp, of a function's own file, does not notice."""
+    sources = sorted(Path(__file__).parent.glob("loihi_*.py"))
+    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+STAMP = _stamp()
 
 
 def compiled(function: Callable[..., None]) -> Callable[..., None]:
     """The function compiled without the interpreter lock, kept on disk: in NUMBA_CACHE_DIR, beside the
     source or in the user's cache; where none of them can be written, each process compiles afresh."""
     try:
-        return njit(cache=True, nogil=True)(function)
+        made = njit(cache=True, nogil=True)(function)
     except RuntimeError:
         return njit(nogil=True)(function)
-
-
-@compiled
-def _list_spikes(row, spikes):
-    """Indices of the ones of row uint8 [in], filled up to a multiple of GROUP with `in`, the zero row."""
-    n = 0
-    size = row.shape[0]
-    for i in range(size):
-        spikes[n] = i
-        n += row[i]
-    while n % GROUP:
-        spikes[n] = size
-        n += 1
-    return n
-
-
-@compiled
-def _add_group(w, spikes, k, part):
-    """part [width] += the sum of GROUP rows of w [in + 1, width]."""
-    at = np.uintp  # an unsigned index spares the test for a negative one
-    a, b, c, d = w[at(spikes[k])], w[at(spikes[k + 1])], w[at(spikes[k + 2])], w[at(spikes[k + 3])]
-    e, f, g, h = w[at(spikes[k + 4])], w[at(spikes[k + 5])], w[at(spikes[k + 6])], w[at(spikes[k + 7])]
-    for o in range(part.shape[0]):
-        part[o] += a[o] + b[o] + c[o] + d[o] + e[o] + f[o] + g[o] + h[o]
+    made._cache._cache_file._source_stamp = STAMP
+    return made
 
 
 @compiled
@@ -66,52 +58,106 @@ def _flush(part, acc, exp):
 
 
 @compiled
-def add_spikes(raster, acc, w, blocks, most, exp, lists, lengths, short, part):
-    """acc += shift(W s, exp) for spikes raster uint8 [rows, in].
+def list_spikes(raster, spikes, starts):
+    """Row r's places of ones are spikes[starts[r]:starts[r + 1]]; returns how many there are in all.
 
-    w int8/int16 [blocks, in + 1, width] holds W transposed, in blocks of outputs; its last row is zero.
-    `blocks` (first, last) is the share of this call. `most` rows (a multiple of GROUP) never overflow short
-    int16/int32 [width]; part [width] is of acc's type; lists int32 [TILE, in + GROUP] and lengths int64
-    [TILE] are scratch.
+    raster uint8 [rows, in], contiguous; spikes int32 [>= rows in + WORD], starts int64 [rows + 1].
     """
-    rows, out = acc.shape
-    width = w.shape[2]
-    for top in range(0, rows, TILE):
-        bottom = min(rows, top + TILE)
-        for r in range(top, bottom):
-            lengths[r - top] = _list_spikes(raster[r], lists[r - top])
-        for block in range(blocks[0], blocks[1]):
-            low = block * width
-            high = min(out, low + width)
-            for r in range(top, bottom):
-                _add_row(w[block], lists[r - top], lengths[r - top], most, exp, short, part, acc[r, low:high])
+    rows, size = raster.shape
+    n = 0
+    for r in range(rows):
+        starts[r] = n
+        n = list_row(raster, r * size, size, spikes, n)
+    starts[rows] = n
+    return n
 
 
 @compiled
-def _add_row(w, spikes, n, most, exp, short, part, acc):
-    """One row of `add_spikes` in one block of outputs."""
-    if n == 0:
-        return
-    short[:] = 0
-    if n <= most:
-        for k in range(0, n, GROUP):
-            _add_group(w, spikes, k, short)
-        _flush(short, acc, exp)
-        return
-    part[:] = 0
-    for start in range(0, n, most):
-        for k in range(start, min(n, start + most), GROUP):
-            _add_group(w, spikes, k, short)
-        _flush(short, part, 0)
-        short[:] = 0
-    _flush(part, acc, exp)
+def list_row(raster, low, size, spikes, n):
+    """Append the places of ones among `size` elements of raster from `low` on to spikes[:n]; the new n."""
+    words = size // vectors.WORD * vectors.WORD
+    for i in range(0, words, vectors.WORD):
+        n += vectors.list_word(raster, low + i, vectors.PLACES, i, spikes, n)
+    flat = raster.reshape(-1)
+    for i in range(words, size):
+        spikes[n] = i
+        n += flat[low + i]
+    return n
+
+
+@compiled
+def add_spikes(spikes, starts, acc, w, strips, most, exp, total, sums):
+    """acc [rows, out] += shift(W s, exp) for the spikes of `list_spikes`.
+
+    w uint16/uint32 [strips, in, lanes] as in `deploy.loihi_vectors`; `strips` (first, last) is the share of
+    this call; `most` rows of weights are summed at a time; total, sums [2 lanes] are scratch.
+    """
+    rows, out = acc.shape
+    wide = total.shape[0]
+    for strip in range(strips[0], strips[1]):
+        low = strip * wide
+        high = min(out, low + wide)
+        at = strip * w.shape[1] * w.shape[2]
+        for r in range(rows):
+            start, stop = starts[r], starts[r + 1]
+            if start < stop <= start + most and high - low == wide:
+                vectors.add_rows(w, at, spikes, start, stop, exp, acc, r * out + low)
+            elif start < stop:
+                sum_strip(w, at, spikes, start, stop, most, total, sums)
+                _flush(total, acc[r, low:high], exp)
+
+
+@compiled
+def sum_strip(w, at, spikes, start, stop, most, total, sums):
+    """total = the sum of rows spikes[start:stop] of the strip that begins at element `at`."""
+    vectors.sum_rows(w, at, spikes, start, min(stop, start + most), total)
+    for k in range(start + most, stop, most):
+        vectors.sum_rows(w, at, spikes, k, min(stop, k + most), sums)
+        for o in range(total.shape[0]):
+            total[o] += sums[o]
+
+
+@compiled
+def add_shared(spikes, rows, acc, w, starts, places, kernel_rows, most, exp, lists, lengths, total, sums):
+    """acc [rows, out] += shift(a convolution of the spikes of `list_spikes`, exp), `rows` its starts.
+
+    w [strips, kernel rows, lanes]: the kernel's outputs for one input channel and tap are a row. Source i
+    brings row kernel_rows[k] to output place places[k], k in starts[i]:starts[i + 1]; a place's rows are
+    listed, then summed in registers. lists int32 [places, kernel rows], lengths int64 [places] are scratch.
+    """
+    positions, wide, whole = lists.shape[0], total.shape[0], acc.dtype.type
+    cap, flat = lists.shape[1], lists.reshape(-1)
+    out = acc.shape[1] // positions
+    for r in range(acc.shape[0]):
+        lengths[:] = 0
+        for s in range(rows[r], rows[r + 1]):
+            i = np.uintp(spikes[s])
+            for k in range(starts[i], starts[i + np.uintp(1)]):
+                place = np.uintp(places[k])
+                flat[place * np.uintp(cap) + np.uintp(lengths[place])] = kernel_rows[k]
+                lengths[place] += 1
+        for place in range(positions):
+            low = place * cap
+            if lengths[place] == 0:
+                continue
+            for strip in range(w.shape[0]):
+                at, first = strip * w.shape[1] * w.shape[2], strip * wide
+                sum_strip(w, at, flat, low, low + lengths[place], most, total, sums)
+                for o in range(min(wide, out - first)):
+                    value = whole(total[o])
+                    acc[r, (first + o) * positions + place] += whole(
+                        value << exp if exp >= 0 else value >> -exp
+                    )
 
 
 @compiled
 def add_values(raster, acc, w, blocks, exp, lists, lengths, factors, part):
-    """acc += shift(W x, exp) for graded values raster int32 [rows, in]; the rest as in `add_spikes`.
+    """acc += shift(W x, exp) for graded values raster int32 [rows, in].
 
-    factors [TILE, in + GROUP], of acc's type, is scratch for the values that belong to lists.
+    w int8/int16 [blocks, in + 1, width] holds W transposed, in blocks of outputs; its last row is zero.
+    `blocks` (first, last) is the share of this call. part [width] is of acc's type; lists int32 [TILE, in +
+    GROUP] and lengths int64 [TILE] are scratch, as is
+    factors [TILE, in + GROUP], of acc's type, for the values that belong to lists.
     """
     rows, out = acc.shape
     width = w.shape[2]
@@ -158,8 +204,31 @@ def _add_scaled(w, places, factors, k, part):
 
 
 @compiled
+def scatter_spikes(spikes, rows, acc, starts, targets, values, exp, part):
+    """acc += shift(W s, exp) for the spikes of `list_spikes`, `rows` its starts; W in compressed columns.
+
+    starts int64 [in + 1], targets int32, values int16, part [out]. Without a shift to the right each synapse
+    goes straight to acc: nothing is done for targets that get none.
+    """
+    whole = acc.dtype.type
+    for r in range(acc.shape[0]):
+        if exp >= 0:
+            for s in range(rows[r], rows[r + 1]):
+                i = np.uintp(spikes[s])
+                for k in range(starts[i], starts[i + np.uintp(1)]):
+                    acc[r, np.uintp(targets[k])] += whole(whole(values[k]) << exp)
+        elif rows[r] < rows[r + 1]:
+            part[:] = 0
+            for s in range(rows[r], rows[r + 1]):
+                i = np.uintp(spikes[s])
+                for k in range(starts[i], starts[i + np.uintp(1)]):
+                    part[np.uintp(targets[k])] += whole(values[k])
+            _flush(part, acc[r], exp)
+
+
+@compiled
 def add_columns(raster, acc, starts, targets, values, exp, part):
-    """acc += shift(W x, exp) for spikes uint8 or values int32 raster [rows, in]; W in compressed columns.
+    """acc += shift(W x, exp) for values int32 raster [rows, in]; W in compressed columns.
 
     starts int64 [in + 1], targets int32, values int16, part [out].
     """

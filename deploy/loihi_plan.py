@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class Plan:
     groups: tuple[tuple[str, ...], ...]
     steps: int
 
-    @property
+    @cached_property
     def source(self) -> Population:
         """The one input."""
         return self.program.populations[self.program.inputs()[0]]

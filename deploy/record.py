@@ -39,6 +39,8 @@ class Record:
 def joined(records: list[Record]) -> Record:
     """Records of consecutive batches as one."""
     first = records[0]
+    if len(records) == 1:
+        return first
     return Record(
         outputs={n: np.concatenate([r.outputs[n] for r in records]) for n in first.outputs},
         counts={n: np.concatenate([r.counts[n] for r in records]) for n in first.counts},

@@ -14,7 +14,7 @@ from typing import final
 
 import numpy as np
 
-from convert.ir import linear, neurons, window
+from convert.ir import linear, neurons, products, window
 from convert.ir.check import check
 from convert.ir.errors import Unsupported
 from convert.ir.graph import Graph
@@ -157,6 +157,11 @@ def _reshape(node: linear.Reshape, x: np.ndarray) -> np.ndarray:
     return x.reshape(*x.shape[:2], *node.shape)
 
 
+@_rule(linear.Permute)
+def _permute(node: linear.Permute, x: np.ndarray) -> np.ndarray:
+    return x.transpose(0, 1, *(axis + 2 for axis in node.axes))
+
+
 @_rule(linear.Delay)
 def _delay(node: linear.Delay, x: np.ndarray) -> np.ndarray:
     return _delayed(x, node.steps)
@@ -165,6 +170,24 @@ def _delay(node: linear.Delay, x: np.ndarray) -> np.ndarray:
 @_rule(linear.Add)
 def _add(node: linear.Add, *inputs: np.ndarray) -> np.ndarray:
     return sum(inputs[1:], inputs[0])
+
+
+def _spike_mat_mul(node: products.SpikeMatMul, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    # |sum| <= k max|a| max|b|: k max|b| is what the first factor is multiplied by at most.
+    gain = a.shape[-1] * int(np.abs(b).max(initial=0)) if b.dtype.kind == "i" else 0
+    return _exact(a, lambda x: x @ b.astype(np.float64), gain)
+
+
+def _spike_and(node: products.SpikeAnd, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a * b
+
+
+PRODUCTS: dict[type[Node], Rule] = {products.SpikeMatMul: _spike_mat_mul, products.SpikeAnd: _spike_and}
+
+
+def combined(node: Node, *inputs: np.ndarray) -> np.ndarray:
+    """Value of a node that holds no state: linear, or a product."""
+    return {**LINEAR, **PRODUCTS}[type(node)](node, *inputs)
 
 
 def _delayed(x: np.ndarray, steps: int) -> np.ndarray:
@@ -225,7 +248,7 @@ def values(graph: Graph, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, 
         elif isinstance(node, Neuron):
             got[name] = membrane(node, arrays[0], name)[0]
         else:
-            got[name] = LINEAR[type(node)](node, *arrays)
+            got[name] = combined(node, *arrays)
     return got
 
 

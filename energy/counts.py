@@ -10,11 +10,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from convert.ir import Graph, Neuron, Program
+from convert.ir import Graph, Neuron, Product, Program
 from energy.fanout import Fanout, fanout, weighted
 from energy.line import Counts, Line, Options, Uncounted
 from energy.operand import Operands, plan
 from energy.pools import POOLS
+from energy.products import COUNTED, product_line
 from energy.program_counts import ProgramCounter
 from energy.synapses import synaptic_line
 from energy.updates import updates
@@ -55,6 +56,8 @@ class GraphCounter:
         for name, node, inputs in self._graph:
             if weighted(node):
                 lines += self._synaptic(name, operands)
+            elif isinstance(node, COUNTED):
+                lines.append(self._product(name, node, inputs, operands))
             elif (line := self._steady(name, inputs, operands)) is None:
                 missing.append(name)
             elif line.counts:
@@ -77,6 +80,12 @@ class GraphCounter:
             )
             for fan in fans
         ]  # fmt: skip
+
+    def _product(self, name: str, node: Product, inputs: tuple[str, ...], operands: Operands) -> Line:
+        left, right = inputs
+        shapes = (*(self._graph.shapes[i] for i in inputs), self._graph.shapes[name])
+        run, spikes = (operands.steps, operands.samples), set(inputs) <= self._plan.spikes
+        return product_line((name, node), shapes, operands[left], operands[right], run, spikes)
 
     def _steady(self, name: str, inputs: tuple[str, ...], operands: Operands) -> Line | None:
         """The line of a node whose work does not depend on its input; None if no rule knows it."""

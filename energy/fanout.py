@@ -5,6 +5,7 @@ is all there is to know about a node. Borders are exact: a value near the edge m
 are synapses and are counted; a second map counts the synapses whose weight is not exactly zero.
 
 A new weighted node needs one rule here, `(node, in_shape, steps) -> (Fanout, ...)`, one entry per stage.
+Products of two tensors have no map, for what a value passes depends on its partner: `energy.products`.
 """
 
 from __future__ import annotations
@@ -83,9 +84,12 @@ def fanout(node: Node, in_shape: Shape, steps: int) -> tuple[Fanout, ...]:
 
 @fanout_rule(Affine)
 def _affine(node: Affine, in_shape: Shape, steps: int) -> tuple[Fanout, ...]:
-    """Every value reaches every output: F = out."""
+    """Every value reaches every output: F = out; or those its `synapses` name."""
     out, size = node.weight.shape
     nonzero = np.count_nonzero(node.weight, axis=0).astype(np.int64)
+    if node.synapses is not None:
+        joined = node.synapses.sum(axis=0, dtype=np.int64)
+        return (Fanout(steps * out * size, joined[None], nonzero[None]),)
     return (Fanout(steps * out * size, np.full((1, size), out, np.int64), nonzero[None]),)
 
 

@@ -10,7 +10,9 @@ of what made it. Rules, by structure:
 
     spiking neuron                       binary, ternary or integer: as its messages are
     Input binary | graded | real         binary | integer (ternary where its limit is 1) | real
-    Reshape, Delay                       as their input
+    Reshape, Permute, Delay              as their input
+    SpikeAnd                             the wider class of its operands
+    SpikeMatMul                          real if an operand is real, else integer: a count
     Add                                  real if any addend is real, else integer
     AvgPool2d, JointMean                 as their input where folded into the weights (`plan`), else real
     all other nodes                      integer in an integer graph, else real; their values are not computed
@@ -39,7 +41,11 @@ from convert.ir import (
     Input,
     Neuron,
     Node,
+    Permute,
+    Product,
     Reshape,
+    Shape,
+    SpikeMatMul,
     WindowNode,
     steps,
 )
@@ -111,17 +117,19 @@ def plan(graph: Graph, fold_pool: bool) -> Plan:
         if isinstance(node, POOLS) and fold_pool and known and absorbed[name] and not overlaps(node):
             folded.add(name)
             discrete.add(name)
-        if isinstance(node, Reshape | Delay | Add) and known:
+        if isinstance(node, Reshape | Permute | Delay | Add | Product) and known:
             discrete.add(name)
         if _discrete_source(node):
             discrete.add(name)
-        if _spike_source(node) or (below and isinstance(node, (Reshape, Delay, Add, *POOLS))):
+        if _spike_source(node) or (
+            below and isinstance(node, (Reshape, Permute, Delay, Add, Product, *POOLS))
+        ):
             spikes.add(name)
     return Plan(frozenset(folded), frozenset(spikes))
 
 
 def _absorbs(user: Node, absorbed: bool) -> bool:
-    if isinstance(user, (Reshape, Delay, *POOLS)):
+    if isinstance(user, (Reshape, Permute, Delay, *POOLS)):
         return absorbed and not (isinstance(user, POOLS) and overlaps(user))
     return weighted(user) and not isinstance(user, GraphConv | ChannelScale | WindowNode)
 
@@ -203,8 +211,13 @@ class Operands:
         node, inputs = self._graph.nodes[name], self._graph.inputs_of(name)
         if isinstance(node, Reshape):
             return self[inputs[0]]
+        if isinstance(node, Permute):
+            return _permuted(self[inputs[0]], node, self._graph.shapes[inputs[0]])
         if isinstance(node, Delay):
             return _delayed(self[inputs[0]], node.steps)
+        if isinstance(node, Product):
+            shapes = tuple(self._graph.shapes[i] for i in inputs)
+            return _product(node, shapes, self[inputs[0]], self[inputs[1]])
         if isinstance(node, Add):
             return _sum([self[i] for i in inputs])
         if isinstance(node, POOLS):
@@ -230,6 +243,36 @@ def one_run(runs: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
         if other != run:
             raise BadInput(f"{name}: {other} steps and samples, expected {run} as {first}; run them as one")
     return run
+
+
+def _permuted(x: Tensor, node: Permute, shape: Shape) -> Tensor:
+    source = np.arange(math.prod(shape)).reshape(shape).transpose(node.axes).reshape(-1)
+    if x.route is not None:  # a folded pool lies before: its windows move
+        place = np.argsort(source)
+        return Tensor(x.values, x.classes, np.where(x.route < 0, -1, place[x.route]))
+    return Tensor(None if x.values is None else x.values[:, :, source], x.classes)
+
+
+def _product(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> Tensor:
+    classes = np.maximum(a.classes, b.classes)
+    if isinstance(node, SpikeMatMul):  # sums
+        classes = np.where(classes == REAL, REAL, INTEGER).astype(np.int8)
+    if a.values is None or b.values is None:
+        return Tensor(None, classes)
+    whole = all(x.values.dtype.kind in "iub" for x in (a, b))
+    left, right = (x.values.astype(np.int64 if whole else np.float64) for x in (a, b))
+    return Tensor(multiplied(node, shapes, left, right), classes)
+
+
+def multiplied(node: Product, shapes: tuple[Shape, ...], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The product of flat values [T, N, P] of these shapes, flat again."""
+    lead = a.shape[:2]
+    if not isinstance(node, SpikeMatMul):
+        return a * b
+    left, right = a.reshape(*lead, *shapes[0]), b.reshape(*lead, *shapes[1])
+    # Whole numbers below 2^53 stay exact in the float product, which is the fast one.
+    out = (left.astype(np.float64) @ right.astype(np.float64)).reshape(*lead, -1)
+    return out.astype(np.int64) if a.dtype.kind in "iub" else out
 
 
 def _delayed(x: Tensor, steps: int) -> Tensor:

@@ -22,8 +22,9 @@ Each rule gives the operations of ONE step as a function of the node alone, from
     BatchNorm                                               1 MAC a value
     bias of a weighted node                                 1 add an output
 
-The reset is a select and costs nothing; shifts of integer graphs are wires; Reshape, Delay, Input: nothing.
-A new node needs one rule here or in `energy.fanout`; without one it is reported as uncounted.
+The reset is a select and costs nothing; shifts of integer graphs are wires; Reshape, Permute, Delay, Input:
+nothing. A new node needs one rule here, in `energy.fanout` or in `energy.products`; without one it is
+reported as uncounted.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ from convert.ir import (
     LoihiTernaryLIF,
     Neuron,
     Node,
+    Permute,
     Reshape,
     Shape,
 )
@@ -147,6 +149,6 @@ def _scale(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
     return {"scale_macs": math.prod(out_shape)}
 
 
-@update_rule(Input, Reshape, Delay)
+@update_rule(Input, Reshape, Permute, Delay)
 def _free(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
     return {}

@@ -21,6 +21,8 @@ from convert.ir import (
     LinearNode,
     LoihiNeuron,
     Neuron,
+    Permute,
+    Product,
     Reshape,
     Source,
     WindowNode,
@@ -40,7 +42,9 @@ chips run it as synapses. Batch norm is folded first.
 """
 
 
-_FAMILIES = {Source: "source", LinearNode: "linear", WindowNode: "window", Neuron: "neuron"}
+_FAMILIES = {
+    Source: "source", LinearNode: "linear", Product: "product", WindowNode: "window", Neuron: "neuron"
+}  # fmt: skip
 
 
 def in_integers(kind: type) -> str:
@@ -55,9 +59,11 @@ def in_integers(kind: type) -> str:
         return "none: on the CPU, behind the chip's part"
     if kind in KEPT:
         return "itself, projections"
+    if issubclass(kind, Product):
+        return "itself, coincidence neurons; operands are binary spikes"
     if kind is Delay:
-        return "by hand only: quantise takes a StepConv instead"
-    if kind in (Add, Reshape):
+        return "itself, delays; beyond 62 chip steps relays"
+    if kind in (Add, Permute, Reshape):
         return "itself, moves only"
     return "composed" if has_rule(kind) else "folded"
 

@@ -37,7 +37,10 @@ from convert.ir import (
     LoihiIntegrator,
     LoihiLIF,
     Node,
+    Permute,
     Reshape,
+    SpikeAnd,
+    SpikeMatMul,
     StepConv,
 )
 from convert.passes.fold_batchnorm import FOLD_BATCHNORM
@@ -252,6 +255,34 @@ def _on_threshold() -> Graph:
     return net.done()
 
 
+def _attention() -> Graph:
+    """Spiking self-attention with two heads, a gate of two spikes and a norm behind it, a residual."""
+    net = _Net(9, Input((3, 4), "binary"))
+    net.add("embed", ChannelMix(net.weight(6, 3, gain=2.0)))
+    net.add("h", LIF(0.5))
+    for name in "qkv":
+        net.add(name, ChannelMix(net.weight(6, 6, gain=2.0)), "h")
+        net.add(f"{name}_lif", LIF(0.5))
+        net.add(f"{name}_heads", Reshape((2, 3, 4)))
+    net.add("q_rows", Permute((0, 2, 1)), "q_heads")
+    net.add("map", SpikeMatMul(), "q_rows", "k_heads")
+    net.add("m", LIF(0.5, 0.5))
+    net.add("v_rows", Permute((0, 2, 1)), "v_heads")
+    net.add("mix", SpikeMatMul(), "m", "v_rows")
+    net.add("quarter", ChannelScale(np.full(2, 0.25)))
+    net.add("o", LIF(0.5, 0.6))
+    net.add("o_columns", Permute((0, 2, 1)))
+    net.add("o_flat", Reshape((6, 4)))
+    net.add("gate", SpikeAnd(), "o_flat", "h")
+    net.add("gate_norm", net.norm(6))
+    net.add("sum", Add(), "gate_norm", "h")
+    net.add("lif2", LIF(0.5, 0.75))
+    net.add("mean", JointMean())
+    net.add("head", Affine(net.weight(2, 6)))
+    net.add("out", LeakyIntegrator())
+    return net.done()
+
+
 CASES: dict[str, Callable[[], Graph]] = {
     "dense": _dense,
     "conv": _conv,
@@ -262,6 +293,7 @@ CASES: dict[str, Callable[[], Graph]] = {
     "cuba": _cuba,
     "joint-map": _joint_map,
     "on-threshold": _on_threshold,
+    "attention": _attention,
 }
 
 
@@ -322,12 +354,31 @@ def _int_graph_conv() -> Graph:
     return net.done(stage="integer")
 
 
+def _int_products() -> Graph:
+    """Products of the input with itself, turned or a step late, and of a product; weights behind them."""
+    net = _Net(16, Input((2, 3, 3), "binary"))
+    net.add("late", Delay(1))
+    net.add("turned", Permute((0, 2, 1)))
+    net.add("count", SpikeMatMul(), "input", "turned")
+    net.add("conv", Conv2d(net.draw.integers(-9, 40, (2, 2, 2, 2)).astype(np.int8), weight_exp=1))
+    net.add("lif", LoihiLIF(dv=2048, vth=150))
+    net.add("both", SpikeAnd(), "input", "late")
+    net.add("again", SpikeAnd(), "both", "input")
+    net.add("keep", ChannelScale(np.array([3, 0], np.int8), weight_exp=1))
+    net.add("flat", Affine(net.draw.integers(-20, 40, (8, 18)).astype(np.int8), None, (2, 2, 2)))
+    net.add("as", ChannelScale(np.array([30, 25], np.int8)), "lif")
+    net.add("sum", Add(), "flat", "as")
+    net.add("lif2", LoihiLIF(dv=1000, vth=120, du=3000))
+    return net.done("lif2", "lif", stage="integer")
+
+
 INTEGER_CASES: dict[str, Callable[[], Graph]] = {
     "int-threshold": _int_threshold,
     "int-wrap": _int_wrap,
     "int-delay": _int_delay,
     "int-negative-exp": _int_negative_exp,
     "int-graph-conv": _int_graph_conv,
+    "int-products": _int_products,
 }
 
 

@@ -27,6 +27,7 @@ from convert.ir.linear import (
     GraphConv,
     JointMap,
     JointMean,
+    Permute,
     Reshape,
     StepConv,
 )
@@ -39,7 +40,8 @@ from convert.ir.loihi import (
     LoihiTernaryLIF,
 )
 from convert.ir.neurons import IF, LIF, CubaLIF, LeakyIntegrator
-from convert.ir.node import NODES, LinearNode, Neuron, Node, Shape, Source, WindowNode
+from convert.ir.node import NODES, LinearNode, Neuron, Node, Product, Shape, Source, WindowNode
+from convert.ir.products import SpikeAnd, SpikeMatMul
 from convert.ir.program import (
     ConvWeights,
     DenseWeights,
@@ -62,8 +64,9 @@ __all__ = [
     "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay", "DenseWeights",
     "Graph", "GraphConv", "GraphError", "Input", "JointMap", "JointMean", "LeakyIntegrator", "LinearNode",
     "LoihiDelta", "LoihiIntegrator", "LoihiLIF", "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron",
-    "LoihiRF", "LoihiRFIZ", "LoihiSigma", "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node",
-    "Population", "Program", "Projection", "Reshape", "Shape", "ShapeError", "Source", "SparseWeights",
-    "StageError", "StepConv", "StepMap", "StepMean", "Unsupported", "Weights", "WindowNode", "check",
-    "load_graph", "load_program", "refuse_windows", "save_graph", "save_program", "steps", "text",
+    "LoihiRF", "LoihiRFIZ", "LoihiSigma", "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Permute",
+    "Population", "Product", "Program", "Projection", "Reshape", "Shape", "ShapeError", "Source",
+    "SparseWeights", "SpikeAnd", "SpikeMatMul", "StageError", "StepConv", "StepMap", "StepMean",
+    "Unsupported", "Weights", "WindowNode", "check", "load_graph", "load_program", "refuse_windows",
+    "save_graph", "save_program", "steps", "text",
 ]  # fmt: skip

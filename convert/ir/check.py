@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.ir import linear, loihi, neurons, sigma_delta, sources, window
+from convert.ir import linear, loihi, neurons, products, sigma_delta, sources, window
 from convert.ir.errors import StageError
 from convert.ir.graph import Graph
 from convert.ir.node import Node
@@ -19,7 +19,8 @@ _WINDOW = (window.StepMap, window.StepMean)
 _WEIGHTED = (
     linear.Affine, linear.ChannelMix, linear.GraphConv, linear.StepConv, linear.Conv2d, linear.ChannelScale
 )  # fmt: skip
-_MOVING = (linear.Reshape, linear.Delay, linear.Add)
+_MOVING = (linear.Reshape, linear.Permute, linear.Delay, linear.Add)
+_PRODUCTS = (products.SpikeMatMul, products.SpikeAnd)
 _FLOAT_NEURONS = (neurons.LIF, neurons.CubaLIF, neurons.IF, neurons.LeakyIntegrator)
 _INTEGER_NEURONS = (  # resonators have two ports: they are populations of a program, no nodes of a graph
     loihi.LoihiLIF, loihi.LoihiIntegrator, loihi.LoihiLIFReset, loihi.LoihiTernaryLIF,
@@ -27,9 +28,18 @@ _INTEGER_NEURONS = (  # resonators have two ports: they are populations of a pro
 )  # fmt: skip
 
 LEGAL: dict[str, tuple[type[Node], ...]] = {
-    "traced": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, *_WINDOW, linear.BatchNorm, *_FLOAT_NEURONS),
-    "folded": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, *_WINDOW, *_FLOAT_NEURONS),
-    "integer": (sources.Input, *_WEIGHTED, *_MOVING, *_INTEGER_NEURONS),
+    "traced": (
+        sources.Input,
+        *_WEIGHTED,
+        *_SHAPING,
+        *_MOVING,
+        *_PRODUCTS,
+        *_WINDOW,
+        linear.BatchNorm,
+        *_FLOAT_NEURONS,
+    ),
+    "folded": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, *_PRODUCTS, *_WINDOW, *_FLOAT_NEURONS),
+    "integer": (sources.Input, *_WEIGHTED, *_MOVING, *_PRODUCTS, *_INTEGER_NEURONS),
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from convert.ir.errors import GraphError, ShapeError
-from convert.ir.node import Neuron, Node, Shape, Source
+from convert.ir.node import Neuron, Node, Product, Shape, Source
 
 Edge = tuple[str, str]
 
@@ -62,6 +62,10 @@ class Graph:
     def spiking(self) -> tuple[str, ...]:
         """Names of the neurons that spike, in order."""
         return tuple(n for n in self.neurons() if self.nodes[n].spiking)  # type: ignore[attr-defined]
+
+    def products(self) -> tuple[str, ...]:
+        """Names of the nodes that multiply two tensors, in order."""
+        return tuple(n for n, node in self.nodes.items() if isinstance(node, Product))
 
     def input(self) -> str:
         """The one source of a graph that has one; GraphError otherwise."""

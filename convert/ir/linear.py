@@ -52,15 +52,23 @@ class Affine(LinearNode):
     """y = W x + b.  x is flattened in C order; W [out, in], b [out] or None; y has shape `shape`.
 
     The universal linear map of one step: a dense layer, and what a collapsed linear region becomes.
+    synapses: int8 [out, in], 1 where a synapse joins a pair, 0 where W is zero because there is none; None if
+    every pair is joined.
     """
 
     weight: np.ndarray
     bias: np.ndarray | None = None
     shape: Shape | None = None
     weight_exp: int = 0
+    synapses: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _weights(self, "out, in")
+        _freeze(self, synapses=np.int8)
+        if self.synapses is not None and self.synapses.shape != self.weight.shape:
+            raise GraphError(f"Affine: synapses {self.synapses.shape} of weights {self.weight.shape}")
+        if self.synapses is not None and np.any(self.weight[self.synapses == 0]):
+            raise GraphError("Affine: a weight that is not zero has no synapse")
         object.__setattr__(self, "shape", tuple(self.shape or (self.weight.shape[0],)))
         if math.prod(self.shape) != self.weight.shape[0]:
             raise GraphError(f"Affine: shape {self.shape} does not hold {self.weight.shape[0]} outputs")
@@ -280,6 +288,23 @@ class Reshape(LinearNode):
         if math.prod(self.shape) != math.prod(in_shapes[0]):
             raise ShapeError(name, expected=f"{math.prod(self.shape)} values", got=in_shapes[0])
         return self.shape
+
+
+@node
+class Permute(LinearNode):
+    """y[i_axes[0], i_axes[1], ...] = x[i_0, i_1, ...]: axis k of y is axis axes[k] of x, T, N apart."""
+
+    axes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", tuple(int(n) for n in self.axes))
+        if sorted(self.axes) != list(range(len(self.axes))):
+            raise GraphError(f"Permute: axes {self.axes} do not name each of {len(self.axes)} axes once")
+
+    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
+        if len(in_shapes[0]) != len(self.axes):
+            raise ShapeError(name, expected=f"{len(self.axes)} axes", got=in_shapes[0])
+        return tuple(in_shapes[0][axis] for axis in self.axes)
 
 
 @node

@@ -5,6 +5,7 @@ nodes speak of. These kinds of node exist and nothing else asks a node what it i
 
 * `Source`  brings values in;
 * `Linear`  (abstract) is linear in its single input, or the sum of several, and may reach back in steps;
+* `Product` multiplies two tensors of the same step: linear in each, not in both;
 * `Neuron`  holds state and is the only thing that does;
 * `Window`  (abstract) is linear over all steps of a run at once: it waits until the run is whole, and what
             it gives has steps of its own (`convert.ir.steps`). No chip that works step by step holds one.
@@ -46,6 +47,12 @@ class Source(Node):
 
 class LinearNode(Node):
     """Linear in its input (a bias apart): what lies between two spiking layers."""
+
+
+class Product(Node):
+    """Multiplies two tensors of one step; holds nothing. A linear region ends at it as at a neuron."""
+
+    inputs = 2
 
 
 class WindowNode(Node):

@@ -15,17 +15,18 @@ from convert.ir import (
     Input,
     LinearNode,
     Neuron,
+    Product,
     Shape,
     Unsupported,
     WindowNode,
     refuse_windows,
 )
-from convert.onnx_model import conv, linear, maps, neurons
+from convert.onnx_model import conv, linear, maps, neurons, products
 from convert.onnx_model.builder import Builder
 from convert.onnx_model.context import Context
 from convert.onnx_model.values import EXACT, Value, form, made
 
-RULES = {**linear.RULES, **conv.RULES, **maps.RULES}
+RULES = {**linear.RULES, **conv.RULES, **maps.RULES, **products.RULES}
 FORMAT = "basalt-onnx 1"
 V_MAX = neurons.V_MAX
 
@@ -199,7 +200,8 @@ def input_type(name: str, node: Input, stage: str) -> tuple[str, int, int]:
 def _refuse(graph: Graph, probes: Collection[str]) -> None:
     graph.input()
     for name, node in graph.nodes.items():
-        if isinstance(node, LinearNode) and not isinstance(node, BatchNorm) and type(node) not in RULES:
+        ruled = isinstance(node, LinearNode | Product) and not isinstance(node, BatchNorm)
+        if ruled and type(node) not in RULES:
             raise Unsupported(
                 name, f"{type(node).__name__} has no ONNX form", "add a rule in convert/onnx_model"
             )

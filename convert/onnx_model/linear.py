@@ -15,6 +15,7 @@ from convert.ir import (
     GraphConv,
     JointMean,
     Node,
+    Permute,
     Reshape,
     Shape,
 )
@@ -136,6 +137,13 @@ def _reshaped(c: Context, x: Value, shape: Shape) -> Value:
     if x.shape == shape:
         return x
     y = c.b.op("Reshape", form(c.b, x, "first"), c.b.const(shape_of(shape, "first"), "int64"))
+    return made(y, shape, "first", x.dtype, x.low, x.high)
+
+
+@rule(Permute)
+def _permute(c: Context, name: str, node: Permute, shape: Shape, x: Value) -> Value:
+    perm = [0, 1, *(axis + 2 for axis in node.axes)]
+    y = c.b.op("Transpose", form(c.b, x, "first"), perm=perm)
     return made(y, shape, "first", x.dtype, x.low, x.high)
 
 

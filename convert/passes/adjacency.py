@@ -54,6 +54,15 @@ def graph_convs(graph: Graph) -> tuple[str, ...]:
     return tuple(n for n, node in graph.nodes.items() if isinstance(node, GraphConv))
 
 
+def relays(graph: Graph) -> tuple[str, ...]:
+    """Names of the relays: leaky integrators that forget at once and are read by others."""
+    return tuple(
+        n
+        for n, node in graph.nodes.items()
+        if isinstance(node, LeakyIntegrator) and node.dv == 1.0 and node.bias is None and graph.users_of(n)
+    )
+
+
 def apply(graph: Graph, form: str) -> tuple[Graph, tuple[Pruned, ...]]:
     """The graph in the form 'dense', 'prune:EPS' or 'factor', and what pruning did."""
     kind, _, number = form.partition(":")

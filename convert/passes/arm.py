@@ -1,4 +1,9 @@
-"""One arm of a quantised layer: a branch, the node that will hold its mantissas, and how it is wired in."""
+"""One arm of a quantised layer: a branch, the node that will hold its mantissas, and how it is wired in.
+
+A branch with one weighted node keeps it, and every move of values before and after it (Reshape, Permute,
+Delay); a branch of moves alone counts as a ChannelScale of ones. Any other branch is composed into one Affine
+per delay, of exactly the synapses that its nodes join.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +17,16 @@ from convert.ir import (
     ChannelMix,
     ChannelScale,
     Conv2d,
+    Delay,
     Graph,
     Node,
+    Permute,
     Reshape,
     Shape,
     StepConv,
-    Unsupported,
 )
+from convert.passes.coincidence import MOVES, moved
+from convert.passes.operators import operator
 from convert.passes.region import Branch, compose
 
 KEPT = (Affine, ChannelMix, StepConv, Conv2d, ChannelScale)
@@ -26,79 +34,140 @@ KEPT = (Affine, ChannelMix, StepConv, Conv2d, ChannelScale)
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """kind: the node kept with other weights, None where the branch becomes one dense matrix."""
+    """A branch, or one delay of a composed branch, in float.
+
+    node: what is kept with other weights: the branch's own, or the Affine it was composed into, which takes
+    and gives any shape.  before, after: moves around it.  weight: float64, as `node` holds it.
+    """
 
     branch: Branch
-    kind: Node | None
-    mantissa: np.ndarray
-    exp: int
+    node: Node
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    composed: bool = False
+    delay: int = 0  # of a composed arm
+
+    @property
+    def weight(self) -> np.ndarray:
+        held = self.node.scale if isinstance(self.node, ChannelScale) else self.node.weight  # type: ignore[attr-defined]
+        return np.asarray(held, np.float64)
+
+    def holding(self, weight: np.ndarray, exp: int = 0) -> Node:
+        """The node with other weights, without a bias."""
+        field = "scale" if isinstance(self.node, ChannelScale) else "weight"
+        return replace(self.node, **{field: weight, "bias": None, "weight_exp": exp})  # type: ignore[type-var]
+
+    def current(self, graph: Graph, weight: np.ndarray, rate: np.ndarray) -> np.ndarray:
+        """Mean current of these weights at the source's mean values, flat, in the order of the neuron."""
+        values = moved(graph, self.before, rate)
+        node = self.holding(weight)
+        total = sum(m @ values.reshape(-1) for m in operator(node, values.shape).values())
+        if self.composed:
+            return total
+        return moved(graph, self.after, total.reshape(node.out_shape("", values.shape))).reshape(-1)
 
 
-def kept(graph: Graph, branch: Branch) -> Node | None:
-    """The one weighted node of a branch that may stay as it is; a bare residual counts as a ChannelScale."""
-    weighted = _weighted(graph, branch)
+def arms(graph: Graph, branch: Branch) -> list[Arm]:
+    """The arms of a branch."""
+    weighted = [k for k, n in enumerate(branch.chain) if not isinstance(graph.nodes[n], MOVES)]
     if not weighted:
-        return ChannelScale(np.ones(graph.shapes[branch.source][0]))
-    node = graph.nodes[weighted[0]]
-    return node if len(weighted) == 1 and isinstance(node, KEPT) else None
-
-
-def weight_of(graph: Graph, branch: Branch, kind: Node | None) -> np.ndarray:
-    """The float weights of a branch, in the form its integer node holds them."""
-    if kind is not None:
-        return np.asarray(kind.scale if isinstance(kind, ChannelScale) else kind.weight, np.float64)
+        ones = ChannelScale(np.ones(graph.shapes[branch.source][0]))
+        return [Arm(branch, ones, (), branch.chain)]
+    (at, *others) = weighted
+    if not others and isinstance(graph.nodes[branch.chain[at]], KEPT):
+        before, after = branch.chain[:at], branch.chain[at + 1 :]
+        return [Arm(branch, graph.nodes[branch.chain[at]], before, after)]
+    out = []
     taps = compose(graph, branch)
-    if set(taps) != {0}:
-        raise Unsupported(
-            branch.chain[-1],
-            "several linear maps with delays among them have no integer node",
-            "put a spiking neuron before the convolution over steps",
-        )
-    return taps[0].toarray()
+    silent = {d for d, m in taps.items() if not np.any(m.data)}
+    for delay in sorted(set(taps) - silent or set(taps)):
+        matrix = taps[delay]
+        pairs = np.zeros(matrix.shape, np.int8)
+        pairs[np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices] = 1
+        node = Affine(matrix.toarray(), None, None, 0, None if pairs.all() else pairs)
+        out.append(Arm(branch, node, (), (), True, delay))
+    return out
 
 
-def with_weight(kind: Node | None, weight: np.ndarray, exp: int = 0) -> Node:
-    """The node that holds `weight` in the place of the branch's own, without a bias."""
-    if kind is None:
-        return Affine(weight, None, None, exp)
-    if isinstance(kind, ChannelScale):
-        return replace(kind, scale=weight, bias=None, weight_exp=exp)
-    return replace(kind, weight=weight, bias=None, weight_exp=exp)  # type: ignore[type-var]
-
-
-def source_shape(graph: Graph, branch: Branch) -> Shape:
-    """Shape in which the branch's weighted node sees its source (reshapes before it applied)."""
-    weighted = _weighted(graph, branch)
-    return graph.shapes[graph.inputs_of(weighted[0])[0]] if weighted else graph.shapes[branch.source]
-
-
-def attach(arm: Arm, graph: Graph, neuron: str, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> str:
-    """Add the arm's node and the reshapes it needs to the integer graph; the name of its last node."""
-    branch, target = arm.branch, graph.shapes[neuron]
-    weighted = _weighted(graph, branch)
+def attach(
+    arm: Arm, node: Node, graph: Graph, neuron: str, nodes: dict[str, Node], edges: list[tuple[str, str]]
+) -> str:
+    """Add the arm's integer node and the moves around it to the integer graph; the name of its last node."""
+    branch, before, after = arm.branch, arm.before, arm.after
+    weighted = [n for n in branch.chain if not isinstance(graph.nodes[n], MOVES)]
     name = _free(weighted[-1] if weighted else f"{neuron}.residual", nodes)
-    node = with_weight(arm.kind, arm.mantissa, arm.exp)
-    if isinstance(node, Affine):  # takes and gives any shape
-        nodes[name] = replace(node, shape=target)
-        edges.append((branch.source, name))
-        return name
+    if isinstance(node, Affine):  # takes any shape, and gives what is asked for: reshapes around it go
+        before = _without_reshapes(graph, before)
+        if len(late := _without_reshapes(graph, after)) < len(after) or not after:
+            node, after = replace(node, shape=graph.shapes[neuron]), late
+    at = graph.shapes[branch.source]
+    last = _moves(graph, before, branch.source, at, name, nodes, edges)
     nodes[name] = node
-    seen = source_shape(graph, branch)
-    edges.append((_reshaped(branch.source, graph.shapes[branch.source], seen, name, nodes, edges), name))
-    return _reshaped(name, node.out_shape(name, seen), target, f"{name}.out", nodes, edges)
+    edges.append((last, name))
+    if arm.delay:
+        late_name = _free(f"{name}.delay", nodes)
+        nodes[late_name] = Delay(arm.delay)
+        edges.append((name, late_name))
+        return late_name
+    at = node.out_shape(name, graph.shapes[before[-1]] if before else at)
+    return _moves(graph, after, name, at, f"{name}.out", nodes, edges)
 
 
-def _weighted(graph: Graph, branch: Branch) -> list[str]:
-    return [n for n in branch.chain if not isinstance(graph.nodes[n], Reshape)]
+def copy_moves(graph: Graph, branch: Branch, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> str:
+    """The moves of a product's operand in the integer graph, under their own names; the last one's name."""
+    at = branch.source
+    for name in branch.chain:
+        at = _copied(graph, name, at, nodes, edges)
+    return at
+
+
+def _without_reshapes(graph: Graph, moves: tuple[str, ...]) -> tuple[str, ...]:
+    """Moves that remain where shapes are free; a permutation needs all of them."""
+    if any(isinstance(graph.nodes[n], Permute) for n in moves):
+        return moves
+    return tuple(n for n in moves if not isinstance(graph.nodes[n], Reshape))
+
+
+def _moves(
+    graph: Graph,
+    moves: tuple[str, ...],
+    source: str,
+    shape: Shape,
+    name: str,
+    nodes: dict[str, Node],
+    edges: list[tuple[str, str]],
+) -> str:
+    """Chain moves behind `source`, of this shape: reshapes in a row are one, called after what they serve."""
+    at = source
+    for k, move in enumerate(moves):
+        following = graph.nodes[moves[k + 1]] if k + 1 < len(moves) else None
+        if not isinstance(graph.nodes[move], Reshape):
+            at = _copied(graph, move, at, nodes, edges)
+        elif isinstance(following, Reshape) or graph.shapes[move] == shape:
+            continue
+        else:
+            at = _reshaped(graph, move, at, name, nodes, edges)
+        shape = graph.shapes[move]
+    return at
 
 
 def _reshaped(
-    source: str, at: Shape, wanted: Shape, name: str, nodes: dict[str, Node], edges: list[tuple[str, str]]
+    graph: Graph, move: str, source: str, name: str, nodes: dict[str, Node], edges: list[tuple[str, str]]
 ) -> str:
-    if at == wanted:
-        return source
     name = _free(f"{name}.reshape", nodes)
-    nodes[name] = Reshape(wanted)
+    nodes[name] = Reshape(graph.shapes[move])
+    edges.append((source, name))
+    return name
+
+
+def _copied(
+    graph: Graph, move: str, source: str, nodes: dict[str, Node], edges: list[tuple[str, str]]
+) -> str:
+    """The move behind `source`, shared with whoever put the same one there before."""
+    if nodes.get(move) is graph.nodes[move] and (source, move) in edges:
+        return move
+    name = _free(move, nodes)
+    nodes[name] = graph.nodes[move]
     edges.append((source, name))
     return name
 

@@ -1,10 +1,11 @@
-"""Integer graph to program: every linear region becomes projections with delays.
+"""Integer graph to program: every linear region becomes projections with delays, a product coincidences.
 
 A branch with one Conv2d keeps its shared kernel; any other becomes one matrix per delay, dense where every
 pair is joined, in compressed columns otherwise: what is stored are the synapses, neither more nor fewer.
-Latency of a population: one chip step per projection on the longest path from the input. Weights stay what
-they are: a product of two integer matrices that leaves 8 bits is refused, quantise composes such regions
-before rounding.
+Latency of a population: one chip step per projection on the longest path from the input. Delays beyond a
+chip's go through relays (`passes/relays.py`), products of spikes through coincidence neurons
+(`passes/coincidence.py`). Weights stay what they are: a product of two integer matrices that leaves 8 bits is
+refused, quantise composes such regions before rounding.
 """
 
 from __future__ import annotations
@@ -19,19 +20,25 @@ from convert.ir import (
     Graph,
     Input,
     LoihiNeuron,
+    Neuron,
     Population,
+    Product,
     Program,
     Projection,
     Reshape,
     SparseWeights,
+    SpikeMatMul,
     StageError,
     Unsupported,
     Weights,
     check,
     refuse_windows,
 )
+from convert.ir.program import EXP_MAX, EXP_MIN
+from convert.passes.coincidence import coincidences, summed
 from convert.passes.operators import conv_weights
 from convert.passes.region import Branch, branches, compose
+from convert.passes.relays import relayed
 
 
 def lower(graph: Graph, bits: int = 8) -> Program:
@@ -44,13 +51,25 @@ def lower(graph: Graph, bits: int = 8) -> Program:
         raise StageError(f"lower: needs an integer graph, got {graph.stage}; quantise first")
     populations = {n: _population(graph, n, 0) for n in graph.sources()}
     projections: list[Projection] = []
-    for name in graph.neurons():
-        found = branches(graph, name)
-        latency = 1 + max(populations[b.source].latency for b in found)
-        populations[name] = _population(graph, name, latency)
-        for branch in found:
-            projections += _projections(graph, branch, name, len(projections), bits)
+    for name, node, _ in graph:
+        if isinstance(node, Product):
+            populations[name], pair = coincidences(graph, name, populations, len(projections))
+            projections += pair
+        elif isinstance(node, Neuron):
+            found = branches(graph, name)
+            latency = 1 + max(populations[b.source].latency for b in found)
+            populations[name] = _population(graph, name, latency)
+            for branch in found:
+                projections += _projections(graph, branch, name, len(projections), bits)
+    _check_outputs(graph)
+    populations, projections = relayed(populations, projections)
     return Program(populations, tuple(projections), graph.outputs, graph.meta)
+
+
+def _check_outputs(graph: Graph) -> None:
+    for name in graph.outputs:
+        if isinstance(graph.nodes[name], Product):
+            raise Unsupported(name, "is an output but no neuron", "end the model in a neuron")
 
 
 def _population(graph: Graph, name: str, latency: int) -> Population:
@@ -62,6 +81,12 @@ def _population(graph: Graph, name: str, latency: int) -> Population:
 
 def _projections(graph: Graph, branch: Branch, neuron: str, first: int, bits: int) -> list[Projection]:
     exp = _exponent(graph, branch, neuron)
+    if not EXP_MIN <= exp <= EXP_MAX:
+        raise Unsupported(
+            neuron,
+            f"the weights from {branch.source} have exponent {exp}, outside {EXP_MIN}..{EXP_MAX}",
+            "quantise the float graph",
+        )
     shared = _shared(graph, branch)
     if shared is not None:
         return [Projection(f"{first}:{branch.source}->{neuron}", branch.source, neuron, shared, exp, 0, bits)]
@@ -75,7 +100,7 @@ def _projections(graph: Graph, branch: Branch, neuron: str, first: int, bits: in
     out = []
     for delay, matrix in sorted(taps.items()):
         matrix.data = matrix.data * 2.0**-exp  # compose applied the exponent: back to mantissas
-        weights = _weights(matrix, neuron, bits)
+        weights = _weights(summed(graph, branch.source, matrix), neuron, bits)
         name = f"{first + len(out)}:{branch.source}->{neuron}"
         out.append(Projection(name, branch.source, neuron, weights, exp, delay, bits))
     return out
@@ -94,6 +119,8 @@ def _exponent(graph: Graph, branch: Branch, neuron: str) -> int:
 
 def _shared(graph: Graph, branch: Branch) -> ConvWeights | None:
     """The branch as one shared kernel, if it is one Conv2d and moves of values in C order."""
+    if isinstance(graph.nodes[branch.source], SpikeMatMul):
+        return None  # its sums are in the weights: one kernel entry may stand for several neurons
     at = graph.shapes[branch.source]
     kernel: ConvWeights | None = None
     for name in branch.chain:
@@ -111,7 +138,9 @@ def _weights(matrix: sparse.csr_matrix, neuron: str, bits: int) -> Weights:
     least, most = matrix.data.min(initial=0.0), matrix.data.max(initial=0.0)
     if least < low or most > high:
         raise Unsupported(
-            neuron, f"weights of {least:.0f}..{most:.0f} do not fit {bits} bits", "quantise the float graph"
+            neuron,
+            f"weights of {least:.0f}..{most:.0f} do not fit {bits} bits ({low}..{high})",
+            "quantise the float graph",
         )
     if matrix.nnz == matrix.shape[0] * matrix.shape[1]:
         return DenseWeights(matrix.toarray().astype(np.int8))

@@ -26,6 +26,7 @@ from convert.ir import (
     JointMap,
     JointMean,
     Node,
+    Permute,
     Reshape,
     Shape,
     StepConv,
@@ -65,8 +66,13 @@ def _entries(rows: np.ndarray, cols: np.ndarray, values: np.ndarray, shape: Shap
 
 def _full(matrix: np.ndarray) -> sparse.csr_matrix:
     """Every pair of a dense matrix, its zeros included."""
-    rows, cols = np.indices(matrix.shape)
-    return _entries(rows, cols, matrix, matrix.shape)
+    rows, cols = matrix.shape
+    starts, columns = (
+        np.arange(rows + 1, dtype=np.int64) * cols,
+        np.tile(np.arange(cols, dtype=np.int32), rows),
+    )
+    data = np.asarray(matrix, np.float64).reshape(-1)
+    return sparse.csr_matrix((data, columns, starts), shape=matrix.shape, copy=True)
 
 
 def _per_place(matrix: np.ndarray, places: int) -> sparse.csr_matrix:
@@ -81,13 +87,48 @@ def identity(size: int) -> sparse.csr_matrix:
     return sparse.identity(size, dtype=np.float64, format="csr")
 
 
+def product(b: sparse.csr_matrix, a: sparse.csr_matrix) -> sparse.csr_matrix:
+    """b a with every pair that a path joins: sums that cancel to zero stay stored, as synapses."""
+    return _spread(_ones(b) @ _ones(a), b @ a)
+
+
+def total(a: sparse.csr_matrix, b: sparse.csr_matrix) -> sparse.csr_matrix:
+    """a + b with every pair that either joins."""
+    return _spread(_ones(a) + _ones(b), a + b)
+
+
+def _ones(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    ones = np.ones(len(matrix.data))
+    return sparse.csr_matrix((ones, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _spread(pairs: sparse.csr_matrix, values: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The values at their places among `pairs`, zeros at the others: scipy drops sums that are zero."""
+    pairs, values = pairs.tocsr(), values.tocsr()
+    pairs.sort_indices()
+    values.sort_indices()
+    if values.nnz == pairs.nnz:
+        return values
+    data = np.zeros(pairs.nnz)
+    data[np.searchsorted(_flat(pairs), _flat(values))] = values.data
+    return sparse.csr_matrix((data, pairs.indices, pairs.indptr), shape=pairs.shape)
+
+
+def _flat(matrix: sparse.csr_matrix) -> np.ndarray:
+    rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+    return rows * matrix.shape[1] + matrix.indices
+
+
 def _gain(node: Node) -> float:
     return 2.0 ** getattr(node, "weight_exp", 0)
 
 
 @_rule(Affine)
 def _affine(node: Affine, in_shape: Shape) -> Taps:
-    return {0: _full(node.weight * _gain(node))}
+    if node.synapses is None:
+        return {0: _full(node.weight * _gain(node))}
+    rows, cols = np.nonzero(node.synapses)
+    return {0: _entries(rows, cols, node.weight[rows, cols] * _gain(node), node.weight.shape)}
 
 
 @_rule(ChannelMix)
@@ -167,6 +208,12 @@ def _joint_map(node: JointMap, in_shape: Shape) -> Taps:
 @_rule(Reshape)
 def _reshape(node: Reshape, in_shape: Shape) -> Taps:
     return {0: identity(math.prod(in_shape))}
+
+
+@_rule(Permute)
+def _permute(node: Permute, in_shape: Shape) -> Taps:
+    source = np.arange(math.prod(in_shape)).reshape(in_shape).transpose(node.axes).reshape(-1)
+    return {0: identity(len(source))[source]}
 
 
 @_rule(Delay)

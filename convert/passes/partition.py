@@ -5,11 +5,12 @@ them. The host gets the rest, as a float graph whose inputs are the cut: spiking
 binary inputs of the same name, and the graph's own inputs, as they are. Cases of a node on the host:
 
 1. it needs the whole window (`WindowNode`);
-2. it is no linear node and no neuron: a product of values that a chip has no neuron for;
-3. it reads a neuron that does not spike: values, not spikes, would have to leave that neuron;
+2. it is a product of what is no binary spike of one source (`passes.coincidence`), or of a kind unknown here;
+3. it reads a neuron that does not spike: values, not spikes, would have to leave that neuron (a relay of
+   `passes/adjacency.py` may be read: it sends its values as graded messages);
 4. it reads a neuron or a whole-window node that is on the host: behind (1)-(3);
-5. it is linear and what reads it is on the host, or it leaves the graph: its region goes there whole, since
-   sums are no spikes. A linear node that a chip's neuron reads as well is computed on both sides.
+5. it is linear or a product and what reads it is on the host, or it leaves the graph: its region goes there
+   whole, since sums are no spikes. A node that a chip's neuron reads as well is computed on both sides.
 
 A graph without such nodes is its own chip part.
 """
@@ -19,7 +20,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from convert.ir import Graph, Input, LinearNode, Neuron, Source, StageError, Unsupported, WindowNode, check
+from convert.ir import (
+    Graph,
+    Input,
+    LinearNode,
+    Neuron,
+    Product,
+    Source,
+    StageError,
+    Unsupported,
+    WindowNode,
+    check,
+)
+from convert.passes.adjacency import relays
+from convert.passes.coincidence import operand
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +74,9 @@ def partition(graph: Graph) -> Split:
     if check(graph).stage != "folded":
         raise StageError(f"partition: needs a folded graph, got {graph.stage}; fold batch norms first")
     reasons = _blocked(graph)
+    speaking = {*graph.spiking(), *relays(graph)}
     for name in graph.neurons():
-        if name not in reasons and name not in graph.spiking() and graph.users_of(name):
+        if name not in reasons and name not in speaking and graph.users_of(name):
             reasons[name] = f"{graph.users_of(name)[0]} reads its value, which is no spike"
     held = _needed(graph, [n for n in graph.neurons() if n not in reasons], frozenset())
     reasons |= _regions(graph, reasons, held)
@@ -69,7 +84,7 @@ def partition(graph: Graph) -> Split:
     spikes = frozenset(n for n in held if n in graph.spiking())
     behind = _needed(graph, ends, spikes)
     for name in behind & held:
-        if isinstance(graph.nodes[name], LinearNode):
+        if isinstance(graph.nodes[name], LinearNode | Product):
             reasons.setdefault(name, "its sum is read on the CPU too")
     if not reasons:
         return Split(graph, None, {}, graph.outputs)
@@ -91,19 +106,32 @@ def parted(graph: Graph) -> Split:
 def _blocked(graph: Graph) -> dict[str, str]:
     """Cases 1 to 4: what a chip cannot hold, whatever reads it."""
     found: dict[str, str] = {}
+    speaking = {*graph.spiking(), *relays(graph)}
     for name, node, inputs in graph:
-        silent = [i for i in inputs if isinstance(graph.nodes[i], Neuron) and i not in graph.spiking()]
+        silent = [i for i in inputs if isinstance(graph.nodes[i], Neuron) and i not in speaking]
         behind = [i for i in inputs if i in found]
         if isinstance(node, WindowNode):  # 1
             found[name] = f"{type(node).__name__} needs the whole window"
-        elif not isinstance(node, Source | LinearNode | Neuron):  # 2
+        elif not isinstance(node, Source | LinearNode | Neuron | Product):  # 2
             found[name] = f"{type(node).__name__} is a product of values, no sum of spikes"
+        elif isinstance(node, Product) and (why := _no_coincidence(graph, name)):  # 2
+            found[name] = why
         elif silent:  # 3
             found[name] = f"{silent[0]} does not spike: its value is read"
         elif behind:  # 4
             root = found[behind[0]]
             found[name] = root if root.startswith("behind ") else f"behind {behind[0]}"
     return found
+
+
+def _no_coincidence(graph: Graph, name: str) -> str | None:
+    """Why a chip has no neurons for the product; None if it has."""
+    try:
+        for side in (0, 1):
+            operand(graph, name, side)
+    except Unsupported as error:
+        return error.reason
+    return None
 
 
 def _needed(graph: Graph, ends: list[str], stop: frozenset[str]) -> set[str]:
@@ -123,7 +151,7 @@ def _regions(graph: Graph, reasons: Mapping[str, str], held: set[str]) -> dict[s
     found = {}
     for name, node in graph.nodes.items():
         users = graph.users_of(name)
-        if not isinstance(node, LinearNode) or name in reasons:
+        if not isinstance(node, LinearNode | Product) or name in reasons:
             continue
         if name in graph.outputs:
             found[name] = "its sum leaves the graph, and is no spike"
@@ -133,7 +161,7 @@ def _regions(graph: Graph, reasons: Mapping[str, str], held: set[str]) -> dict[s
 
 
 def _chip(graph: Graph, held: set[str], behind: set[str]) -> Graph | None:
-    own = [n for n in graph.outputs if n in held and not isinstance(graph.nodes[n], LinearNode)]
+    own = [n for n in graph.outputs if n in held and not isinstance(graph.nodes[n], LinearNode | Product)]
     given = [n for n in graph.spiking() if n in held & behind and n not in own]
     return _part(graph, held, (*own, *given), {}) if own or given else None
 

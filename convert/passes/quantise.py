@@ -12,7 +12,11 @@ S is as large as the finest branch can use and the 24-bit membrane (peak seen in
 and the bias register allow, then chosen among eighths of an octave for the least weight error, weighted by
 the measured rate of each source. The mean current that rounding changed, at the measured rates, goes into the
 bias of layers that have one. Branches with one weighted node keep their node (convolutions stay shared);
-composed branches (graph convolution, mean and linear head) become one dense matrix.
+composed branches (graph convolution, mean and linear head) become one matrix per delay, of the synapses their
+nodes join. A product of spikes stays; its counts are a source like a neuron, and need no scale.
+
+A relay (a LeakyIntegrator with dv = 1 that feeds others, see `passes/adjacency.py`) becomes a LoihiSigmaDelta
+that sends what it gets: a graded source, one count of it worth 1 / S of its own layer.
 """
 
 from __future__ import annotations
@@ -23,12 +27,25 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from convert.ir import Add, Graph, Input, LoihiIntegrator, LoihiLIF, Neuron, Node, Unsupported, refuse_windows
+from convert.ir import (
+    Add,
+    Graph,
+    Input,
+    LoihiIntegrator,
+    LoihiLIF,
+    LoihiSigmaDelta,
+    Neuron,
+    Node,
+    Product,
+    Unsupported,
+    refuse_windows,
+)
 from convert.ir.loihi import STATE_SHIFT, VTH_MAX
-from convert.passes.arm import Arm, attach, kept, source_shape, weight_of, with_weight
+from convert.passes.adjacency import relays
+from convert.passes.arm import Arm, arms, attach, copy_moves
 from convert.passes.base import Pass
-from convert.passes.operators import operator
-from convert.passes.region import Branch, bias, branches
+from convert.passes.coincidence import operand
+from convert.passes.region import bias, branches
 
 STATE_MAX = 1 << 23
 EXP_MIN, EXP_MAX = -8, 8
@@ -40,7 +57,7 @@ class Calibration:
     """What running the float graph on data showed.
 
     peak: largest |x| of each input and largest |v| (before reset) of each neuron.
-    rate: mean value per neuron (or input value) of each source, [*shape].
+    rate: mean value per neuron, input value or value of a product, [*shape].
     """
 
     peak: Mapping[str, float]
@@ -64,11 +81,11 @@ class _Layer:
 
     name: str
     node: Neuron
-    branches: tuple[Branch, ...]
-    weights: tuple[np.ndarray, ...]  # per branch, in the form its integer node holds them
-    kinds: tuple[Node | None, ...]  # the node each branch keeps, None for a dense composite
+    arms: tuple[Arm, ...]
+    weights: tuple[np.ndarray, ...]  # per arm, in the form its integer node holds them, per count of a source
     counts: Mapping[str, float]  # graded source -> float value of one count
     bias: np.ndarray | None
+    relay: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,7 @@ class Quantise:
     input_bits: int = 8
     headroom: float = 2.0
     report: list[LayerReport] = field(default_factory=list)
+    relayed: dict[str, float] = field(default_factory=dict)  # relay -> float value of one count of it
 
     def __post_init__(self) -> None:
         for name, value, low, high in (("bits", self.bits, 2, 8), ("input_bits", self.input_bits, 2, 16)):
@@ -93,12 +111,19 @@ class Quantise:
     def _rewrite(self, graph: Graph) -> Graph:
         refuse_windows(graph, "a chip")
         self.report.clear()
+        self.relayed.clear()
         nodes: dict[str, Node] = {n: self._input(n, graph.nodes[n]) for n in graph.sources()}
         edges: list[tuple[str, str]] = []
-        for name in graph.neurons():
-            self._layer(graph, name, nodes, edges)
+        operands = {n: [operand(graph, n, side) for side in (0, 1)] for n in graph.products()}
+        for name, node, _ in graph:
+            if isinstance(node, Neuron):
+                self._layer(graph, name, nodes, edges)
+            elif isinstance(node, Product):
+                sides = [copy_moves(graph, branch, nodes, edges) for branch in operands[name]]
+                nodes[name] = node
+                edges += [(side, name) for side in sides]
         for name in graph.outputs:
-            if name not in nodes:
+            if not isinstance(nodes.get(name), Neuron | Input):
                 raise Unsupported(
                     name,
                     "is an output but no neuron",
@@ -119,39 +144,42 @@ class Quantise:
         return Input(node.shape, "graded", scale, self.input_bits)
 
     def _layer(self, graph: Graph, name: str, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> None:
-        layer = _float_layer(graph, name, nodes)
-        if not layer.node.spiking and graph.users_of(name):
+        layer = _float_layer(graph, name, nodes, self.relayed)
+        if not layer.node.spiking and not layer.relay and graph.users_of(name):
             raise Unsupported(
                 name,
-                "is read by other nodes but does not spike; relays have no integer form yet",
-                "use --adjacency dense or prune:EPS, or put a spiking neuron there",
+                "is read by other nodes but does not spike",
+                "put a spiking neuron there; a relay (LeakyIntegrator with dv = 1) may be read",
             )
         scale = self._choose_scale(layer)
+        if layer.relay:
+            self.relayed[name] = 1.0 / scale
         drift = self._drift(graph, layer, scale)
-        arms = []
-        for branch, weight, kind, exp in zip(
-            layer.branches, layer.weights, layer.kinds, self._exponents(layer, scale), strict=True
-        ):
-            mantissa = np.rint(weight * scale / 2.0**exp).astype(np.int8)
-            arms.append(attach(Arm(branch, kind, mantissa, exp), graph, name, nodes, edges))
-        if len(arms) > 1:
+        exponents = self._exponents(layer, scale)
+        held = [
+            np.rint(w * scale / 2.0**e).astype(np.int8) for w, e in zip(layer.weights, exponents, strict=True)
+        ]
+        _refuse_silence(layer, held)
+        ends = [
+            attach(arm, arm.holding(mantissa, exp), graph, name, nodes, edges)
+            for arm, mantissa, exp in zip(layer.arms, held, exponents, strict=True)
+        ]
+        if len(ends) > 1:
             nodes[f"{name}.sum"] = Add()
-            edges += [(arm, f"{name}.sum") for arm in arms]
-            arms = [f"{name}.sum"]
+            edges += [(end, f"{name}.sum") for end in ends]
+            ends = [f"{name}.sum"]
         nodes[name] = self._neuron(layer, scale, drift)
-        edges.append((arms[0], name))
+        edges.append((ends[0], name))
         self._tell(layer, scale)
 
     def _exponents(self, layer: _Layer, scale: float) -> tuple[int, ...]:
         """The smallest exponent per branch that holds its largest weight."""
         limit = (1 << (self.bits - 1)) - 1
         out = []
-        for weight, branch in zip(layer.weights, layer.branches, strict=True):
+        for weight, arm in zip(layer.weights, layer.arms, strict=True):
             peak = float(np.abs(weight).max(initial=0.0)) * scale
-            if peak == 0.0:
-                raise Unsupported(layer.name, "an incoming weight matrix is all zero", "remove the branch")
             exp = math.ceil(math.log2(peak / (limit + 0.4999)))
-            out.append(max(exp, EXP_MIN if branch.source in layer.counts else 0))
+            out.append(max(exp, EXP_MIN if arm.branch.source in layer.counts else 0))
             if out[-1] > EXP_MAX:
                 raise Unsupported(
                     layer.name,
@@ -164,10 +192,8 @@ class Quantise:
     def _choose_scale(self, layer: _Layer) -> float:
         limit = (1 << (self.bits - 1)) - 1
         finest = min(float(np.abs(w).max(initial=0.0)) for w in layer.weights)
-        if finest == 0.0:
-            raise Unsupported(layer.name, "an incoming weight matrix is all zero", "remove the branch")
         # Exponent 1 in mantissa form is Lava's weight_exp 0 for 8 bits: the natural form of a `.net`.
-        wanted = 2.0 * (limit + 0.4999) / finest
+        wanted = (1.0 if layer.relay else 2.0) * (limit + 0.4999) / finest
         peak = max(self.calibration.peak.get(layer.name, 0.0), getattr(layer.node, "threshold", 0.0), 1e-9)
         allowed = STATE_MAX / (1 << STATE_SHIFT) / (self.headroom * peak)
         threshold = getattr(layer.node, "threshold", None)
@@ -178,17 +204,16 @@ class Quantise:
             allowed = min(allowed, held / max(float(np.abs(layer.bias).max(initial=0.0)), 1e-12))
         top = min(wanted, allowed)
         candidates = [top * 2.0 ** (-step / 8) for step in range(8)]
+        candidates += _whole(layer, candidates, limit)
         return min(candidates, key=lambda scale: self._error(layer, scale))
 
     def _error(self, layer: _Layer, scale: float) -> float:
         """Mean squared current error from rounding weights and threshold, at the measured rates."""
         total = 0.0
-        for branch, weight, exp in zip(
-            layer.branches, layer.weights, self._exponents(layer, scale), strict=True
-        ):
+        for arm, weight, exp in zip(layer.arms, layer.weights, self._exponents(layer, scale), strict=True):
             step = 2.0**exp / scale
             rounding = weight - np.rint(weight / step) * step
-            power = float(np.mean(np.square(self._rate(layer, branch.source)))) + 1e-12
+            power = float(np.mean(np.square(self._rate(layer, arm.branch.source)))) + 1e-12
             total += float(np.sum(np.square(rounding))) * power
         threshold = getattr(layer.node, "threshold", None)
         if threshold is not None:
@@ -201,14 +226,10 @@ class Quantise:
         total: np.ndarray | float = 0.0
         if layer.bias is None:
             return total
-        for branch, kind, weight, exp in zip(
-            layer.branches, layer.kinds, layer.weights, self._exponents(layer, scale), strict=True
-        ):
+        for arm, weight, exp in zip(layer.arms, layer.weights, self._exponents(layer, scale), strict=True):
             step = 2.0**exp / scale
-            error = with_weight(kind, np.rint(weight / step) * step - weight)
-            rate = self._rate(layer, branch.source).reshape(-1)
-            for matrix in operator(error, source_shape(graph, branch)).values():
-                total = total + matrix @ rate
+            error = np.rint(weight / step) * step - weight
+            total = total + arm.current(graph, error, self._rate(layer, arm.branch.source))
         return np.reshape(total, graph.shapes[layer.name])
 
     def _rate(self, layer: _Layer, source: str) -> np.ndarray:
@@ -219,8 +240,10 @@ class Quantise:
             )
         return self.calibration.rate[source] / layer.counts.get(source, 1.0)
 
-    def _neuron(self, layer: _Layer, scale: float, drift: np.ndarray | float) -> LoihiLIF | LoihiIntegrator:
+    def _neuron(self, layer: _Layer, scale: float, drift: np.ndarray | float) -> Neuron:
         node = layer.node
+        if layer.relay:
+            return LoihiSigmaDelta(vth=0, act="unit")
         decays = {"du": round(4096 * node.du) - 1, "dv": round(4096 * node.dv)}  # type: ignore[attr-defined]
         if decays["du"] < 0:
             raise Unsupported(layer.name, f"du = {node.du} rounds below 1/4096", "use du of 1/4096 or more")
@@ -245,16 +268,20 @@ class Quantise:
         self.report.append(LayerReport(layer.name, scale, vth, exponents, math.sqrt(off / size)))
 
 
-def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node]) -> _Layer:
-    found = branches(graph, name)
-    kinds = tuple(kept(graph, b) for b in found)
+def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node], relayed: Mapping[str, float]) -> _Layer:
+    found = [arm for branch in branches(graph, name) for arm in arms(graph, branch)]
     weights, counts = [], {}
-    for branch, kind in zip(found, kinds, strict=True):
-        weight = weight_of(graph, branch, kind)
-        source = nodes[branch.source]
+    for arm in found:
+        weight, origin = arm.weight, arm.branch.source
+        source = nodes[origin]
         if isinstance(source, Input) and source.operand == "graded":
-            counts[branch.source] = source.scale
+            counts[origin] = source.scale
             weight = weight * source.scale
+        elif origin in relayed:
+            counts[origin] = relayed[origin]
+            weight = weight * relayed[origin]
+        if not np.any(weight):
+            raise Unsupported(name, f"the weights from {origin} are all zero", "remove the branch")
         weights.append(weight)
     node, constant = graph.nodes[name], bias(graph, name)
     if constant is not None and node.du != 1.0:  # type: ignore[attr-defined]
@@ -267,7 +294,36 @@ def _float_layer(graph: Graph, name: str, nodes: Mapping[str, Node]) -> _Layer:
     if own is not None:
         constant = own if constant is None else constant + own
     full = None if constant is None else np.broadcast_to(constant, graph.shapes[name])
-    return _Layer(name, node, found, tuple(weights), kinds, counts, full)  # type: ignore[arg-type]
+    relay = name in relays(graph)
+    if relay and full is not None:
+        raise Unsupported(name, "a relay has a bias", "put the bias behind it")
+    return _Layer(name, node, tuple(found), tuple(weights), counts, full, relay)  # type: ignore[arg-type]
+
+
+def _refuse_silence(layer: _Layer, held: list[np.ndarray]) -> None:
+    """A branch none of whose weights is left: its threshold, membrane or bias is too large for 8 bits."""
+    heard = {arm.branch for arm, mantissa in zip(layer.arms, held, strict=True) if mantissa.any()}
+    for arm, weight in zip(layer.arms, layer.weights, strict=True):
+        if arm.branch not in heard:
+            raise Unsupported(
+                layer.name,
+                f"the weights from {arm.branch.source}, at most {np.abs(weight).max():.3g}, round to 0 where "
+                "its threshold fits 17 bits and its membrane 24",
+                "lower the threshold or raise the weights in training",
+            )
+
+
+def _whole(layer: _Layer, scales: list[float], limit: int) -> list[float]:
+    """Scales a little below these that make the weight of a layer with one weight an exact mantissa.
+
+    Such a layer counts spikes (a bare residual, attention's scaled counts): its sums land on the threshold,
+    and must not pass it because weight and threshold were rounded apart.
+    """
+    sizes = np.unique(np.abs(np.concatenate([w[w != 0] for w in layer.weights])))
+    if len(sizes) != 1:
+        return []
+    steps = [2.0 ** math.ceil(math.log2(sizes[0] * s / (limit + 0.4999))) / sizes[0] for s in scales]
+    return [math.floor(s / step) * step for s, step in zip(scales, steps, strict=True) if s >= step]
 
 
 def _bias(name: str, value: np.ndarray | None, scale: float) -> tuple[np.ndarray | None, int]:

@@ -2,8 +2,8 @@
 
     a_t = sum over branches, delays of  M_{branch, delay} s_{source, t-delay}  +  bias
 
-A branch is a path of linear nodes from a source (an input or a neuron) to the neuron; additions only split
-paths. The bias is what the region gives for zero input.
+A branch is a path of linear nodes from a source (an input, a neuron or a product) to the neuron; additions
+only split paths. The bias is what the region gives for zero input.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.ir import Add, Affine, Graph, LinearNode, Neuron, Reshape, Source, Unsupported
-from convert.passes.operators import Taps, identity, operator
+from convert.ir import Add, Affine, Graph, LinearNode, Neuron, Product, Reshape, Source, Unsupported
+from convert.passes.operators import Taps, identity, operator, product, total
 
 _MAX_PATHS = 256
 
@@ -42,7 +42,7 @@ def branches(graph: Graph, neuron: str) -> tuple[Branch, ...]:
 
 def _paths(graph: Graph, name: str, after: tuple[str, ...]) -> Iterator[Branch]:
     node = graph.nodes[name]
-    if isinstance(node, Source | Neuron):
+    if isinstance(node, Source | Neuron | Product):
         yield Branch(name, after)
         return
     if not isinstance(node, LinearNode):
@@ -72,8 +72,8 @@ def _after(first: Taps | None, second: Taps) -> Taps:
     out: Taps = {}
     for d1, a in first.items():
         for d2, b in second.items():
-            product = (b @ a).tocsr()
-            out[d1 + d2] = out[d1 + d2] + product if d1 + d2 in out else product
+            joined = product(b, a)
+            out[d1 + d2] = total(out[d1 + d2], joined) if d1 + d2 in out else joined
     return out
 
 
@@ -88,7 +88,7 @@ def bias(graph: Graph, neuron: str) -> np.ndarray | None:
 
 def _bias(graph: Graph, name: str) -> np.ndarray | None:
     node = graph.nodes[name]
-    if isinstance(node, Source | Neuron):
+    if isinstance(node, Source | Neuron | Product):
         return None
     inputs = graph.inputs_of(name)
     before = [b for b in (_bias(graph, i) for i in inputs) if b is not None]

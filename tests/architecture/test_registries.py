@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import convert.ir
-from convert.ir import LEGAL, NODES, Add, BatchNorm, LinearNode, LoihiNeuron, Neuron, Node, Source, WindowNode
+from convert.ir import (
+    LEGAL,
+    NODES,
+    Add,
+    BatchNorm,
+    LinearNode,
+    LoihiNeuron,
+    Neuron,
+    Node,
+    Product,
+    Source,
+    WindowNode,
+)
 from convert.onnx_model import layers, neurons
 from convert.passes.operators import has_rule
 from deploy.loihi_neurons import NEURONS as COMPILED
-from deploy.reference import LINEAR
+from deploy.reference import LINEAR, PRODUCTS
 from deploy.reference_neurons import FAMILIES
 from deploy.target import TARGETS, Target, target
 from energy.fanout import RULES as FANOUT
+from energy.products import COUNTED
 from energy.updates import RULES as UPDATES
 
 # Why a linear node has no rule in a registry. A line that is no longer true fails.
@@ -20,7 +33,7 @@ NO_FANOUT = {
     "AvgPool2d": "a sum of its window: an update, or folded into the next",
     "BatchNorm": "a scale per value: an update",
     "Delay": "moves values", "JointMean": "a sum over joints: an update, or folded into the next",
-    "Reshape": "moves values",
+    "Permute": "moves values", "Reshape": "moves values",
 }  # fmt: skip
 PROGRAMS_ALONE = {
     "LoihiRF": "two inputs, real and imag: an edge of a graph names none",
@@ -53,9 +66,10 @@ def test_there_are_nodes():
     assert all(cls.__name__ == name and issubclass(cls, Node) for name, cls in NODES.items())
 
 
-def test_every_node_is_a_source_a_linear_node_or_a_neuron_and_documents_its_equation():
+def test_every_node_is_of_one_kind_and_documents_its_equation():
     for name, cls in NODES.items():
-        assert sum(issubclass(cls, kind) for kind in (Source, LinearNode, Neuron, WindowNode)) == 1, name
+        kinds = (Source, LinearNode, Product, Neuron, WindowNode)
+        assert sum(issubclass(cls, kind) for kind in kinds) == 1, name
         assert cls.__doc__, f"{name}: no equation"
         assert not cls.__doc__.startswith(f"{name}("), f"{name}: the docstring is the one dataclass makes"
         assert not getattr(cls, "__abstractmethods__", ()), f"{name}: no shape rule"
@@ -116,6 +130,13 @@ def test_every_linear_node_has_an_onnx_emitter():
     assert without(lambda cls: cls in layers.RULES) == set(NO_EMITTER)
 
 
+def test_every_product_is_known_everywhere():
+    products = {cls for cls in NODES.values() if issubclass(cls, Product)}
+    assert len(products) >= 2
+    assert products == set(PRODUCTS) == set(COUNTED) == products & set(layers.RULES)
+    assert all(products <= set(classes) for classes in LEGAL.values())
+
+
 def test_the_two_that_need_no_operator_are_what_the_reasons_say():
     assert Add.inputs is None
     assert BatchNorm not in LEGAL["folded"] and BatchNorm not in LEGAL["integer"]
@@ -132,6 +153,7 @@ def test_the_face_of_the_graph_is_what_it_says():
         "loihi",
         "neurons",
         "node",
+        "products",
         "program",
         "resonators",
         "serial",

@@ -214,3 +214,22 @@ def test_nothing_half_written_when_a_conversion_fails(run, trained, tmp_path, mo
     got = run("convert", trained, "--to", "onnx", "--out", tmp_path / "a")
     assert got.code == 3 and len(got.error_lines) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_attention_goes_the_whole_way(run, tmp_path):
+    """Base-SGN with spiking attention: trained, converted, the same spikes on every target that is quick."""
+    small = ["--set", "channels=8", "--set", "heads=2", "--frames", "6", "--epochs", "1", "--threads", "1"]
+    data = ["--data-option", "train_per_class=2", "--data-option", "test_per_class=1"]
+    model = ["--model", "base-sgn-attention", "--dataset", "synthetic"]
+    assert run("train", *model, "--out", tmp_path / "run", *small, *data).code == 0
+    assert run("convert", tmp_path / "run", "--to", "lava", "--out", tmp_path / "lava").code == 0
+    targets = "reference,onnx,loihi-sim"
+    done = run(
+        "verify", tmp_path / "lava", "--targets", targets, "--samples", "2", "--json", tmp_path / "v.json"
+    )
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "v.json").read_text())["targets"]
+    for name in targets.split(","):
+        assert found[name]["passed"] and found[name]["spikes"] > 0 and found[name]["mismatching"] == 0
+    costs = ["--cost-table", "horowitz45-fp32", "--out", tmp_path / "energy"]
+    assert "matmul" in run("energy-report", tmp_path / "lava", *costs).out

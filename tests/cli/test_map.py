@@ -159,8 +159,25 @@ def test_convert_refuses_forms_that_are_none(run, trained, tmp_path):
     assert not (tmp_path / "p").exists()
 
 
-def test_convert_factored_is_refused_where_relays_have_no_integers(run, trained, tmp_path):
-    done = run("convert", trained, "--to", "lava", "--out", tmp_path / "p", "--adjacency", "factor")
+def test_convert_factored(run, trained, lava_artifact, tmp_path):
+    """The factored program runs, gives the reference's spikes, and its relays are mapped."""
+    out = tmp_path / "f"
+    done = run("convert", trained, "--to", "lava", "--out", out, "--adjacency", "factor")
+    assert done.code == 0
+    assert json.loads((out / "manifest.json").read_text())["adjacency"]["form"] == "factor"
+    assert run("verify", out, "--targets", "reference,loihi-sim", "--samples", 2).code == 0
+    assert run("map", out, "--chip", "loihi2", "--limit", 2, "--out", tmp_path / "m.json").code == 0
+    body = json.loads((tmp_path / "m.json").read_text())
+    relays = [p for p in body["populations"] if p["model"] == "LoihiSigmaDelta"]
+    assert relays
+    assert all(body["traffic"]["populations"][p["population"]]["messages"] > 0 for p in relays)
+    done = run("map", out, "--chip", "loihi1", "--rate", 0.1, "--off-chip", "embed_spike")
     assert done.code == 4
-    assert "relay" in done.error_lines[0]
+    assert "relay: loihi1 has no neuron LoihiSigmaDelta" in done.error_lines[0]
+
+
+def test_factored_onnx_is_refused(run, trained, tmp_path):
+    done = run("convert", trained, "--to", "onnx", "--out", tmp_path / "p", "--adjacency", "factor")
+    assert done.code == 4
+    assert "relay: LoihiSigmaDelta has no ONNX form" in done.error_lines[0]
     assert not (tmp_path / "p").exists()

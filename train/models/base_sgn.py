@@ -38,10 +38,10 @@ class BaseSGNConfig:
         problems = [
             f"{name} = {getattr(self, name)!r} (expected {expected})"
             for name, legal, expected in (
-                ("in_channels", _count(self.in_channels), "at least 1"),
-                ("classes", _count(self.classes), "at least 1"),
-                ("channels", bool(self.channels) and all(map(_count, self.channels)), "whole numbers from 1"),
-                ("kernel", _count(self.kernel), "a whole number from 1"),
+                ("in_channels", count(self.in_channels), "at least 1"),
+                ("classes", count(self.classes), "at least 1"),
+                ("channels", bool(self.channels) and all(map(count, self.channels)), "whole numbers from 1"),
+                ("kernel", count(self.kernel), "a whole number from 1"),
                 ("dropout", 0.0 <= self.dropout < 1.0, "0 <= dropout < 1"),
             )
             if not legal
@@ -55,7 +55,8 @@ class BaseSGNConfig:
         return LIF(self.dv, self.threshold, self.surrogate, self.backend, self.learn_dv)
 
 
-def _count(n: object) -> bool:
+def count(n: object) -> bool:
+    """Whether n is a whole number from 1."""
     return isinstance(n, int) and not isinstance(n, bool) and n >= 1
 
 

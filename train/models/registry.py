@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from train.models.attention_sgn import AttentionSGN, AttentionSGNConfig
 from train.models.base_sgn import BaseSGN, BaseSGNConfig
 
 
@@ -17,7 +18,10 @@ class Entry:
     module: type[nn.Module]
 
 
-MODELS: dict[str, Entry] = {"base-sgn": Entry(BaseSGNConfig, BaseSGN)}
+MODELS: dict[str, Entry] = {
+    "base-sgn": Entry(BaseSGNConfig, BaseSGN),
+    "base-sgn-attention": Entry(AttentionSGNConfig, AttentionSGN),
+}
 
 
 def entry(name: str) -> Entry:

@@ -335,7 +335,7 @@ REFUSED = {
     "loop over steps": (Loops(), (2,), "^Model: its forward cannot be traced"),
     "branch on data": (Branches(), (2,), "^Model: its forward cannot be traced"),
     "function": (Calls(torch.relu), (2,), "the function relu has no node"),
-    "scalar product": (Calls(lambda x: x * 0.5), (2,), "the function mul has no node"),
+    "scalar quotient": (Calls(lambda x: 1.0 / x), (2,), "the function truediv has no node"),
     "scalar sum": (Calls(lambda x: x + 1.0), (2,), "the function add has no node"),
     "scaled sum": (Calls(lambda x: torch.add(x, x, alpha=2)), (2,), "the function add has no node"),
     "method": (Calls(lambda x: x.relu()), (2,), "the tensor method relu has no node"),

@@ -13,7 +13,6 @@ from convert.ir import (
     ChannelMix,
     Conv2d,
     ConvWeights,
-    Delay,
     DenseWeights,
     Graph,
     GraphError,
@@ -24,6 +23,7 @@ from convert.ir import (
     Program,
     Projection,
     SparseWeights,
+    SpikeMatMul,
     StageError,
     StepConv,
     Unsupported,
@@ -83,9 +83,13 @@ def test_the_program_is_the_graph(integer_case, steps, samples):
     graph, x = integer_case.graph, integer_case.x(steps, samples, seed=7)
     program = lower(graph)
     want, got = values(graph, x), evaluate(program, x)
-    assert set(got) == {graph.input(), *graph.neurons()}
+    assert set(got) == {graph.input(), *graph.products(), *graph.neurons()}
     assert steps == 1 or all(want[n].any() for n in graph.spiking()), "vacuous case"
     for name in got:
+        if isinstance(graph.nodes[name], SpikeMatMul):  # its neurons (i, j, k), added up over k
+            shape = program.populations[name].shape
+            got[name] = got[name].reshape(*got[name].shape[:2], *shape).sum(-1)
+            want[name] = want[name].reshape(got[name].shape)
         np.testing.assert_array_equal(got[name], want[name].reshape(got[name].shape))
 
 
@@ -96,9 +100,10 @@ def test_latency_is_the_longest_path_and_no_delay_is_negative(integer_case):
     depth = {}
     for name, node, inputs in graph:
         before = max((depth[i] for i in inputs), default=0)
-        depth[name] = before + (name in graph.neurons())
+        depth[name] = before + (name in (*graph.neurons(), *graph.products()))
         if name in program.populations:
             assert program.populations[name].latency == depth[name]
+        if name in program.populations and name not in graph.products():
             assert program.populations[name].shape == graph.shapes[name]
             assert program.populations[name].model is node
     assert program.projections
@@ -246,11 +251,9 @@ def test_a_program_that_is_not_well_formed_is_refused_by_name():
         SparseWeights(np.zeros(2), np.zeros(0), np.zeros(0, np.int8), (1, 2))
 
 
-def test_too_long_a_delay_is_refused():
-    nodes = {"input": Input((1,), "binary"), "late": Delay(63), "fc": Affine(np.ones((1, 1), np.int8)),
-             "lif": LoihiLIF(0, 1)}  # fmt: skip
-    graph = Graph(nodes, (("input", "late"), ("late", "fc"), ("fc", "lif")), ("lif",), "integer")
-    with pytest.raises(GraphError, match=r"chip delay 63 is outside 0..62"):
+def test_an_exponent_beyond_a_chip_is_refused():
+    graph = small(Affine(np.full((1, 3), 1, np.int8), weight_exp=9), (3,), LoihiLIF(dv=0, vth=1000))
+    with pytest.raises(Unsupported, match=r"^lif: the weights from input have exponent 9, outside -8\.\.8"):
         lower(graph)
 
 

@@ -25,6 +25,7 @@ from convert.ir import (
     JointMap,
     JointMean,
     LinearNode,
+    Permute,
     Reshape,
     StepConv,
 )
@@ -37,6 +38,7 @@ def draw(*shape):
 
 
 ADJACENCY = np.array([[[0, 1, 0, 0], [0, 0.5, 0, 0], [2, 0, 0, 0], [0, 0, 0, 0]], np.eye(4)])
+JOINED = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 1, 1, 1, 1], [1, 0, 0, 0, 0, 1], [1, 1, 1, 0, 0, 0]])  # 12 ones
 # node, shape of its input, stored entries worked by hand
 NODE = {
     "affine": (Affine(draw(7, 6), draw(7)), (2, 3), 42),
@@ -61,7 +63,9 @@ NODE = {
     "mean": (JointMean(), (3, 5), 15),
     "mean, deep": (JointMean(), (2, 3, 4), 24),
     "reshape": (Reshape((6,)), (2, 3), 6),
+    "permute": (Permute((2, 0, 1)), (2, 3, 4), 24),
     "delay": (Delay(3), (4,), 4),
+    "affine, some joined": (Affine(JOINED * draw(4, 6), draw(4), None, 0, JOINED), (6,), 12),
 }
 
 

@@ -9,12 +9,14 @@ from convert.ir import (
     LIF,
     Add,
     Affine,
+    ChannelScale,
     Graph,
     Input,
     JointMap,
     LeakyIntegrator,
     Neuron,
     Source,
+    SpikeAnd,
     StageError,
     StepMean,
     Unsupported,
@@ -116,6 +118,36 @@ def test_what_reads_a_membrane_is_on_the_cpu_and_so_is_the_neuron():
     assert split.reasons["v"] == "b reads its value, which is no spike"
     assert split.reasons["b"] == "v does not spike: its value is read"
     assert split.reasons["lif2"] == "behind b"
+
+
+def gated(*between):
+    """The AND of two spiking layers, or of one and what lies between, into a neuron and a mean over time."""
+    return graph(
+        ("out", "mean"), input=(Input((3,), "binary"),), a=(fc(4, 3, 1), "input"), lif1=(LIF(0.5), "a"),
+        b=(fc(4, 3, 2), "input"), lif2=(LIF(0.5), "b"), scale=(ChannelScale(np.full(4, 0.5)), "lif2"),
+        y=(SpikeAnd(), "lif1", *(between or ("lif2",))), lif3=(LIF(0.5, 0.2), "y"),
+        out=(LeakyIntegrator(), "lif3"), mean=(StepMean(), "y"),
+    )  # fmt: skip
+
+
+def test_a_product_of_spikes_is_on_the_chip():
+    """And again on the CPU, from the same spikes, where a node of the CPU reads it."""
+    split = parted(gated())
+    assert split.place("y") == "chip, cpu" and split.place("lif3") == "chip"
+    assert set(split.cut) == {"lif1", "lif2"} and split.reasons["y"] == "its sum is read on the CPU too"
+    x = (np.random.default_rng(0).random((9, 2, 3)) < 0.5).astype(np.uint8)
+    whole, chip = values(gated(), x), values(split.chip, x)
+    host = values(split.host, {n: chip[n] for n in split.cut})
+    assert whole["mean"].any(), "vacuous case"
+    np.testing.assert_array_equal(host["mean"], whole["mean"])
+    np.testing.assert_array_equal(chip["out"], whole["out"])
+
+
+def test_a_product_of_something_else_is_on_the_cpu():
+    split = parted(gated("scale"))
+    assert split.place("y") == split.place("lif3") == "cpu"
+    assert "its right operand scale is a linear map (ChannelScale)" in split.reasons["y"]
+    assert split.reasons["lif3"] == "behind y"
 
 
 def test_a_joint_map_is_synapses():

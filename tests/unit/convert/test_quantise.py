@@ -24,6 +24,8 @@ from convert.ir import (
     LeakyIntegrator,
     LoihiIntegrator,
     LoihiLIF,
+    Permute,
+    SpikeMatMul,
     StageError,
     StepConv,
     Unsupported,
@@ -31,6 +33,7 @@ from convert.ir import (
 )
 from convert.ir.loihi import STATE_SHIFT
 from convert.passes.fold_batchnorm import FOLD_BATCHNORM
+from convert.passes.lower import lower
 from convert.passes.quantise import Calibration, Quantise
 from deploy.calibration import calibrate
 from deploy.reference import values
@@ -255,19 +258,17 @@ def test_refusals():
     two = Input((2,), "binary")
     refused(
         chain(input=two, fc=Affine(np.zeros((1, 2))), lif=LIF(0.5)),
-        "^lif: an incoming weight matrix is all zero",
+        "^lif: the weights from input are all zero; remove the branch",
     )
     refused(
         chain(input=two, fc=Affine([[1.0, 1.0]]), lif=CubaLIF(1e-5, 0.5)), "^lif: du = 1e-05 rounds below"
     )
+    refused(
+        chain(input=two, fc=Affine([[1.0, 1.0]]), lif=LIF(0.5, 1e6)),
+        "^lif: the weights from input, at most 1, round to 0 where its threshold fits 17 bits",
+    )
     refused(chain(input=two, fc=Affine([[1.0, 1.0]], [0.5]), lif=CubaLIF(0.5, 0.5)),
             "^lif: a bias before a neuron with a current state")  # fmt: skip
-    refused(
-        chain(input=two, late=Delay(2), fc=Affine([[1.0, 1.0]]), lif=LIF(0.5)),
-        "^fc: several linear maps with delays",
-    )
-    lagged = chain(input=two, mix=ChannelMix(np.eye(2)), steps=StepConv(np.ones((2, 2, 2))), lif=LIF(0.5))
-    refused(lagged, "^steps: several linear maps with delays")
     moved = chain(
         input=two, mix=ChannelMix(np.eye(2), np.ones(2)), steps=StepConv(np.ones((2, 2, 2))), lif=LIF(0.5)
     )
@@ -284,6 +285,69 @@ def test_refusals():
             peak={"input": 1.0, "lif": 1e-3})  # fmt: skip
     with pytest.raises(Unsupported, match=r"^lif: calibration knows no rate of input"):
         Quantise(Calibration(GOOD, {}))(chain(input=two, fc=Affine([[1.0, 1.0]]), lif=LIF(0.5)))
+
+
+def calibrated(graph, x):
+    return Quantise(calibrate(graph, x))(graph)
+
+
+def test_a_delay_stays_a_delay():
+    """Before or behind weights, and alone; the scale is that of the same graph without it."""
+    three = Input((3,), "binary")
+    mix = ChannelMix([[1.0, 0.5, -0.25], [0.75, 1.0, 0.5], [0.5, 0.25, 1.0]])
+    x = (np.random.default_rng(0).random((20, 4, 3)) < 0.5).astype(np.uint8)
+    plain = calibrated(chain(input=three, mix=mix, lif=LIF(0.5)), x)
+    for nodes in ({"late": Delay(2), "mix": mix}, {"mix": mix, "late": Delay(2)}):
+        graph = calibrated(chain(input=three, **nodes, lif=LIF(0.5)), x)
+        assert [type(n) for n in graph.nodes.values()][1:-1] == [type(n) for n in nodes.values()]
+        late, now = values(graph, x)["lif"], values(plain, x)["lif"]
+        assert now.any()
+        np.testing.assert_array_equal(late[2:], now[:-2])
+    alone = calibrated(chain(input=three, late=Delay(1), lif=LIF(0.5, 0.5)), x)
+    np.testing.assert_array_equal(values(alone, x)["lif"][1:], x[:-1])
+
+
+def test_weights_over_several_delays_become_one_matrix_each():
+    """Two maps of which one looks back in steps: a matrix and a delay for every tap, zero taps left out."""
+    taps = np.stack([np.eye(2), np.zeros((2, 2)), [[0.5, 0.25], [0.0, 1.0]]], axis=-1)
+    graph = chain(
+        input=Input((2,), "binary"), mix=ChannelMix([[1.0, 0.5], [0.0, 1.0]]), steps=StepConv(taps),
+        late=Delay(1), lif=LIF(0.5),
+    )  # fmt: skip
+    x = (np.random.default_rng(0).random((30, 4, 2)) < 0.5).astype(np.uint8)
+    quantised = calibrated(graph, x)
+    delays = sorted(n.steps for n in quantised.nodes.values() if isinstance(n, Delay))
+    assert delays == [1, 3]
+    got, want = values(quantised, x)["lif"], values(graph, x)["lif"]
+    # All weights are sums of quarters up to 1.5: rounding to 7 bits moves a membrane by less than 1 %.
+    assert want.any() and (got != want).mean() < 0.02
+
+
+def test_a_composed_region_has_the_synapses_its_nodes_join():
+    """A graph convolution over a chain of joints: 3 of 5 sources a joint; what is lowered is sparse."""
+    near = np.abs(np.subtract.outer(np.arange(5), np.arange(5))) <= 1
+    weight = np.random.default_rng(0).normal(0.6, 0.3, (1, 2, 2))
+    graph = chain(input=Input((2, 5), "binary"), graph=GraphConv(weight, near[None] / 3.0), lif=LIF(0.5))
+    x = (np.random.default_rng(1).random((20, 3, 2, 5)) < 0.6).astype(np.uint8)
+    quantised = calibrated(graph, x)
+    node = quantised.nodes["graph"]
+    np.testing.assert_array_equal(node.synapses, np.kron(np.ones((2, 2)), near))
+    (projection,) = lower(quantised).projections
+    assert len(projection.weights.values) == 4 * near.sum()
+    assert values(quantised, x)["lif"].any()
+
+
+def test_counts_of_spikes_land_on_the_threshold_as_in_float():
+    """0.125 of a count against 0.5: four coincidences are the threshold, and do not pass it."""
+    nodes = {"input": Input((4, 9), "binary"), "turned": Permute((1, 0)), "y": SpikeMatMul(),
+             "eighth": ChannelScale(np.full(4, 0.125)), "lif": LIF(1.0, 0.5)}  # fmt: skip
+    edges = (("input", "turned"), ("input", "y"), ("turned", "y"), ("y", "eighth"), ("eighth", "lif"))
+    graph = Graph(nodes, edges, ("lif",), "folded")
+    x = (np.random.default_rng(0).random((40, 4, 4, 9)) < 0.6).astype(np.uint8)
+    quantised = calibrated(graph, x)
+    counts = values(graph, x)["y"]
+    assert (counts == 4).any() and (counts == 5).any(), "vacuous case"
+    np.testing.assert_array_equal(values(quantised, x)["lif"], counts > 4)
 
 
 @pytest.mark.parametrize("options", [{"bits": 1}, {"bits": 9}, {"input_bits": 1}, {"input_bits": 17}])

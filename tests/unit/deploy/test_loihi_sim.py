@@ -214,7 +214,7 @@ def test_states_saturate_without_wrapping():
     assert want["n"]["v"].min() == -HALF + 1 and fired(want, "n")
 
 
-@pytest.mark.parametrize("method", ["auto", "rows", "columns", "product"])
+@pytest.mark.parametrize("method", ["auto", "rows", "columns", "shared", "product"])
 @pytest.mark.parametrize(
     ("in_shape", "out", "kernel", "stride", "padding", "dilation", "groups"),
     [

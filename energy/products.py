@@ -1,0 +1,60 @@
+"""Products of two tensors: one line, counted where two values that are not zero meet in the same step.
+
+    sop = sum over steps of the pairs (a[i, k], b[k, j]), or (a[i], b[i]), of which neither is zero
+
+Pairs of spikes are coincidences: one addition (AC) each, the sum of the product's own values. With a graded
+or real operand a pair is a MAC. `dense_mac` is the number of all pairs, T m k n; the papers' convention
+charges the mean size of the left operand times it. `nnz_in` counts the non-zero values of the left operand.
+What the chip does for the same product (each spike to every partner, met or not) is counted on the program.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from convert.ir import Product, Shape, SpikeAnd, SpikeMatMul
+from energy.line import Line
+from energy.operand import INTEGER, Tensor, multiplied
+
+
+def product_line(
+    where: tuple[str, Product], shapes: tuple[Shape, Shape, Shape], a: Tensor, b: Tensor,
+    run: tuple[int, int], spike_input: bool,
+) -> Line:  # fmt: skip
+    """where: (name, node); shapes: of left, right and result; run: (T, N)."""
+    name, node = where
+    steps, samples = run
+    dense = steps * math.prod(shapes[2]) * (shapes[0][-1] if isinstance(node, SpikeMatMul) else 1)
+    classes = np.maximum(a.classes, b.classes)
+    known = a.values is not None and b.values is not None
+    met, nnz = np.full(samples, dense, np.int64), np.full(samples, steps * math.prod(shapes[0]), np.int64)
+    rate, mean = np.ones(samples), np.full(samples, np.nan)
+    if known:
+        left, right = ((x.values != 0).astype(np.int64) for x in (a, b))
+        met = multiplied(node, shapes[:2], left, right).sum(axis=(0, 2), dtype=np.int64)
+        nnz = left.sum(axis=(0, 2))
+        rate = np.abs(a.values).mean(axis=(0, 2), dtype=np.float64)
+        mean = a.values.mean(axis=(0, 2), dtype=np.float64)
+    counts = {
+        "nnz_in": nnz,
+        "dense_mac": np.full(samples, dense, np.int64),
+        "dense_mac_inbounds": np.full(samples, dense, np.int64),
+        "sop_exact": met,
+        "sop_nonzero": met,
+        "mac": np.where(classes >= INTEGER, met, 0),
+        "ac": np.where(classes >= INTEGER, 0, met),
+        "bias_adds": np.zeros(samples, np.int64),
+    }
+    measures = {
+        "firing_rate": nnz / (steps * math.prod(shapes[0])),
+        "mean_value": mean,
+        "sop_paper": (rate if spike_input else np.ones(samples)) * dense,
+    }
+    return Line(
+        name, type(node).__name__, shapes[0], shapes[2], counts, "", classes, measures, spike_input, not known
+    )
+
+
+COUNTED: tuple[type[Product], ...] = (SpikeMatMul, SpikeAnd)
