@@ -147,6 +147,13 @@ def test_energy_of_the_float_form_counts_every_node_in_its_own_steps(run, made, 
     assert steps == 12 / 160 * (1 / STEPS if made.head == "mean" else 1)  # sizes, and steps
 
 
+def test_a_window_does_not_stream(run, made):
+    """Neither the float model nor the chip's part of it: exit 4 with the reason, not half an answer."""
+    for artifact, target in ((made.onnx, "onnx"), (made.lava, "onnx"), (made.lava, "loihi-sim")):
+        got = run("simulate", artifact, "--target", target, "--stream", "--limit", 1)
+        assert got.code == 4 and "window" in got.err and len(got.error_lines) == 1, got.err
+
+
 def test_inspect_names_the_nodes_of_both_parts(run, made):
     got = run("inspect", made.lava)
     assert got.code == 0 and "on the CPU, behind the chip" in got.out
