@@ -1,4 +1,4 @@
-"""Cost of the three layouts of `deploy.loihi_synapses` against activity: where its cost constants come from.
+"""Cost of a dense layer's layouts (`deploy.loihi_synapses`) against activity, and the one that is chosen.
 
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.loihi_sim_layouts [--sizes 256 1024]
 
@@ -42,7 +42,7 @@ def measure(size: int, activity: float, graded: bool) -> str:
     raster = raster.astype(np.int32 if graded else np.uint8)
     acc, desk, active = np.zeros((ROWS, size), np.int32), Desk(size, size), int(there.sum())
     cells = []
-    for layout in LAYOUTS:
+    for layout in (name for name in LAYOUTS if name != "shared"):  # which is a convolution's
         synapses = Synapses(Projection("p", "a", "b", w), 127 * size * peak, graded, layout)
         seconds = best(lambda s=synapses: s.add(raster, acc, desk))  # type: ignore[misc]
         operations = ROWS * size * size if layout == "product" else active * size
