@@ -108,8 +108,7 @@ def test_killed_and_gone_on_with(made, tmp_path):
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.kill()
     process.wait()
-    os.close(os.open(held, os.O_RDWR | os.O_NONBLOCK))  # whoever still waits in the pipe sees its end
-    wait(lambda: not any(alive(child) for child in children))  # no worker is left behind
+    wait(lambda: ended(held, children))  # no worker is left behind
     done = index.read_bytes().count(b"\n") - 1
     assert 0 < done <= 150 and len(children) >= 2 and not out.exists()
 
@@ -119,6 +118,12 @@ def test_killed_and_gone_on_with(made, tmp_path):
     assert summary.resumed == done
     assert out.read_bytes() == made.file.read_bytes()
     assert not index.parent.exists()
+
+
+def ended(pipe, children):
+    """Whether all are gone; whoever waits in the pipe by now, or comes to it later, sees its end."""
+    os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
+    return not any(alive(child) for child in children)
 
 
 def wait(condition, limit_s=60.0):
