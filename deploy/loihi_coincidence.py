@@ -11,12 +11,13 @@ each asks its partners. Same spikes, same counts as the general path (`compact=F
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from convert.ir import Input, LoihiLIF, Population, Program, Projection, SparseWeights
 from deploy.loihi_kernels import compiled
+from deploy.loihi_spikes import Desk, Spikes
 
 
 class Coincidence:
@@ -24,27 +25,38 @@ class Coincidence:
 
     def __init__(self, left: Projection, right: Projection) -> None:
         self.sides = left, right
-        self.tables = tuple(table for p in self.sides for table in (p.weights.starts, p.weights.rows))
-        self.partners = tuple(_listens_to(p.weights) for p in self.sides)
+        of = [_listens_to(p.weights) for p in self.sides]
+        self.tables = tuple(
+            table
+            for p, other in zip(self.sides, reversed(of), strict=True)
+            for table in (p.weights.starts, other[p.weights.rows].astype(np.int64) << 32 | p.weights.rows)
+        )
 
     def meet(
         self,
         rasters: Mapping[str, np.ndarray],
+        listed: Callable[[str, int, int], Spikes | None],
         steps: tuple[int, int],
         samples: int,
         out: np.ndarray,
         counts: np.ndarray,
+        desk: Desk,
     ) -> None:
-        """Fill out uint8 [(stop - start) N, size], aligned steps (start, stop), from rasters [T N, size]."""
+        """Fill out uint8 [(stop - start) N, size], aligned steps (start, stop), from rasters [T N, size];
+        listed(name, first, end): their spikes, where they have been listed."""
         start, stop = steps
         silent = min(stop, max(start, *(p.delay for p in self.sides)))  # nothing was sent before step 0
         out[: (silent - start) * samples] = 0
-        if silent < stop:
-            left, right = (
-                rasters[p.src][(silent - p.delay) * samples : (stop - p.delay) * samples] for p in self.sides
-            )
-            out = out[(silent - start) * samples :]
-            _meet(left, right, out, counts, *self.tables, *self.partners)
+        if silent == stop:
+            return
+        sides: list[np.ndarray] = []
+        for side, p in enumerate(self.sides):
+            low, high = (silent - p.delay) * samples, (stop - p.delay) * samples
+            raster, spikes = rasters[p.src][low:high], listed(p.src, low, high)
+            spikes = desk.listed(("side", side), raster) if spikes is None else spikes
+            sides += [spikes.places, spikes.starts, raster]
+        hits = desk.array("hits", (counts.shape[1] + 1,), np.int32)
+        _meet(*sides, out[(silent - start) * samples :], counts, hits, *self.tables)
 
 
 def coincidences(program: Program) -> dict[str, Coincidence]:
@@ -90,35 +102,48 @@ def _listens_to(weights: SparseWeights) -> np.ndarray:
 
 
 @compiled
-def _meet(left, right, out, counts, l_starts, l_rows, r_starts, r_rows, l_of, r_of):
+def _meet(
+    l_spikes, l_rows, left, r_spikes, r_rows, right, out, counts, hits, l_starts, l_pairs, r_starts, r_pairs
+):  # fmt: skip
     """out[r, i] = left[r, l_of[i]] & right[r, r_of[i]], and counts [N, size] += out, row by row.
 
-    starts, rows: the neurons that listen to each source, in compressed columns.
+    spikes, rows: the lists of both sides (`kernels.list_spikes`); starts, pairs: the neurons that listen to
+    each source, in compressed columns, and above their 32 bits the source each has on the other side. hits
+    int32 [size + 1] is scratch.
     """
     samples = counts.shape[0]
     for r in range(out.shape[0]):
         out[r, :] = 0
+        l_first, l_end, r_first, r_end = l_rows[r], l_rows[r + 1], r_rows[r], r_rows[r + 1]
         # One synapse a neuron: a source's columns are its share of the work.
-        if _work(left[r], l_starts) <= _work(right[r], r_starts):
-            _ask(left[r], l_starts, l_rows, right[r], r_of, out[r], counts[r % samples])
+        if _work(l_spikes, l_first, l_end, l_starts) <= _work(r_spikes, r_first, r_end, r_starts):
+            n = _ask(l_spikes, l_first, l_end, l_starts, l_pairs, right[r], hits)
         else:
-            _ask(right[r], r_starts, r_rows, left[r], l_of, out[r], counts[r % samples])
+            n = _ask(r_spikes, r_first, r_end, r_starts, r_pairs, left[r], hits)
+        for k in range(n):
+            i = np.uintp(hits[k])
+            out[r, i] = 1
+            counts[r % samples, i] += 1
 
 
 @compiled
-def _work(spikes, starts):
+def _work(spikes, first, end, starts):
     n = 0
-    for i in range(spikes.shape[0]):
-        n += spikes[i] * (starts[i + 1] - starts[i])
+    for s in range(first, end):
+        i = np.uintp(spikes[s])
+        n += starts[i + np.uintp(1)] - starts[i]
     return n
 
 
 @compiled
-def _ask(spikes, starts, rows, other, other_of, out, counts):
-    """The listeners of every spike, each with its partner's spike."""
-    for i in range(spikes.shape[0]):
-        if spikes[i]:
-            for k in range(starts[i], starts[i + 1]):
-                met = other[other_of[rows[k]]]
-                out[rows[k]] = met
-                counts[rows[k]] += met
+def _ask(spikes, first, end, starts, pairs, other, hits):
+    """hits[:n]: the listeners of every spike whose partner spiked too; n. Each is written, and kept if so: a
+    branch would be foretold wrongly."""
+    n = np.uintp(0)
+    for s in range(first, end):
+        i = np.uintp(spikes[s])
+        for k in range(np.uintp(starts[i]), np.uintp(starts[i + np.uintp(1)])):
+            pair = pairs[k]
+            hits[n] = np.int32(pair & 0xFFFFFFFF)
+            n += np.uintp(other[np.uintp(pair) >> np.uintp(32)])
+    return np.intp(n)

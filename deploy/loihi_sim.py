@@ -23,6 +23,7 @@ from convert.ir import BadInput, Input, Program, Unsupported
 from deploy import loihi_kernels as kernels
 from deploy.loihi_coincidence import coincidences
 from deploy.loihi_cycle import Cycle, fits
+from deploy.loihi_fused import lasts, run_last
 from deploy.loihi_neurons import Neurons, neurons
 from deploy.loihi_plan import Plan, plan, reasons, recurrent
 from deploy.loihi_spikes import Desk, Spikes
@@ -68,9 +69,7 @@ class _Batch:
         made = self.neurons[name] = neurons(population, self.runner.plan.width[name], self.samples)
         shape, kind = (self.steps * self.samples, population.size), made.raster_dtype
         fresh = kept or shape[0] * shape[1] > KEPT
-        self.rasters[name] = (
-            np.empty(shape, kind) if fresh else self.desk.array(("raster", name), shape, kind)
-        )
+        self.rasters[name] = (self.desk.given if fresh else self.desk.array)(("raster", name), shape, kind)
 
     def _listed(self, name: str, first: int, end: int) -> Spikes | None:
         """Rows first..end of a population that has run all its steps, listed once for all its readers."""
@@ -83,6 +82,9 @@ class _Batch:
 
     def _run_group(self, members: list[str], cyclic: bool) -> None:
         watched = self.watched is not None and self.watched[0] in members
+        if not cyclic and not watched and members[0] in self.runner.coincidences:
+            self._advance(members[0], 0, self.steps, np.empty((1, 0, 0), np.int32))  # it has no currents
+            return
         largest = max((self.neurons[name].size for name in members), default=1)
         rows = max(kernels.TILE, min(ROWS, CURRENTS // max(1, largest)))
         stride = 1 if cyclic or watched else min(self.steps, max(1, rows // self.samples))
@@ -111,14 +113,36 @@ class _Batch:
         n, pair = self.samples, self.runner.coincidences.get(name)
         if pair is not None and (self.watched is None or self.watched[0] != name):
             out, counts = self.rasters[name][start * n : stop * n], self.neurons[name].counts
-            pair.meet(self.rasters, (start, stop), n, out, counts)
+            pair.meet(self.rasters, self._listed, (start, stop), n, out, counts, self.desk)
             return
         acc = acc[:, : (stop - start) * n]
-        acc.fill(0)
-        self._add(self.runner.into[name], start, stop, acc)
-        self.neurons[name].step(acc, self.rasters[name][start * n : stop * n])
+        if not self._advance_with_last(name, start, stop, acc):
+            acc.fill(0)
+            self._add(self.runner.into[name], start, stop, acc)
+            self.neurons[name].step(acc, self.rasters[name][start * n : stop * n])
         if self.watched is not None and self.watched[0] == name:
             self.watched[1](start, self.neurons[name].states)
+
+    def _advance_with_last(self, name: str, start: int, stop: int, acc: np.ndarray) -> bool:
+        """The same with one projection and the neurons in one pass (`deploy.loihi_fused`), where rows of
+        weights are its cheapest layout; False if not."""
+        last, n = self.runner.lasts.get(name), self.samples
+        if last is None or stop <= last.projection.delay:
+            return False
+        src, delay = last.projection.src, last.projection.delay
+        low, high = max(0, start - delay) * n, (stop - delay) * n
+        others = [s for s in self.runner.into[name] if s is not last]
+        spikes = self._listed(src, low, high)
+        spikes = self.desk.listed("last", self.rasters[src][low:high]) if spikes is None else spikes
+        if last.choose(high - low, len(spikes)) != "rows" or last.layout("rows")[0].dtype != np.uint16:
+            return False
+        if others:
+            acc.fill(0)
+            self._add(others, start, stop, acc)
+        silent, raster = max(0, delay - start) * n, self.rasters[name][start * n : stop * n]
+        made, sums = self.neurons[name], acc[0] if others else None
+        run_last(last, spikes, silent, made, raster, sums, self.desk)
+        return True
 
     def _add(self, into: list[Synapses], start: int, stop: int, acc: np.ndarray) -> None:
         """acc [ports, rows, size] += what the projections bring for aligned steps start..stop."""
@@ -163,6 +187,7 @@ class LoihiRunner(Runner):
             graded = self.graded if isinstance(src, Input) else src.message != "binary"
             port = dst.ports.index(p.port)  # type: ignore[union-attr]
             self.into[p.dst].append(Synapses(p, made.reach[p.name], graded, method, port))
+        self.lasts = lasts(made.program, made.width, self.into)
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._lock, self._cycles = Lock(), dict[tuple[str, ...], Cycle | None]()
         self._desks: dict[bool, list[Desk]] = {True: [], False: []}  # idle: of the pool, of one thread

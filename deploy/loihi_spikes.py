@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from deploy import loihi_kernels as kernels
 from deploy import loihi_vectors as vectors
 
 SHARE_MIN = 1 << 18  # additions worth a hand-over to another thread: some 5 us of them
+GIVEN = 1 << 24  # cells of an array that is kept after it was given away
 WIDTH_MAX = 1024  # widest block of the layouts for values
 
 
@@ -40,6 +42,7 @@ class Desk:
     ) -> None:
         self.pool, self.seats = pool, seats
         self._kept: dict[object, np.ndarray] = {}
+        self._given: dict[object, np.ndarray] = {}
         wide = max(targets, WIDTH_MAX)
         self.lists = np.empty((seats, kernels.TILE, sources + kernels.GROUP), np.int32)
         self.lengths = np.empty((seats, kernels.TILE), np.int64)
@@ -53,6 +56,17 @@ class Desk:
         if kept is None or kept.size < size or kept.dtype != dtype:
             kept = self._kept[key] = np.empty(size, dtype)
         return kept[:size].reshape(shape)
+
+    def given(self, key: object, shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> np.ndarray:
+        """An array that leaves with a result. Its memory is used again once nobody else holds any view of it:
+        new pages cost more than the spikes of a wide population that are written to them."""
+        size, dtype, kept = math.prod(shape), np.dtype(dtype), self._given.get(key)
+        mine = 3  # the table, `kept`, the argument of getrefcount
+        if kept is None or kept.size != size or kept.dtype != dtype or sys.getrefcount(kept) > mine:
+            kept = np.empty(size, dtype)
+            if size <= GIVEN:
+                self._given[key] = kept
+        return kept.reshape(shape)
 
     def listed(self, key: object, raster: np.ndarray) -> Spikes:
         """The spikes of raster uint8 [rows, in], until the next call with this key."""
