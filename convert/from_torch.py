@@ -212,7 +212,7 @@ class _Builder:
         if not tensors or (not self._is_tensor(step.args[0]) and len(args) != 2):
             return None
         shape = self.shapes[tensors[0]]
-        if kind == "size" or (kind == "getattr" and args[1] == "shape"):
+        if (kind == "size" and not options) or (kind == "getattr" and args[1] == "shape"):
             whole = tensor_ops.sizes(shape)
             return whole[args[1]] if kind == "size" and len(args) > 1 else whole
         others = [a for a, b in zip(args, step.args, strict=True) if not self._is_tensor(b)]
