@@ -149,7 +149,13 @@ class _Builder:
                 outputs = tuple(self.at[a] for a in found)
             else:
                 self.at[step] = getattr(self, f"_{step.op}")(step)
-        return Graph(self.nodes, tuple(self.edges), outputs, "traced", self.dt_s, self.meta)
+        graph = Graph(self.nodes, tuple(self.edges), outputs, "traced", self.dt_s, self.meta)
+        for name in graph.neurons():
+            if graph.users_of(name) and (read := self.meta.get(f"read.{name}", "all")) != "all":
+                user = graph.users_of(name)[0]
+                why = f"gives one value of all steps (read {read!r}), {user} takes one a step"
+                raise Unsupported(name, why, "read 'all' there, or end the model in it")
+        return graph
 
     def _add(self, name: str, node: Node, inputs: tuple[str, ...]) -> str:
         name = name if name not in self.nodes else f"{name}.again{len(self.nodes)}"

@@ -51,6 +51,7 @@ def verify(
 ) -> None:
     """Compare every population of every target with the integer reference at every step.
 
+    Neurons that only a program has (relays, coincidences) are seen through the layers they feed.
     A target that is not installed here is named and left out. The float graph is compared too: where it
     first parts from the integers (layer, step, neuron, both values) is reported. Exit 5 if a target that
     promises exactness differs.
@@ -166,6 +167,8 @@ def _print(comparisons: list[Any], absent: dict[str, str], membranes: dict[str, 
     say(
         f"{samples} samples; {sum(c.spikes for c in comparisons if c.exact)} spikes compared on exact targets"
     )
+    if silent := comparisons[0].silent:
+        say(f"no spike of {', '.join(silent)} in these samples: little is proven there, take others or more")
     for c in comparisons:
         if c.first is not None:
             say(f"{c.target}: first divergence at {c.first}")
