@@ -63,7 +63,7 @@ def _program(program: Any) -> str:
             p.name,
             type(p.weights).__name__.removesuffix("Weights").lower(),
             "x".join(map(str, p.weights.shape)),
-            _synapses(p.weights),
+            p.weights.synapse_count(),
             p.exp,
             program.chip_delay(p),
         )
@@ -76,12 +76,6 @@ def _program(program: Any) -> str:
     return head + table(
         ("projection", "form", "size", "synapses", "exp", "chip delay"), rows, right=(2, 3, 4, 5)
     )
-
-
-def _synapses(weights: Any) -> int:
-    if hasattr(weights, "matrix"):
-        return int(weights.matrix.size)
-    return len(weights.values) if hasattr(weights, "values") else len(weights.synapses()[0])
 
 
 def _net(path: Path) -> dict[str, Any]:
