@@ -61,7 +61,7 @@ def _program(program: Any) -> str:
     rows = [
         (
             p.name,
-            type(p.weights).__name__.removesuffix("Weights").lower(),
+            _form(p.weights),
             "x".join(map(str, p.weights.shape)),
             p.weights.synapse_count(),
             p.exp,
@@ -76,6 +76,11 @@ def _program(program: Any) -> str:
     return head + table(
         ("projection", "form", "size", "synapses", "exp", "chip delay"), rows, right=(2, 3, 4, 5)
     )
+
+
+def _form(weights: Any) -> str:
+    name = type(weights).__name__.removesuffix("Weights").lower()
+    return f"{name}, wraps" if getattr(weights, "wrap", False) else name
 
 
 def _net(path: Path) -> dict[str, Any]:
