@@ -21,7 +21,7 @@ def inspect(path: Path, json_path: Path | None) -> None:
 
     \b
     python cli.py inspect runs/demo
-    python cli.py inspect out/demo-lava
+    python cli.py inspect out/demo/lava
     """
     from convert.artifact import is_artifact
 

@@ -59,7 +59,7 @@ def verify(
     promises exactness differs.
 
     \b
-    python cli.py verify out/demo-lava --targets reference,onnx,loihi-sim,lava --samples 16
+    python cli.py verify out/demo/lava --targets reference,onnx,loihi-sim,lava --samples 16
     """
     from convert.artifact import open_artifact
     from deploy.verify import float_divergence
