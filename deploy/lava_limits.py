@@ -25,7 +25,7 @@ from convert.ir import (
     Program,
     Projection,
 )
-from deploy.bounds import NONE, current, drive, reach, shifted, stored
+from deploy.bounds import NONE, current, drive, reach, shifted
 from deploy.reference_neurons import oversized
 
 BITS = range(1, 10)  # Lava holds mixed-sign weights in 9 bits
@@ -77,7 +77,7 @@ def _projection(program: Program, p: Projection, peaks: Mapping[str, int]) -> li
         return [f"{p.name}: leaves the readout {p.src}"]
     if p.bits not in BITS:
         return [f"{p.name}: weights of {p.bits} bits; Lava holds 1 to 9"]
-    values = stored(p.weights)
+    values = p.weights.stored
     low, high = int(values.min(initial=0)), int(values.max(initial=0))
     limit = 1 << (p.bits - 1)
     if low < -limit or high >= limit:
