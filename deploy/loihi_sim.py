@@ -23,7 +23,6 @@ from convert.ir import BadInput, Input, Program, Unsupported
 from deploy import loihi_kernels as kernels
 from deploy.loihi_coincidence import coincidences
 from deploy.loihi_cycle import Cycle, fits
-from deploy.loihi_fused import lasts, run_last
 from deploy.loihi_neurons import Neurons, neurons
 from deploy.loihi_plan import Plan, plan, reasons, recurrent
 from deploy.loihi_spikes import Desk, Spikes
@@ -116,33 +115,11 @@ class _Batch:
             pair.meet(self.rasters, self._listed, (start, stop), n, out, counts, self.desk)
             return
         acc = acc[:, : (stop - start) * n]
-        if not self._advance_with_last(name, start, stop, acc):
-            acc.fill(0)
-            self._add(self.runner.into[name], start, stop, acc)
-            self.neurons[name].step(acc, self.rasters[name][start * n : stop * n])
+        acc.fill(0)
+        self._add(self.runner.into[name], start, stop, acc)
+        self.neurons[name].step(acc, self.rasters[name][start * n : stop * n])
         if self.watched is not None and self.watched[0] == name:
             self.watched[1](start, self.neurons[name].states)
-
-    def _advance_with_last(self, name: str, start: int, stop: int, acc: np.ndarray) -> bool:
-        """The same with one projection and the neurons in one pass (`deploy.loihi_fused`), where rows of
-        weights are its cheapest layout; False if not."""
-        last, n = self.runner.lasts.get(name), self.samples
-        if last is None or stop <= last.projection.delay:
-            return False
-        src, delay = last.projection.src, last.projection.delay
-        low, high = max(0, start - delay) * n, (stop - delay) * n
-        others = [s for s in self.runner.into[name] if s is not last]
-        spikes = self._listed(src, low, high)
-        spikes = self.desk.listed("last", self.rasters[src][low:high]) if spikes is None else spikes
-        if last.choose(high - low, len(spikes)) != "rows" or last.layout("rows")[0].dtype != np.uint16:
-            return False
-        if others:
-            acc.fill(0)
-            self._add(others, start, stop, acc)
-        silent, raster = max(0, delay - start) * n, self.rasters[name][start * n : stop * n]
-        made, sums = self.neurons[name], acc[0] if others else None
-        run_last(last, spikes, silent, made, raster, sums, self.desk)
-        return True
 
     def _add(self, into: list[Synapses], start: int, stop: int, acc: np.ndarray) -> None:
         """acc [ports, rows, size] += what the projections bring for aligned steps start..stop."""
@@ -187,7 +164,6 @@ class LoihiRunner(Runner):
             graded = self.graded if isinstance(src, Input) else src.message != "binary"
             port = dst.ports.index(p.port)  # type: ignore[union-attr]
             self.into[p.dst].append(Synapses(p, made.reach[p.name], graded, method, port))
-        self.lasts = lasts(made.program, made.width, self.into)
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._lock, self._cycles = Lock(), dict[tuple[str, ...], Cycle | None]()
         self._desks: dict[bool, list[Desk]] = {True: [], False: []}  # idle: of the pool, of one thread

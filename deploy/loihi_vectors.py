@@ -118,13 +118,6 @@ def add_rows(typing, w, at, spikes, start, stop, exp, acc, low):
     return types.void(w, types.intp, spikes, types.intp, types.intp, types.intp, acc, types.intp), build
 
 
-def _opaque(builder, value):
-    """The same value, of which LLVM knows nothing: it cannot count the loop, and so leaves it as it is. Rows
-    unrolled by four take a second loop for what is left and a branch more that is foretold wrongly."""
-    kind = ir.FunctionType(value.type, [value.type])
-    return builder.asm(kind, "", "=r,0", [value], False)
-
-
 def _sum_rows(builder, bits, w, at, spikes, start, stop):
     """The loop: [(sum of lanes, sum of their upper halves)] per vector of a row."""
     kind = ir.VectorType(ir.IntType(bits), VECTOR_BYTES * 8 // bits)
@@ -141,7 +134,7 @@ def _sum_rows(builder, bits, w, at, spikes, start, stop):
     for j, (whole, upper) in enumerate(sums):
         pair = builder.load(builder.gep(row, [_I64(j)]), align=bits // 8)
         new.append((builder.add(whole, pair), builder.add(upper, builder.lshr(pair, _all(kind, bits // 2)))))
-    following = _opaque(builder, builder.add(k, _I64(1)))
+    following = builder.add(k, _I64(1))
     builder.cbranch(builder.icmp_signed("<", following, stop), loop, end)
     for phi, before, after in [(k, start, following)] + [
         (phi, _all(kind, 0), value) for pair, grown in zip(sums, new, strict=True)

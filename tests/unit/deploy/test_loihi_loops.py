@@ -152,3 +152,29 @@ def test_costs_are_kept_and_broken_ones_measured_anew(tmp_path, monkeypatch):
 def test_measured_costs_are_of_a_processor():
     found = loihi_costs.measure()
     assert all(0 <= value < 1e4 for value in vars(found).values()) and found.row > 0 and found.column > 0
+
+
+def test_a_raster_that_is_held_is_not_written_again():
+    """Its memory serves the next run only when no view of it is left."""
+    runner = LoihiSim(threads=1).compile(loop(16, 0, False))
+    rng = np.random.default_rng(3)
+    first, second = ((rng.random((20, 1, 16)) < rate).astype(float) for rate in (0.1, 0.6))
+    held = runner.run(first, ["a"]).rasters["a"]
+    part, before = held[3:9], held.copy()
+    assert before[3:9].any() and not np.array_equal(runner.run(second, ["a"]).rasters["a"], before)
+    np.testing.assert_array_equal(held, before)
+    del held
+    runner.run(second, ["a"])
+    np.testing.assert_array_equal(part, before[3:9])
+
+
+def test_memory_nobody_holds_is_used_again():
+    desk = Desk(8, 8)
+    made = desk.given("raster", (3, 4), np.uint8)
+    place, part = made.ctypes.data, made[1:]
+    del made
+    assert desk.given("raster", (3, 4), np.uint8).ctypes.data != place
+    again = desk.given("raster", (2, 4), np.uint8)
+    place = again.ctypes.data
+    del again, part
+    assert desk.given("raster", (2, 4), np.uint8).ctypes.data == place
