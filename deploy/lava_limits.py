@@ -25,7 +25,7 @@ from convert.ir import (
     Program,
     Projection,
 )
-from deploy.bounds import NONE, current, drive, reach, shifted, stored
+from deploy.bounds import NONE, current, drive, reach, shifted
 from deploy.reference_neurons import oversized
 
 BITS = range(1, 10)  # Lava holds mixed-sign weights in 9 bits
@@ -77,11 +77,6 @@ def _projection(program: Program, p: Projection, peaks: Mapping[str, int]) -> li
         return [f"{p.name}: leaves the readout {p.src}"]
     if p.bits not in BITS:
         return [f"{p.name}: weights of {p.bits} bits; Lava holds 1 to 9"]
-    values = stored(p.weights)
-    low, high = int(values.min(initial=0)), int(values.max(initial=0))
-    limit = 1 << (p.bits - 1)
-    if low < -limit or high >= limit:
-        return [f"{p.name}: weights {low}..{high} do not fit {p.bits} bits ({-limit}..{limit - 1})"]
     largest = reach(program, p, peaks)
     if isinstance(p.weights, ConvWeights) and p.weights.wrap:
         if p.exp < 0:
