@@ -112,8 +112,7 @@ def _cycle(stuck: list[str], edges: tuple[Edge, ...]) -> LimitError:
     cycle = path[path.index(before[path[-1]]) :][::-1]
     return LimitError(
         cycle[0],
-        f"is in a cycle through {', '.join(cycle)}: its input needs its own value of the same step, and a "
-        "graph holds no cycle",
+        f"is in a cycle through {', '.join(cycle)}: a graph holds none, with a delay or without",
         "unroll it, or build a Program with a projection back, which takes a step",
     )
 

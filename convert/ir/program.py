@@ -174,6 +174,8 @@ def _check_weights(p: Projection) -> None:
     values = p.weights.mantissas
     if values.dtype.kind not in "iu":
         raise GraphError(f"{p.name}: weights of type {values.dtype}, expected integers; quantise them")
+    if p.bits < 1:
+        raise GraphError(f"{p.name}: weights of {p.bits} bits, expected 1 or more; give their width")
     low, high = -(1 << (p.bits - 1)), (1 << (p.bits - 1)) - 1
     least, most = int(values.min(initial=0)), int(values.max(initial=0))
     if least < low or most > high:

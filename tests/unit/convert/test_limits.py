@@ -105,6 +105,7 @@ def test_projections(make, said, todo):
 def test_programs_at_the_limits_are_held_and_malformed_ones_are_not():
     assert program(sparse(-128), exp=8, delay=62, back=1).chip_delay(program(delay=62).projections[0]) == 62
     refusal(lambda: program(delay=-1), "p: chip delay -1", "y needs a latency of 1 more", exit_code=3)
+    refusal(lambda: program(bits=0), "p: weights of 0 bits", exit_code=3)
     refusal(lambda: program(DenseWeights(np.ones((3, 3)))), "p: weights of type float64", exit_code=3)
 
 
