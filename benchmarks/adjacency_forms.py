@@ -23,7 +23,6 @@ from convert.passes.quantise import Quantise
 from deploy.calibration import calibrate
 from deploy.cores.chip import chip
 from deploy.cores.partition import partition
-from deploy.cores.wiring import count
 from deploy.loihi_sim import LoihiSim
 from train.checkpoint import load_model
 from train.config import TrainConfig
@@ -83,7 +82,7 @@ def _line(form: str, folded: Graph, x: np.ndarray, held: Feed, name: str) -> str
         owners.append(owner)
     found = per_sample(np.concatenate(rows), np.concatenate(owners)).argmax(axis=1)
     right = int((found == held.samples.labels).sum())
-    synapses = sum(count(p) for p in program.projections)
+    synapses = sum(p.weights.synapse_count() for p in program.projections)
     cores = len(partition(program, chip(name)).cores)
     pairs = ", ".join(f"{p.kept_pairs}/{p.pairs} pairs" for p in pruned)
     of = len(held.samples)

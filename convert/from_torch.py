@@ -149,7 +149,13 @@ class _Builder:
                 outputs = tuple(self.at[a] for a in found)
             else:
                 self.at[step] = getattr(self, f"_{step.op}")(step)
-        return Graph(self.nodes, tuple(self.edges), outputs, "traced", self.dt_s, self.meta)
+        graph = Graph(self.nodes, tuple(self.edges), outputs, "traced", self.dt_s, self.meta)
+        for name in graph.neurons():
+            if graph.users_of(name) and (read := self.meta.get(f"read.{name}", "all")) != "all":
+                user = graph.users_of(name)[0]
+                why = f"gives one value of all steps (read {read!r}), {user} takes one a step"
+                raise Unsupported(name, why, "read 'all' there, or end the model in it")
+        return graph
 
     def _add(self, name: str, node: Node, inputs: tuple[str, ...]) -> str:
         name = name if name not in self.nodes else f"{name}.again{len(self.nodes)}"
@@ -212,7 +218,7 @@ class _Builder:
         if not tensors or (not self._is_tensor(step.args[0]) and len(args) != 2):
             return None
         shape = self.shapes[tensors[0]]
-        if kind == "size" or (kind == "getattr" and args[1] == "shape"):
+        if (kind == "size" and not options) or (kind == "getattr" and args[1] == "shape"):
             whole = tensor_ops.sizes(shape)
             return whole[args[1]] if kind == "size" and len(args) > 1 else whole
         others = [a for a, b in zip(args, step.args, strict=True) if not self._is_tensor(b)]

@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from convert.ir import (
-    ConvWeights,
     DenseWeights,
     Input,
     LoihiLIF,
@@ -35,7 +34,7 @@ from convert.ir import (
 )
 from convert.ir.loihi import LoihiNeuron
 from convert.ir.program import DELAY_MAX, Weights
-from convert.net_geometry import sparse, synapses
+from convert.net_geometry import sparse
 
 RELAY = LoihiLIF(dv=4096, vth=1)  # gives its source's spikes one chip step later
 ALWAYS = {"dv": 4096, "vth": 0, "bias_mant": np.ones(1, np.int64)}  # spikes at every step
@@ -200,8 +199,7 @@ def _per_neuron(stage: Stage) -> np.ndarray:
 
 
 def _chosen(weights: Weights, keep: np.ndarray) -> Weights:
-    target, source, value = synapses(weights)
-    if isinstance(weights, ConvWeights):
-        value = value.astype(weights.kernel.dtype)
+    target, source, value = weights.synapses()
+    value = value.astype(weights.stored.dtype)
     here = keep[target, source]
     return sparse(target[here], source[here], value[here], weights.shape)

@@ -23,17 +23,6 @@ def sparse(target: np.ndarray, source: np.ndarray, value: np.ndarray, shape: Pai
     return SparseWeights(starts, target[order], value[order], shape)
 
 
-def synapses(weights: Weights) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(target, source, value) of every synapse; those of value zero too, where the form stores them."""
-    if isinstance(weights, ConvWeights):
-        return weights.synapses()
-    if isinstance(weights, SparseWeights):
-        source = np.repeat(np.arange(weights.shape[1]), np.diff(weights.starts))
-        return weights.rows.astype(np.int64), source, weights.values
-    target, source = (i.reshape(-1) for i in np.indices(weights.shape))
-    return target, source, weights.matrix.reshape(-1)
-
-
 def conv(
     name: str, kernel: np.ndarray, into: Shape, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> ConvWeights:

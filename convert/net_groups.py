@@ -20,7 +20,6 @@ from convert.ir import (
     Projection,
 )
 from convert.net_format import Layer
-from convert.net_geometry import synapses
 from convert.net_neurons import SPIKE_EXP, STATE_EXP
 
 HELD = (LoihiLIF, LoihiRF, LoihiRFIZ, LoihiDelta, LoihiSigma, LoihiSigmaDelta)
@@ -186,10 +185,10 @@ def _delay(link: Link, out: int, into: int) -> np.ndarray:
     """One delay an output where that says it, else one a synapse: int64 [out] or [out, in]."""
     full = np.zeros((out, into), np.int64)
     for p in link.into:
-        target, source, _ = synapses(p.weights)
+        target, source, _ = p.weights.synapses()
         full[target, source] = p.delay
     per_output = full.max(axis=1, initial=0)
-    said = all((per_output[synapses(p.weights)[0]] == p.delay).all() for p in link.into)
+    said = all((per_output[p.weights.synapses()[0]] == p.delay).all() for p in link.into)
     return per_output if said else full
 
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from convert.ir import (
     ConvWeights,
-    DenseWeights,
     Input,
     LoihiNeuron,
     Population,
@@ -28,16 +27,9 @@ WRAP = 1 << 24  # one wrap of u takes this much away
 NONE: Mapping[str, int] = {}
 
 
-def stored(weights: Weights) -> np.ndarray:
-    """The weights that are written down."""
-    if isinstance(weights, DenseWeights):
-        return weights.matrix
-    return weights.values if isinstance(weights, SparseWeights) else weights.kernel
-
-
 def row_sum(weights: Weights) -> int:
     """Largest sum of |weight| over the synapses of one target (a bound at borders of a convolution)."""
-    values = stored(weights)
+    values = weights.stored
     if not values.size:
         return 0
     if isinstance(weights, SparseWeights):

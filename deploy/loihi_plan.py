@@ -19,7 +19,7 @@ from convert.ir import (
     Program,
     Unsupported,
 )
-from deploy.bounds import current, drive, shifted, stored
+from deploy.bounds import current, drive, shifted
 from deploy.bounds import reach as bounded
 from deploy.loihi_neurons import NEURONS
 
@@ -106,7 +106,7 @@ def _check_projections(program: Program) -> None:
         source = program.populations[p.src].model
         if not isinstance(source, Input) and not source.spiking:
             raise Unsupported(p.name, f"it leaves the readout {p.src}", "read out a population of its own")
-        values = stored(p.weights)
+        values = p.weights.stored
         fits = not values.size or (values.min() >= -(1 << 15) and values.max() < 1 << 15)
         if values.dtype.kind not in "iu" or not fits:
             raise Unsupported(

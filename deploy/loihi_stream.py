@@ -51,7 +51,7 @@ class LoihiStream(Stream):
         latency = max(program.populations[name].latency for name in program.outputs)
         super().__init__(source, samples, fingerprint(program), latency)
         self.plan = made
-        self.graded = {n for n, p in program.populations.items() if not _binary(p)}
+        self.graded = {n for n, p in program.populations.items() if p.message != "binary"}
         into = {
             n: {port: [p for p in program.into(n) if p.port == port] for port in _ports(program, n)}
             for n in program.neurons()
@@ -137,11 +137,6 @@ class LoihiStream(Stream):
                 getattr(layer.neurons, "fault", np.zeros(2))[:] = 0
             for t in range(max(0, self.frames - len(layer.ring)), self.frames):
                 self._list(layer, t)
-
-
-def _binary(population: Population) -> bool:
-    model = population.model
-    return model.operand == "binary" if isinstance(model, Input) else model.message == "binary"
 
 
 def _ports(program: Program, name: str) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ class Comparison:
 
     spikes: spikes of the reference that were compared; mismatching: (step, sample, neuron) places that
     differ, over all populations; values: readout values compared; values_off: those that differ.
+    silent: populations of which the reference has no spike, so that little is proven of them.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Comparison:
     values: int
     values_off: int
     first: Divergence | None
+    silent: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -86,14 +88,18 @@ def compare(target: str, exact: bool, order: Sequence[str], want: Record, got: R
     readouts = [n for n in want.outputs if n not in want.counts and n in got.outputs]
     total = sum(want.outputs[n].size for n in readouts)
     off = sum(_values_off(want.outputs[n], got.outputs[n]) for n in readouts)
-    return Comparison(target, exact, len(order), spikes, places, mismatching, total, off, first)
+    silent = tuple(n for n in order if not want.rasters[n].any())
+    return Comparison(target, exact, len(order), spikes, places, mismatching, total, off, first, silent)
 
 
 def _values_off(want: np.ndarray, got: np.ndarray) -> int:
-    """Values that differ: integers by ==; floats, of a host part, by more than its tolerance."""
+    """Values that differ: integers by ==; floats, of a host part, by more than its tolerance, NaN always."""
+    if want.shape != got.shape:
+        return want.size
     if want.dtype.kind != "f":
         return int((want != got).sum())
-    return int((np.abs(want - got) > HOST_TOLERANCE * np.abs(want).max(initial=0.0)).sum())
+    near = np.abs(want - got) <= HOST_TOLERANCE * np.abs(want).max(initial=0.0)
+    return int((~near).sum())
 
 
 def compare_counts(target: str, want: Record, got: Record) -> Comparison:

@@ -22,7 +22,7 @@ COUNTS = (
     "bias_adds",
     "pool_adds",
     "residual_adds",
-    "scale_macs",  # batch norms and channel scales that were not folded
+    "scale_macs",  # batch norms that were not folded
     "neuron_steps",
     "neuron_multiplies",
     "neuron_adds",

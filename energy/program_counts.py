@@ -14,7 +14,7 @@ import numpy as np
 from convert.ir import ConvWeights, DenseWeights, Input, Program, Projection, SparseWeights, Unsupported
 from energy.fanout import Fanout, conv_fanout
 from energy.line import Counts, Line, Options
-from energy.operand import INTEGER, Tensor, check_raster, input_class, neuron_class, one_run
+from energy.operand import Tensor, check_raster, input_class, neuron_class, one_run
 from energy.synapses import synaptic_line
 from energy.updates import neuron_ops
 
@@ -50,8 +50,7 @@ class ProgramCounter:
         if (p.name, run[0]) not in self._fans:
             self._fans[p.name, run[0]] = _arriving(_degrees(p, run[0]), p.delay, run[0])
         source, target = (self._program.populations[n] for n in (p.src, p.dst))
-        model = source.model
-        spikes = model.operand == "binary" if isinstance(model, Input) else neuron_class(model) != INTEGER
+        spikes = source.message in ("binary", "ternary")
         where = (p.name, f"Projection[{type(p.weights).__name__}]", source.shape, target.shape)
         return synaptic_line(where, self._fans[p.name, run[0]], tensors[p.src], run, self._options, spikes)
 

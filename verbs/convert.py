@@ -79,8 +79,8 @@ def convert(
     """Trace, fold, quantise and lower the best checkpoint of RUN (a run folder or a .safetensors file).
 
     \b
-    python cli.py convert runs/demo --to onnx --out out/demo-onnx
-    python cli.py convert runs/demo --to lava --out out/demo-lava
+    python cli.py convert runs/demo --to onnx --out out/demo/onnx
+    python cli.py convert runs/demo --to lava --out out/demo/lava
 
     The float graph is checked against the torch model on real samples before anything is written. What a chip
     cannot hold (a map over the whole window, what is no spike) is left to the CPU behind it: the nodes, the

@@ -66,7 +66,7 @@ def energy_report(
     could not be counted is listed, and then no joules are printed.
 
     \b
-    python cli.py energy-report out/demo-lava --split test --cost-table horowitz45-fp32 --out out/energy
+    python cli.py energy-report out/demo/lava --split test --cost-table horowitz45-fp32 --out out/energy
     """
     from convert.artifact import open_artifact
     from energy.costs import cost_table as shipped

@@ -24,9 +24,9 @@ HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with th
 \b
 Start here:
   python cli.py train --dataset synthetic --out runs/demo --epochs 8
-  python cli.py convert runs/demo --to lava --out out/demo
-  python cli.py simulate out/demo --target loihi-sim --split test
-  python cli.py energy-report out/demo --cost-table horowitz45-fp32 --out out/energy
+  python cli.py convert runs/demo --to lava --out out/demo/lava
+  python cli.py simulate out/demo/lava --target loihi-sim --split test
+  python cli.py energy-report out/demo/lava --cost-table horowitz45-fp32 --out out/energy
 
 \b
 Exit codes: 0 done, 2 usage, 3 bad input, 4 unsupported by the target, 5 verification failed,

@@ -21,7 +21,7 @@ def inspect(path: Path, json_path: Path | None) -> None:
 
     \b
     python cli.py inspect runs/demo
-    python cli.py inspect out/demo-lava
+    python cli.py inspect out/demo/lava
     """
     from convert.artifact import is_artifact
 
@@ -61,9 +61,9 @@ def _program(program: Any) -> str:
     rows = [
         (
             p.name,
-            type(p.weights).__name__.removesuffix("Weights").lower(),
+            _form(p.weights),
             "x".join(map(str, p.weights.shape)),
-            _synapses(p.weights),
+            p.weights.synapse_count(),
             p.exp,
             program.chip_delay(p),
         )
@@ -78,10 +78,9 @@ def _program(program: Any) -> str:
     )
 
 
-def _synapses(weights: Any) -> int:
-    if hasattr(weights, "matrix"):
-        return int(weights.matrix.size)
-    return len(weights.values) if hasattr(weights, "values") else len(weights.synapses()[0])
+def _form(weights: Any) -> str:
+    name = type(weights).__name__.removesuffix("Weights").lower()
+    return f"{name}, wraps" if getattr(weights, "wrap", False) else name
 
 
 def _net(path: Path) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def lint(file: Path, json_path: Path | None) -> None:
     Basalt does not read the file.
     """
     from convert.ir import Unsupported
+    from convert.net_finding import SEVERITIES
     from convert.net_lint import lint as findings_of
     from convert.net_lint import refused
 
@@ -40,7 +41,7 @@ def lint(file: Path, json_path: Path | None) -> None:
     basalt = _read(file)
     for f in findings:
         say(f"{f.severity}: {f.place}: {f.found}\n    netx {f.netx}\n    fix: {f.fix}")
-    counts = {s: sum(f.severity == s for f in findings) for s in ("error", "warning", "note")}
+    counts = {s: sum(f.severity == s for f in findings) for s in SEVERITIES}
     say(f"{file}: " + ", ".join(f"{n} {s}{'' if n == 1 else 's'}" for s, n in counts.items()))
     say(f"basalt: {basalt['says']}")
     write_json(json_path, {

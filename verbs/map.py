@@ -42,7 +42,7 @@ FALLBACK = 0.1  # spikes per step and neuron, where no data is at hand
 @dataset_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the placement.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE",
-              help="Write the map here (JSON, format basalt-map: docs/mapping.md).")  # fmt: skip
+              help="Write the map (format basalt-map) here.")  # fmt: skip
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE",
               help="Also draw the mesh.")  # fmt: skip
 @json_option

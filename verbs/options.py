@@ -1,7 +1,8 @@
-"""Options that several verbs share."""
+"""Options that several verbs share, and a default of theirs."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,3 +68,8 @@ def threads_option(command: Command) -> Command:
         metavar="N",
         help="Threads. Default: all cores.",
     )(command)
+
+
+def cores() -> int:
+    """Cores this process may use: containers and taskset give fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

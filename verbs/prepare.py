@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from verbs.options import json_option
+from verbs.options import cores, json_option
 from verbs.output import say, table, write_json
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def prepare(
     absent = [name for name, value in (("--dataset", dataset), ("--raw", raw), ("--out", out)) if not value]
     if absent or dataset is None or out is None:
         raise click.UsageError(f"missing {', '.join(absent)}; see `cli.py prepare --help`")
-    done = _run(dataset, raw, out, missing, workers or _cores(), skip_broken, synthetic)
+    done = _run(dataset, raw, out, missing, workers or cores(), skip_broken, synthetic)
     write_json(json_path, {**dataclasses.asdict(done), "out": str(done.out)})
     return None
 
@@ -159,8 +158,3 @@ def _check(path: Path, json_path: Path | None) -> None:
     facts = {"dataset": index.dataset, "clips": len(index.names), "frames": len(index.joints)}
     say(f"{path}: {facts['dataset']}, {facts['clips']} clips, {facts['frames']} frames, as they were written")
     write_json(json_path, {"file": str(path), **facts, "joints_digest": index.joints_digest})
-
-
-def _cores() -> int:
-    """Cores this process may use: containers and taskset give fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

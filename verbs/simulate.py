@@ -85,10 +85,10 @@ def simulate(
     """Classify a split with the converted model on one target; report accuracy, speed and firing rates.
 
     \b
-    python cli.py simulate out/demo-lava --target loihi-sim --split test
-    python cli.py simulate out/demo-onnx --target onnx --form integer --limit 50 --json result.json
-    python cli.py simulate out/demo-onnx --target onnx --stream --show 1 --limit 10 --check
-    python cli.py simulate out/demo-lava --target loihi-sim --stream --frames - < frames.jsonl
+    python cli.py simulate out/demo/lava --target loihi-sim --split test
+    python cli.py simulate out/demo/onnx --target onnx --form integer --limit 50 --json result.json
+    python cli.py simulate out/demo/onnx --target onnx --stream --show 1 --limit 10 --check
+    python cli.py simulate out/demo/lava --target loihi-sim --stream --frames - < frames.jsonl
     """
     needs = {"--show": show, "--frames": frames, "--state-in": state_in, "--state-out": state_out,
              "--check": check or None}  # fmt: skip

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from verbs.options import json_option
+from verbs.options import cores, json_option
 from verbs.output import say, table, write_json
 
 if TYPE_CHECKING:
@@ -240,7 +239,7 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
         "model": given["model"],
         "model_settings": model,
         "seed": given["seed"],
-        "threads": given["threads"] or _cores(),
+        "threads": given["threads"] or cores(),
     }
     values |= {k: given[k] for k in ("epochs", "batch", "lr") if given[k] is not None}
     if given["validation_subjects"]:
@@ -252,11 +251,6 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
         return TrainConfig.from_dict(values)
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from error
-
-
-def _cores() -> int:
-    """Cores this process may use: containers and taskset give fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _recipe(ctx: click.Context, given: dict[str, Any], chosen: Configuration) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import numpy as np
+from click.core import ParameterSource
 
 from convert.ir import Unsupported
 from deploy.target import TARGETS
@@ -51,12 +52,14 @@ def verify(
 ) -> None:
     """Compare every population of every target with the integer reference at every step.
 
-    A target that is not installed here is named and left out. The float graph is compared too: where it
+    Neurons that only a program has (relays, coincidences) are seen through the layers they feed.
+    A target that is not installed here is named and left out; so is one that cannot hold the model, unless
+    --targets asks for it. The float graph is compared too: where it
     first parts from the integers (layer, step, neuron, both values) is reported. Exit 5 if a target that
     promises exactness differs.
 
     \b
-    python cli.py verify out/demo-lava --targets reference,onnx,loihi-sim,lava --samples 16
+    python cli.py verify out/demo/lava --targets reference,onnx,loihi-sim,lava --samples 16
     """
     from convert.artifact import open_artifact
     from deploy.verify import float_divergence
@@ -66,7 +69,8 @@ def verify(
     opened = open_artifact(artifact)
     feed = load_feed(opened.about["source"], dataset, data, split, min(samples, limit or samples))
     owners, x = next(feed.batches(len(feed.samples)))
-    results, absent = _run(opened, names, x)
+    named = click.get_current_context().get_parameter_source("targets") != ParameterSource.DEFAULT
+    results, absent = _run(opened, names, x, named)
     want = results.pop("want")
     floating, membranes = float_divergence(opened.graph("integer"), opened.graph("float"), x, want)
     comparisons = [_of_sample(c, owners) for c in (*results["comparisons"], floating)]
@@ -110,9 +114,8 @@ def _of_sample(comparison: Any, owners: np.ndarray) -> Any:
     return replace(comparison, first=first)
 
 
-def _run(opened: Any, names: list[str], x: np.ndarray) -> tuple[dict[str, Any], dict[str, str]]:
-    """The reference's record and a comparison per target; targets that are not here, with the reason."""
-    from deploy.target import target
+def _run(opened: Any, names: list[str], x: np.ndarray, named: bool) -> tuple[dict[str, Any], dict[str, str]]:
+    """The reference's record and a comparison per target; targets that are left out, with the reason."""
     from deploy.verify import compare, compare_counts
     from verbs.running import load, watch
 
@@ -121,7 +124,7 @@ def _run(opened: Any, names: list[str], x: np.ndarray) -> tuple[dict[str, Any], 
     want = reference.runner.run(x, order)
     comparisons, absent = [], {}
     for name in names:
-        if why := target(name).available():
+        if why := _left_out(opened, name, named):
             absent[name] = why
         else:
             loaded = load(opened, name, "integer")
@@ -138,6 +141,17 @@ def _run(opened: Any, names: list[str], x: np.ndarray) -> tuple[dict[str, Any], 
     if not comparisons:
         raise Unsupported("verify", "; ".join(absent.values()), "name a target that runs here")
     return {"want": want, "comparisons": comparisons}, absent
+
+
+def _left_out(opened: Any, name: str, named: bool) -> str | None:
+    """Why a target is not compared; None if it is."""
+    from deploy.target import target
+
+    where = target(name)
+    if (why := where.available()) or named:
+        return why
+    model = opened.program() if "program" in where.takes else opened.graph("integer")
+    return "; ".join(where.supports(model)) or None
 
 
 def _print(comparisons: list[Any], absent: dict[str, str], membranes: dict[str, Any], samples: int) -> None:
@@ -166,6 +180,8 @@ def _print(comparisons: list[Any], absent: dict[str, str], membranes: dict[str, 
     say(
         f"{samples} samples; {sum(c.spikes for c in comparisons if c.exact)} spikes compared on exact targets"
     )
+    if silent := comparisons[0].silent:
+        say(f"no spike of {', '.join(silent)} in these samples: little is proven there, take others or more")
     for c in comparisons:
         if c.first is not None:
             say(f"{c.target}: first divergence at {c.first}")

@@ -28,6 +28,7 @@ from convert.ir.sources import Input
 
 EXP_MIN, EXP_MAX = -8, 8  # mantissa exponents; Loihi's -8..7 applies to weights in steps of two
 DELAY_MAX = 62
+Synapses = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,11 @@ class Population:
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+    @property
+    def message(self) -> str:
+        """'binary', 'ternary' or 'graded': what it sends; an input also 'real'."""
+        return self.model.operand if isinstance(self.model, Input) else self.model.message
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +64,17 @@ class DenseWeights:
         return self.matrix.shape  # type: ignore[return-value]
 
     @property
-    def mantissas(self) -> np.ndarray:
-        """What is stored, in any shape."""
+    def stored(self) -> np.ndarray:
+        """The weights as they are written down."""
         return self.matrix
+
+    def synapses(self) -> Synapses:
+        """(target, source, value) of every synapse once, int64 each; a stored zero is a synapse."""
+        target, source = (a.reshape(-1).astype(np.int64) for a in np.indices(self.shape))
+        return target, source, self.matrix.reshape(-1).astype(np.int64)
+
+    def synapse_count(self) -> int:
+        return self.matrix.size
 
     def to_dense(self) -> np.ndarray:
         """int64 [out, in]."""
@@ -89,14 +103,23 @@ class SparseWeights:
             raise GraphError(f"SparseWeights: {len(self.starts)} starts for {self.shape[1]} sources")
 
     @property
-    def mantissas(self) -> np.ndarray:
-        """What is stored, in any shape."""
+    def stored(self) -> np.ndarray:
+        """The weights as they are written down."""
         return self.values
+
+    def synapses(self) -> Synapses:
+        """(target, source, value) of every synapse once, int64 each; a stored zero is a synapse."""
+        source = np.repeat(np.arange(self.shape[1], dtype=np.int64), np.diff(self.starts))
+        return self.rows.astype(np.int64), source, self.values.astype(np.int64)
+
+    def synapse_count(self) -> int:
+        return len(self.values)
 
     def to_dense(self) -> np.ndarray:
         """int64 [out, in]."""
         out = np.zeros(self.shape, np.int64)
-        out[self.rows, np.repeat(np.arange(self.shape[1]), np.diff(self.starts))] = self.values
+        target, source, value = self.synapses()
+        out[target, source] = value
         return out
 
 
@@ -123,12 +146,15 @@ class ConvWeights:
         return int(np.prod(self.out_shape)), int(np.prod(self.in_shape))
 
     @property
-    def mantissas(self) -> np.ndarray:
-        """What is stored, in any shape."""
+    def stored(self) -> np.ndarray:
+        """The weights as they are written down."""
         return self.kernel
 
-    def synapses(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(target, source, value), every synapse once, in-bounds ones only; int64 each."""
+    def synapse_count(self) -> int:
+        return len(self.synapses()[0])
+
+    def synapses(self) -> Synapses:
+        """(target, source, value) of every synapse once, in-bounds ones only; int64 each."""
         o, ci, p, q = (a.reshape(-1) for a in np.indices(self.kernel.shape))
         oy, ox = (a.reshape(-1, 1) for a in np.indices(self.out_shape[1:]))
         iy = oy * self.stride[0] + p * self.dilation[0] - self.padding[0]
@@ -171,7 +197,7 @@ class Projection:
 
 
 def _check_weights(p: Projection) -> None:
-    values = p.weights.mantissas
+    values = p.weights.stored
     if values.dtype.kind not in "iu":
         raise GraphError(f"{p.name}: weights of type {values.dtype}, expected integers; quantise them")
     if p.bits < 1:

@@ -2,6 +2,9 @@
 
 `graph.json` inside holds the format's name and version, the nodes' types and scalar fields, and the names
 of the arrays; a field that is an array is stored as `<node>/<field>`. The same content gives the same bytes.
+
+Version 2 has ports of projections, convolutions that wrap, and the synapses of an Affine; a version 1 has
+none of them and is read as it was meant.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from convert.ir.graph import Graph
 from convert.ir.node import NODES, Node
 from convert.ir.program import ConvWeights, DenseWeights, Population, Program, Projection, SparseWeights
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, 2)
 _WEIGHTS = {c.__name__: c for c in (DenseWeights, SparseWeights, ConvWeights)}
 Arrays = dict[str, np.ndarray]
 _UNREADABLE = (  # what numpy, zipfile and json raise on damaged bytes, and nodes on fields of a wrong type
@@ -144,7 +148,7 @@ def _read(path: Path, kind: str, build: Callable[[dict[str, Any], Arrays], Any])
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         body = json.loads(arrays.pop("graph.json").tobytes())
-        if body.get("format") != kind or body.get("version") != FORMAT_VERSION:
+        if body.get("format") != kind or body.get("version") not in READABLE:
             found = f"{body.get('format')!r} version {body.get('version')}"
             raise ArtifactError(f"{path}: is {found}, expected {kind!r} version {FORMAT_VERSION}")
         return build(body, arrays)

@@ -10,7 +10,8 @@ binary inputs of the same name, and the graph's own inputs, as they are. Cases o
    `passes/adjacency.py` may be read: it sends its values as graded messages);
 4. it reads a neuron or a whole-window node that is on the host: behind (1)-(3);
 5. it is linear or a product and what reads it is on the host, or it leaves the graph: its region goes there
-   whole, since sums are no spikes. A node that a chip's neuron reads as well is computed on both sides.
+   whole, since sums are no spikes. A node that a chip's neuron reads as well is computed on both sides; a
+   relay that no such neuron reads is not on the chip at all, nor is any other neuron that no output needs.
 
 A graph without such nodes is its own chip part.
 """
@@ -83,12 +84,17 @@ def partition(graph: Graph) -> Split:
     ends = [n for n in graph.outputs if n in reasons]
     spikes = frozenset(n for n in held if n in graph.spiking())
     behind = _needed(graph, ends, spikes)
+    given = _given(graph, held, behind)
+    kept = _needed(graph, given, frozenset())
     for name in behind & held:
-        if isinstance(graph.nodes[name], LinearNode | Product):
+        if name not in kept:
+            reasons[name] = "only the CPU reads it"
+        elif isinstance(graph.nodes[name], LinearNode | Product):
             reasons.setdefault(name, "its sum is read on the CPU too")
     if not reasons:
         return Split(graph, None, {}, graph.outputs)
-    chip, host = _chip(graph, held, behind), _host(graph, behind, ends, spikes)
+    chip = _part(graph, kept, tuple(given), {}) if given else None
+    host = _host(graph, behind, ends, spikes)
     return Split(chip, host, {n: reasons[n] for n in graph.nodes if n in reasons}, graph.outputs)
 
 
@@ -160,10 +166,10 @@ def _regions(graph: Graph, reasons: Mapping[str, str], held: set[str]) -> dict[s
     return found
 
 
-def _chip(graph: Graph, held: set[str], behind: set[str]) -> Graph | None:
+def _given(graph: Graph, held: set[str], behind: set[str]) -> list[str]:
+    """Outputs of the chip's part: the graph's own, then the cut."""
     own = [n for n in graph.outputs if n in held and not isinstance(graph.nodes[n], LinearNode | Product)]
-    given = [n for n in graph.spiking() if n in held & behind and n not in own]
-    return _part(graph, held, (*own, *given), {}) if own or given else None
+    return [*own, *(n for n in graph.spiking() if n in held & behind and n not in own)]
 
 
 def _host(graph: Graph, behind: set[str], ends: list[str], spikes: frozenset[str]) -> Graph | None:

@@ -151,6 +151,12 @@ class Quantise:
                 "is read by other nodes but does not spike",
                 "put a spiking neuron there; a relay (LeakyIntegrator with dv = 1) may be read",
             )
+        if layer.relay and name in graph.outputs:
+            raise Unsupported(
+                name,
+                "is an output and is read by others: as a relay it sends messages, and a record sums these",
+                "read the output from a LeakyIntegrator of its own",
+            )
         scale = self._choose_scale(layer)
         if layer.relay:
             self.relayed[name] = 1.0 / scale

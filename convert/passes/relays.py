@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from convert.ir import Input, LoihiLIF, LoihiTernaryLIF, Population, Projection, SparseWeights, Unsupported
+from convert.ir import LoihiLIF, LoihiTernaryLIF, Population, Projection, SparseWeights, Unsupported
 from convert.ir.program import DELAY_MAX
 
 HOP = DELAY_MAX + 1  # chip steps from one relay to the next: the delay and the relay's own step
@@ -57,7 +57,7 @@ def _chip_delay(populations: dict[str, Population], p: Projection) -> int:
 
 
 def _check(source: Population, p: Projection, late: int, hops: int) -> None:
-    if _message(source) not in _MODELS:
+    if source.message not in _MODELS:
         raise Unsupported(
             p.dst,
             f"hears {source.name} {late} chip steps late, above the {DELAY_MAX} of a projection, and graded "
@@ -73,16 +73,10 @@ def _check(source: Population, p: Projection, late: int, hops: int) -> None:
         )
 
 
-def _message(source: Population) -> str:
-    if isinstance(source.model, Input):
-        return source.model.operand
-    return source.model.message
-
-
 def _relays(source: Population, count: int) -> list[Population]:
     if not count:
         return []
-    model = _MODELS[_message(source)]
+    model = _MODELS[source.message]
     latencies = (source.latency + HOP * (j + 1) for j in range(count))
     return [Population(f"{source.name}~{j}", source.shape, model, n) for j, n in enumerate(latencies, 1)]
 

@@ -29,7 +29,6 @@ from convert.ir import (
 from convert.passes.adjacency import eps_keeping, graph_convs, keeps, kernels
 from deploy.cores.chip import Chip
 from deploy.cores.partition import partition
-from deploy.cores.wiring import count
 
 KEEP = 0.99
 RELAY = LoihiSigmaDelta(vth=0, act="unit")
@@ -67,7 +66,7 @@ def forms(
 
 
 def _form(name: str, form: str, eps: float | None, program: Program, chip: Chip) -> Form:
-    total = sum(count(p) for p in program.projections)
+    total = sum(p.weights.synapse_count() for p in program.projections)
     try:
         made = partition(program, chip)
     except Unsupported as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from convert.ir import ConvWeights, DenseWeights, Projection
+from convert.ir import DenseWeights, Projection
 
 SAMPLE = 64  # sources looked at to see whether lists repeat
 
@@ -40,7 +40,7 @@ class Wiring:
         self.dense = isinstance(projection.weights, DenseWeights)
         if self.dense:
             return
-        target, source, value = synapses(projection)
+        target, source, value = projection.weights.synapses()
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
         shape = (len(order), self.sources)
@@ -85,26 +85,6 @@ class Wiring:
         part._starts = np.searchsorted(place[seen], np.arange(len(self._starts)))
         found = part.lists(0, len(self._starts) - 1)
         return len(found.kind_lengths) * 2 <= len(found.sources)
-
-
-def synapses(projection: Projection) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(target, source, value) of every synapse once, int64 each; a stored zero is a synapse."""
-    w = projection.weights
-    if isinstance(w, ConvWeights):
-        return w.synapses()
-    if isinstance(w, DenseWeights):
-        target, source = (a.reshape(-1).astype(np.int64) for a in np.indices(w.shape))
-        return target, source, w.matrix.reshape(-1).astype(np.int64)
-    source = np.repeat(np.arange(w.shape[1], dtype=np.int64), np.diff(w.starts))
-    return w.rows.astype(np.int64), source, w.values.astype(np.int64)
-
-
-def count(projection: Projection) -> int:
-    """Number of synapses."""
-    w = projection.weights
-    if isinstance(w, DenseWeights):
-        return int(w.matrix.size)
-    return len(w.synapses()[0]) if isinstance(w, ConvWeights) else len(w.values)
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:

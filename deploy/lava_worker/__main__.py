@@ -13,7 +13,7 @@ binary spikes, int64 for other messages; `v/<readout>` int64 [N, size], its valu
 with "states" also `state/<population>/<name>` [N, T, size], under Lava's names; `wall_s`. It prints a JSON
 line a sample, {"done": n, "of": N}. It kills its whole process group when its standard input closes.
 
-program.npz (version 1; no pickle): `graph.json` holds UTF-8 bytes; "populations" maps a name to {"shape",
+program.npz (version 2; no pickle): `graph.json` holds UTF-8 bytes; "populations" maps a name to {"shape",
 "latency", "model": {"type", fields}}, "projections" is a list of {"name", "src", "dst", "port", "exp",
 "delay", "bits", "weights": {"type": Dense- | Sparse- | ConvWeights, fields}}, and a field that is an array is
 {"array": member of the npz}.

@@ -182,12 +182,12 @@ def test_targets_say_which_can_stream(run, tmp_path):
 
 
 def test_the_example_of_the_page_runs(onnx_artifact, tmp_path, monkeypatch):
-    """The Python block of docs/streaming.md, on the artifact of the tests instead of out/demo-onnx."""
+    """The Python block of docs/streaming.md, on the artifact of the tests instead of out/demo/onnx."""
     block = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "streaming.md").read_text(), re.S)[0]
-    assert block.count("\n") <= 14 and "out/demo-onnx" in block
+    assert block.count("\n") <= 14 and "out/demo/onnx" in block
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "demo-onnx").symlink_to(onnx_artifact)
+    (tmp_path / "out" / "demo").mkdir(parents=True)
+    (tmp_path / "out" / "demo" / "onnx").symlink_to(onnx_artifact)
     names: dict[str, object] = {}
     exec(compile(block, "docs/streaming.md", "exec"), names)
     np.testing.assert_array_equal(names["again"], names["scores"])

@@ -18,6 +18,7 @@ from deploy.lava_env import lava_missing
 from deploy.lava_sim import LavaSim
 from deploy.lava_trace import lava_traces
 from deploy.loihi_sim import LoihiSim
+from deploy.loihi_synapses import LAYOUTS
 from deploy.reference_program import record, run
 
 PROGRAMS = 200
@@ -57,7 +58,7 @@ def test_the_simulator_is_the_interpreter_for_any_seed(seed, model, steps, sampl
     assert simulator_differences(case) == []
 
 
-@pytest.mark.parametrize("method", ["rows", "columns", "product"])
+@pytest.mark.parametrize("method", LAYOUTS)
 def test_layouts_and_threads_do_not_matter(method):
     for seed in range(SEED, SEED + 30):
         case = random_case(seed, FIXED[seed % len(FIXED)], samples=3)

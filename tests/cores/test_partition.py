@@ -22,7 +22,6 @@ from deploy.cores.axons import axons
 from deploy.cores.chip import chip
 from deploy.cores.core import over
 from deploy.cores.partition import partition
-from deploy.cores.wiring import synapses
 
 
 def sizes(made):
@@ -153,7 +152,7 @@ def covered(made):
     for core in made.cores:
         for piece in core.pieces:
             for p in program.into(piece.population):
-                target, source, value = synapses(p)
+                target, source, value = p.weights.synapses()
                 here = np.isin(target, piece.neurons)
                 held = [b for b in piece.blocks if b.projection == p.name]
                 assert sum(b.synapses for b in held) == int(here.sum())
@@ -176,7 +175,7 @@ def check_whole(made):
             assert np.array_equal(np.sort(np.concatenate(seen[name])), np.arange(population.size))
     for name, rows in covered(made).items():
         projection = next(p for p in program.projections if p.name == name)
-        want = np.stack(synapses(projection), axis=1)
+        want = np.stack(projection.weights.synapses(), axis=1)
         assert len(rows) == len(want)
         assert np.array_equal(rows[np.lexsort(rows.T[::-1])], want[np.lexsort(want.T[::-1])])
     for source in program.populations:
@@ -186,7 +185,7 @@ def check_whole(made):
             for piece in core.pieces:
                 for p in program.into(piece.population):
                     if p.src == source:
-                        target, origin, _ = synapses(p)
+                        target, origin, _ = p.weights.synapses()
                         reached[origin[np.isin(target, piece.neurons)]] = True
             sent = ways.listed.get(number, np.zeros(len(reached), bool)).copy()
             for to, bases in ways.shared:

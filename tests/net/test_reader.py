@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from convert.ir import Unsupported
-from convert.net_geometry import synapses
 from convert.net_reader import read_net
 from deploy.loihi_sim import LoihiSim
 
@@ -149,7 +148,7 @@ def test_a_delay_each_synapse_is_read_as_netx_takes_it(exported, tmp_path):
         into = read_net(tmp_path / "a.net").into("layer1")
         want = np.broadcast_to(delays, (7, 9)).astype(int)
         for p in into:
-            target, source, _ = synapses(p.weights)
+            target, source, _ = p.weights.synapses()
             assert (want[target, source] == p.delay).all()
         assert sum(len(p.weights.values) for p in into) == 63
 

@@ -151,6 +151,14 @@ def test_a_readout_keeps_its_values_and_says_how_it_is_read(read):
     assert read == "mean" or np.array_equal(read_here, want)
 
 
+@pytest.mark.parametrize("read", ["last", "mean"])
+def test_a_readout_of_the_whole_run_cannot_be_read_on(read):
+    """torch has no steps behind it, the graph would have: a mean would lose its division."""
+    model = nn.Sequential(nn.Linear(5, 3), neurons.LeakyIntegrator(0.5, read), nn.Linear(3, 2))
+    with pytest.raises(Unsupported, match=f"^1: gives one value of all steps .read '{read}'., 2 takes one"):
+        from_torch(model, (5,), "binary")
+
+
 class Residual(nn.Module):
     """Every way to add, layers shared by two users, moves that change nothing, two results."""
 

@@ -172,6 +172,17 @@ def test_a_node_that_no_output_needs_is_on_neither_side():
     assert split.host is None and split.place("mean") == "unused" and "mean" not in split.chip.nodes
 
 
+def test_a_relay_that_only_the_cpu_reads_is_not_on_the_chip():
+    """The chip could hold it, and would compute for nobody; its share of the work would be too large."""
+    split = parted(graph(
+        ("out",), input=(Input((3,), "binary"),), lif=(LIF(0.5), "input"), a=(fc(2, 3), "lif"),
+        relay=(LeakyIntegrator(1.0), "a"), mean=(StepMean(), "relay"), out=(LeakyIntegrator(), "mean"),
+    ))  # fmt: skip
+    assert list(split.chip.nodes) == ["input", "lif"] and split.cut == ("lif",)
+    assert split.place("relay") == split.place("a") == "cpu"
+    assert split.reasons["relay"] == split.reasons["a"] == "only the CPU reads it"
+
+
 def test_only_a_folded_graph_is_parted(traced_case):
     with pytest.raises(StageError, match="needs a folded graph, got traced"):
         partition(traced_case.graph)

@@ -93,6 +93,14 @@ def test_a_relay_with_a_bias_is_refused(made):
         Quantise(calibrate(broken, x))(broken)
 
 
+def test_a_relay_that_is_an_output_too_is_refused(made):
+    """A readout gives its last value; the relay's integer twin would give the sum of its messages."""
+    _, parts, _, x = made
+    both = Graph(parts.nodes, parts.edges, ("mix.relay", "out"), "folded")
+    with pytest.raises(Unsupported, match=r"mix\.relay: is an output and is read by others"):
+        Quantise(calibrate(both, x))(both)
+
+
 def test_a_chip_holds_relays(made):
     """The partition leaves nothing of the factored graph to the CPU."""
     split = partition(made[1])

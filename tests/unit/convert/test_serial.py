@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from benchmarks.random_programs import MODELS, random_case
 from convert.ir import (
     ArtifactError,
     ConvWeights,
@@ -67,7 +68,20 @@ def test_an_integer_graph_comes_back(integer_case, tmp_path):
 
 
 def test_a_program_comes_back(integer_case, tmp_path):
-    program = lower(integer_case.graph)
+    comes_back(lower(integer_case.graph), tmp_path)
+
+
+def test_programs_of_every_neuron_come_back(tmp_path):
+    """With what no integer graph has: ports, convolutions that wrap, decays one a neuron."""
+    programs = [random_case(seed, MODELS[seed % len(MODELS)]).program for seed in range(2 * len(MODELS))]
+    projections = [p for program in programs for p in program.projections]
+    assert {p.port for p in projections} == {"a", "real", "imag"}
+    assert any(getattr(p.weights, "wrap", False) for p in projections)
+    for program in programs:
+        comes_back(program, tmp_path)
+
+
+def comes_back(program, tmp_path):
     save_program(tmp_path / "p.npz", program)
     got = load_program(tmp_path / "p.npz")
     assert list(got.populations) == list(program.populations)
@@ -82,13 +96,8 @@ def test_a_program_comes_back(integer_case, tmp_path):
     assert program.projections
     assert len(got.projections) == len(program.projections)
     for a, b in zip(program.projections, got.projections, strict=True):
-        assert (a.name, a.src, a.dst, a.exp, a.delay, a.bits) == (
-            b.name,
-            b.src,
-            b.dst,
-            b.exp,
-            b.delay,
-            b.bits,
+        assert all(
+            getattr(a, k) == getattr(b, k) for k in ("name", "src", "dst", "exp", "delay", "bits", "port")
         )
         same_fields(a.weights, b.weights)
     assert (got.outputs, dict(got.meta)) == (program.outputs, dict(program.meta))
@@ -99,6 +108,28 @@ def test_the_corpus_holds_every_kind_of_weights(graph_cases, integer_of):
     names = [*graph_cases, "int-delay", "int-graph-conv"]
     kinds = {type(p.weights) for n in names for p in lower(integer_of(n).graph).projections}
     assert kinds == {DenseWeights, SparseWeights, ConvWeights}
+
+
+def test_files_of_version_1_are_read(stored, tmp_path, integer_of):
+    """They have no ports and no wrap: every projection leads into port a and sums without bound."""
+    want = load_graph(stored)
+    edit(stored, lambda body: body.update(version=1))
+    same_graph(want, load_graph(stored))
+
+    def older(body):
+        body["version"] = 1
+        for p in body["projections"]:
+            del p["port"]
+            p["weights"].pop("wrap", None)
+
+    program = lower(integer_of("conv").graph)
+    save_program(tmp_path / "p.npz", program)
+    edit(tmp_path / "p.npz", older)
+    got = load_program(tmp_path / "p.npz").projections
+    assert any(isinstance(p.weights, ConvWeights) for p in got)
+    for a, b in zip(program.projections, got, strict=True):
+        assert b.port == "a"
+        same_fields(a.weights, b.weights)
 
 
 def test_the_same_content_gives_the_same_bytes(integer_case, tmp_path):
@@ -205,7 +236,7 @@ def test_pickle_is_never_executed(stored, tmp_path):
 
 
 EDITS = {
-    "version": lambda b: b.update(version=2),
+    "version": lambda b: b.update(version=3),
     "format": lambda b: b.update(format="nir"),
     "node type": lambda b: b["nodes"]["conv"].update(type="Recurrent"),
     "field unknown": lambda b: b["nodes"]["conv"].update(speed=3),

@@ -85,6 +85,7 @@ REFUSED = {
     "no such option": (lambda x: x.flatten(2, ord=1), "flatten with ord has no node"),
     "flat up to": (lambda x: x.flatten(end_dim=3), "flatten moves axis 0"),
     "size as factor": (lambda x: x * x.shape[0], "the function mul has no node"),
+    "size by name": (lambda x: x.reshape(x.size(0), x.size(1), x.size(dim=2), -1), "tensor method size has"),
     "three": (lambda x: torch.einsum("tncv,tncw->tnvw", x, x), "einsum has no node"),
 }
 

@@ -64,6 +64,22 @@ def test_all_against_nothing_fails_and_swapping_changes_no_verdict(want):
     assert "silent" in there.first.cause
 
 
+def test_values_that_are_no_numbers_or_too_few_are_off(want):
+    """Both would pass a comparison by distance: NaN is never far, one column is broadcast over all."""
+    whole = replace(want, outputs={"out": np.array([[0.5, 0.5], [0.5, 0.5]])})
+    for broken in (np.full((2, 2), np.nan), np.full((2, 1), 0.5)):
+        result = compare("t", True, ORDER, whole, replace(whole, outputs={"out": broken}))
+        assert not result.passed and result.values_off == 4
+    assert compare("t", True, ORDER, whole, whole).values_off == 0
+
+
+def test_populations_without_a_spike_are_named(want):
+    """They agree with everything that is silent too."""
+    quiet = changed(want, "b", np.zeros((8, 2, 3)))
+    assert compare("t", True, ORDER, quiet, quiet).silent == ("b",)
+    assert compare("t", True, ORDER, want, quiet).silent == ()
+
+
 def test_the_first_layer_counts_before_the_first_step(want):
     """A later layer that parts earlier in time is a consequence, not the cause."""
     a, b = want.rasters["a"].copy(), want.rasters["b"].copy()
