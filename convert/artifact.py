@@ -86,6 +86,11 @@ def open_artifact(path: Path) -> Artifact:
     """Read the manifest and check every file against it."""
     if not path.exists():
         raise ArtifactError(f"{path}: no such folder; make one with `cli.py convert`")
+    if path.suffix == ".net" and path.is_file():
+        raise ArtifactError(
+            f"{path}: a .net of lava-dl, not an artifact; run it with `cli.py run-net`, "
+            "or look into it with `cli.py lint` and `cli.py inspect`"
+        )
     if not is_artifact(path):
         raise ArtifactError(f"{path}: not an artifact (no {MANIFEST}); make one with `cli.py convert`")
     try:

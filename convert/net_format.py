@@ -53,8 +53,10 @@ def _write(group: h5py.Group, items: Layer) -> None:
 
 def read_groups(path: Path) -> tuple[Layer, Layer]:
     """(groups of `layer` by name, everything else in the file); ArtifactError if it is not such a file."""
+    if path.is_dir():
+        raise ArtifactError(f"{path}: is a folder, expected a .net file; an artifact's is its network.net")
     if not path.is_file():
-        raise ArtifactError(f"{path}: no such file")
+        raise ArtifactError(f"{path}: no such file; give a .net file that lava-dl exported")
     try:
         with h5py.File(path, "r") as file:
             content = _read(file)

@@ -77,11 +77,6 @@ def _projection(program: Program, p: Projection, peaks: Mapping[str, int]) -> li
         return [f"{p.name}: leaves the readout {p.src}"]
     if p.bits not in BITS:
         return [f"{p.name}: weights of {p.bits} bits; Lava holds 1 to 9"]
-    values = p.weights.stored
-    low, high = int(values.min(initial=0)), int(values.max(initial=0))
-    limit = 1 << (p.bits - 1)
-    if low < -limit or high >= limit:
-        return [f"{p.name}: weights {low}..{high} do not fit {p.bits} bits ({-limit}..{limit - 1})"]
     largest = reach(program, p, peaks)
     if isinstance(p.weights, ConvWeights) and p.weights.wrap:
         if p.exp < 0:

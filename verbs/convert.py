@@ -10,7 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
-from convert.artifact import new_artifact
+from convert.artifact import is_artifact, new_artifact
 from convert.ir import BadInput, Graph, WindowNode, save_graph, save_program
 from verbs.covering import summary
 from verbs.feed import Feed, load_feed, per_sample, reduced, scores
@@ -19,6 +19,17 @@ from verbs.output import say, table, write_json
 
 CALIBRATION = 64  # training samples that quantisation sees
 PARITY = 16  # of them, samples on which the float graph must give the torch model's scores
+
+
+def _adjacency(_: click.Context, __: click.Parameter, form: str) -> str:
+    """The form as it was given: what is none is refused before any work."""
+    from convert.passes.adjacency import parsed
+
+    try:
+        parsed(form)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return form
 
 
 @click.command(short_help="Convert a trained run.")
@@ -48,6 +59,7 @@ PARITY = 16  # of them, samples on which the float graph must give the torch mod
 @click.option(
     "--adjacency",
     default="dense",
+    callback=_adjacency,
     show_default=True,
     metavar="FORM",
     help="Learned adjacencies: dense, prune:EPS (drop entries below EPS of the largest) or factor (relays).",
@@ -133,6 +145,8 @@ def _traced(run: Path) -> tuple[Graph, Any, Any]:
     from train.loop import BEST
     from train.skeletons import layout
 
+    if is_artifact(run):
+        raise BadInput(f"{run}: is an artifact already; convert the run it was made from")
     model, checkpoint = load_model(run / BEST if run.is_dir() else run)
     about = checkpoint.about
     joints = len(layout(about["dataset"]["layout"]).joints)

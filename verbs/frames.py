@@ -37,20 +37,22 @@ def _opened(path: Path, shape: Shape) -> Iterator[np.ndarray]:
 def _lines(lines: Iterable[bytes], where: str, shape: Shape) -> Iterator[np.ndarray]:
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield _checked(_parsed(line, f"{where}, line {number}"), f"{where}, line {number}", shape)
+            yield _checked(_parsed(line, f"{where}, line {number}", shape), f"{where}, line {number}", shape)
 
 
-def _parsed(line: bytes, place: str) -> np.ndarray:
+def _parsed(line: bytes, place: str, shape: Shape) -> np.ndarray:
     try:
         value = json.loads(line)  # bytes that are no UTF-8 are a ValueError too
-        if not isinstance(value, list):
-            raise BadInput(f"{place}: is a JSON {type(value).__name__}, expected nested lists of numbers")
-        return np.array(value)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, BadInput):
-            raise
         reason = " ".join(str(error).split())[:120]
         raise BadInput(f"{place}: not a frame as JSON ({reason}); one whole frame a line") from error
+    if not isinstance(value, list):
+        raise BadInput(f"{place}: is a JSON {type(value).__name__}, expected nested lists of numbers")
+    try:
+        return np.array(value)
+    except (ValueError, RecursionError) as error:
+        expected = f"expected the shape {'x'.join(map(str, shape))}"
+        raise BadInput(f"{place}: lists of different lengths or depths, {expected}") from error
 
 
 def _array(path: Path, shape: Shape) -> Iterator[np.ndarray]:

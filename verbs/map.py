@@ -66,6 +66,7 @@ def map_(
     from deploy.cores.drawing import svg as drawn
     from deploy.cores.partition import partition
     from deploy.cores.placement import place
+    from deploy.cores.remedy import factored
     from deploy.cores.report import report
     from deploy.cores.traffic import traffic
 
@@ -74,7 +75,7 @@ def map_(
     _check_names(program, off_chip)
     with tqdm(desc="cutting", total=len(program.populations), unit="population", leave=False) as bar:
         made = partition(program, target, off_chip, _ticking(bar))
-    _check_chips(len(made.cores), target, chips)
+    _check_chips(made, chips)
     activity = _activity(opened, program, (dataset, data, split, limit), rate)
     messages = traffic(made, activity)
     with tqdm(desc="placing", unit="move", leave=False) as bar:
@@ -87,6 +88,8 @@ def map_(
     write_json(json_path, body)
     _draw(svg, drawn(body, messages))
     _print(body)
+    if factored(program):
+        say("adjacency: factored already; map the same run converted with --adjacency dense to compare forms")
 
 
 def _bits(opened: Any) -> int:
@@ -100,15 +103,16 @@ def _check_names(program: Program, off_chip: tuple[str, ...]) -> None:
             raise BadInput(f"--off-chip {name}: there is no such population; known: {known}")
 
 
-def _check_chips(cores: int, target: Any, chips: int | None) -> None:
-    from deploy.cores.remedy import remedy
+def _check_chips(made: Any, chips: int | None) -> None:
+    from deploy.cores.remedy import factored, remedy
 
+    cores, target = len(made.cores), made.chip
     held = int(target.limit("cores_per_chip")) * (chips or 0)
     if chips is not None and cores > held:
         raise Unsupported(
             "program",
             f"needs {cores} cores, {chips} chips of {target.name} have {held}",
-            remedy("chips", target.figures),
+            remedy("chips", target.figures, not factored(made.program)),
         )
 
 

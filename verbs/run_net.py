@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 import numpy as np
 
-from deploy.target import TARGETS
 from verbs.options import json_option
 from verbs.output import say, table, write_json
+
+PROGRAMS = ["loihi-sim", "lava"]  # the targets that take a program, which a .net becomes
 
 
 @click.command(name="run-net", short_help="Run a .net file on a target.")
@@ -25,7 +26,7 @@ from verbs.output import say, table, write_json
 @click.option(
     "--target",
     "name",
-    type=click.Choice(list(TARGETS)),
+    type=click.Choice(PROGRAMS),
     default="loihi-sim",
     show_default=True,
     help="Where to run; see `cli.py targets`.",

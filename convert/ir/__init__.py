@@ -10,6 +10,7 @@ from convert.ir.errors import (
     BadInput,
     BasaltError,
     GraphError,
+    LimitError,
     ShapeError,
     StageError,
     Unsupported,
@@ -60,13 +61,13 @@ from convert.ir.text import text
 from convert.ir.window import StepMap, StepMean, refuse_windows
 
 __all__ = [
-    "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput", "BasaltError",
-    "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay", "DenseWeights",
-    "Graph", "GraphConv", "GraphError", "Input", "JointMap", "JointMean", "LeakyIntegrator", "LinearNode",
-    "LoihiDelta", "LoihiIntegrator", "LoihiLIF", "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron",
-    "LoihiRF", "LoihiRFIZ", "LoihiSigma", "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Permute",
-    "Population", "Product", "Program", "Projection", "Reshape", "Shape", "ShapeError", "Source",
-    "SparseWeights", "SpikeAnd", "SpikeMatMul", "StageError", "StepConv", "StepMap", "StepMean",
-    "Unsupported", "Weights", "WindowNode", "check", "load_graph", "load_program", "refuse_windows",
-    "save_graph", "save_program", "steps", "text",
+    "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput",
+    "BasaltError", "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay",
+    "DenseWeights", "Graph", "GraphConv", "GraphError", "Input", "JointMap", "JointMean",
+    "LeakyIntegrator", "LimitError", "LinearNode", "LoihiDelta", "LoihiIntegrator", "LoihiLIF",
+    "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron", "LoihiRF", "LoihiRFIZ", "LoihiSigma",
+    "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Permute", "Population", "Product", "Program",
+    "Projection", "Reshape", "Shape", "ShapeError", "Source", "SparseWeights", "SpikeAnd", "SpikeMatMul",
+    "StageError", "StepConv", "StepMap", "StepMean", "Unsupported", "Weights", "WindowNode", "check",
+    "load_graph", "load_program", "refuse_windows", "save_graph", "save_program", "steps", "text",
 ]  # fmt: skip

@@ -7,6 +7,7 @@
     │   ├── ShapeError          two shapes do not meet
     │   └── StageError          a node is not legal at the graph's stage
     └── Unsupported             this graph cannot be expressed there; says node, reason, remedy    (exit 4)
+        └── LimitError          also a GraphError: well formed, but beyond what a chip holds       (exit 4)
 
 Every message is one line: which node or file, what was found, what was expected, what to do.
 """
@@ -56,3 +57,10 @@ class Unsupported(BasaltError, ValueError):
     def __init__(self, node: str, reason: str, remedy: str) -> None:
         super().__init__(f"{node}: {reason}; {remedy}")
         self.node, self.reason, self.remedy = node, reason, remedy
+
+
+class LimitError(Unsupported, GraphError):
+    """A value of a graph or program is well formed, but beyond what a chip holds.
+
+    Also a GraphError: such a graph or program cannot be made. `node` is the type where no name is known yet.
+    """

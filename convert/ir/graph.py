@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from convert.ir.errors import GraphError, ShapeError
+from convert.ir.errors import GraphError, LimitError, ShapeError
 from convert.ir.node import Neuron, Node, Product, Shape, Source
 
 Edge = tuple[str, str]
@@ -84,7 +84,7 @@ class Graph:
 
 
 def _order(nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> list[str]:
-    """Topological order, stable in the order given; a cycle is refused with its members."""
+    """Topological order, stable in the order given; LimitError names the members of a cycle."""
     waiting = {n: sum(b == n for _, b in edges) for n in nodes}
     users: dict[str, list[str]] = {n: [] for n in nodes}
     for a, b in edges:
@@ -99,9 +99,22 @@ def _order(nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> list[str]:
             if waiting[user] == 0:
                 ready.append(user)
     if len(done) < len(nodes):
-        cycle = ", ".join(sorted(n for n, count in waiting.items() if count > 0))
-        raise GraphError(f"the graph has a cycle through {cycle}; recurrence is not a graph edge")
+        raise _cycle([n for n, count in waiting.items() if count > 0], edges)
     return done
+
+
+def _cycle(stuck: list[str], edges: tuple[Edge, ...]) -> LimitError:
+    """What to say of a graph in which these nodes wait for each other, or for one that does."""
+    before = {b: a for a, b in edges if a in stuck and b in stuck}  # each stuck node has one such input
+    path = [stuck[0]]
+    while before[path[-1]] not in path:
+        path.append(before[path[-1]])
+    cycle = path[path.index(before[path[-1]]) :][::-1]
+    return LimitError(
+        cycle[0],
+        f"is in a cycle through {', '.join(cycle)}: a graph holds none, with a delay or without",
+        "unroll it, or build a Program with a projection back, which takes a step",
+    )
 
 
 def _shapes(graph: Graph) -> dict[str, Shape]:

@@ -16,11 +16,11 @@ In an aligned graph the bias starts with the layer's first input; Lava alone wou
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
 import numpy as np
 
-from convert.ir.errors import GraphError
+from convert.ir.errors import GraphError, LimitError
 from convert.ir.node import Neuron, array, node
 
 VTH_MAX = (1 << 17) - 1
@@ -49,15 +49,29 @@ class LoihiNeuron(Neuron):
 
 
 def whole_fields(self: Neuron, limits: dict[str, tuple[int, int]]) -> None:
-    """Make the named fields ints, or read-only int64 arrays, and refuse values outside their limits."""
+    """Make the named fields ints, or read-only int64 arrays; LimitError for values outside their limits."""
     for name, (low, high) in limits.items():
         value = np.asarray(getattr(self, name))
         if not np.all(np.equal(np.mod(value, 1), 0)) or value.size == 0:
             raise GraphError(f"{type(self).__name__}: {name} = {value} is no integer")
         if value.min() < low or value.max() > high:
             found = value.min() if value.min() < low else value.max()
-            raise GraphError(f"{type(self).__name__}: {name} = {found} is outside {low}..{high}")
+            _refuse(self, f"{name} = {found} is outside {low}..{high}", name)
         object.__setattr__(self, name, array(value, np.int64) if value.ndim else int(value))
+
+
+_REMEDY = {
+    "vth": "17 bits: scale threshold and weights down together",
+    "vth_hi": "17 bits and a sign: scale thresholds and weights down together",
+    "vth_lo": "17 bits and a sign: scale thresholds and weights down together",
+    "du": "12 bits: a decay d is round(4096 d) - 1",
+    "dv": "12 bits: a decay d is round(4096 d)",
+    "bias_mant": "raise bias_exp, or lower the bias",
+}
+
+
+def _refuse(self: Neuron, found: str, name: str) -> NoReturn:
+    raise LimitError(type(self).__name__, found, _REMEDY.get(name, "choose one that fits"))
 
 
 LIF_LIMITS = {"du": (0, DECAY_MAX), "dv": (0, DECAY_MAX + 1), "bias_exp": (0, 7)}
@@ -70,7 +84,7 @@ def _check(self: LoihiNeuron, **limits: tuple[int, int]) -> None:
         mant = array(mant, np.int64)
         if mant.size and (mant.min() < -4096 or mant.max() > 4095):
             found = f"{mant.min()}..{mant.max()}"
-            raise GraphError(f"{type(self).__name__}: bias_mant {found} is outside -4096..4095 (13 bits)")
+            _refuse(self, f"bias_mant {found} is outside -4096..4095 (13 bits)", "bias_mant")
         object.__setattr__(self, "bias_mant", mant)
 
 

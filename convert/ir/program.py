@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from convert.ir.errors import GraphError
+from convert.ir.errors import GraphError, LimitError
 from convert.ir.loihi import LoihiNeuron
 from convert.ir.node import Shape, array
 from convert.ir.sources import Input
@@ -196,6 +196,19 @@ class Projection:
     port: str = "a"  # which input of dst; see LoihiNeuron.ports
 
 
+def _check_weights(p: Projection) -> None:
+    values = p.weights.stored
+    if values.dtype.kind not in "iu":
+        raise GraphError(f"{p.name}: weights of type {values.dtype}, expected integers; quantise them")
+    if p.bits < 1:
+        raise GraphError(f"{p.name}: weights of {p.bits} bits, expected 1 or more; give their width")
+    low, high = -(1 << (p.bits - 1)), (1 << (p.bits - 1)) - 1
+    least, most = int(values.min(initial=0)), int(values.max(initial=0))
+    if least < low or most > high:
+        found = f"weights of {least}..{most} do not fit {p.bits} bits ({low}..{high})"
+        raise LimitError(p.name, found, "scale the weights and the threshold of its target down together")
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
     """Populations in an order in which sources come first, projections, and the populations read out."""
@@ -226,9 +239,27 @@ class Program:
         if p.port not in ports:
             raise GraphError(f"{p.name}: {p.dst} has no port {p.port!r}, only {', '.join(ports)}")
         if not EXP_MIN <= p.exp <= EXP_MAX:
-            raise GraphError(f"{p.name}: weight exponent {p.exp} is outside {EXP_MIN}..{EXP_MAX}")
-        if not 0 <= self.chip_delay(p) <= DELAY_MAX:
-            raise GraphError(f"{p.name}: chip delay {self.chip_delay(p)} is outside 0..{DELAY_MAX}")
+            found = f"weight exponent {p.exp} is outside {EXP_MIN}..{EXP_MAX}"
+            raise LimitError(p.name, found, "scale the weights and the threshold of its target")
+        _check_weights(p)
+        late = self.chip_delay(p)
+        found = f"chip delay {late} is outside 0..{DELAY_MAX}"
+        if late > DELAY_MAX:
+            raise LimitError(p.name, found, "shorten it, or chain relay neurons")
+        if late < 0 and self._reaches(p.dst, p.src):
+            found = f"{found}, on a cycle from {p.src} back to it"
+            raise LimitError(p.name, found, f"a projection takes a chip step: delay it by {-late} more")
+        if late < 0:
+            raise GraphError(f"{p.name}: {found}; {p.dst} needs a latency of {-late} more")
+
+    def _reaches(self, start: str, end: str) -> bool:
+        """Whether projections lead from one population to another, or they are the same."""
+        seen, todo = {start}, [start]
+        while todo:
+            at = todo.pop()
+            todo += [p.dst for p in self.projections if p.src == at and p.dst not in seen]
+            seen.update(todo)
+        return end in seen
 
     def chip_delay(self, p: Projection) -> int:
         """Delay of the projection on a chip, where the projection itself takes one step."""

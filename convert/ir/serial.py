@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from convert.ir.check import check
-from convert.ir.errors import ArtifactError, BasaltError
+from convert.ir.errors import ArtifactError, BasaltError, LimitError
 from convert.ir.files import whole
 from convert.ir.graph import Graph
 from convert.ir.node import NODES, Node
@@ -46,7 +46,7 @@ def save_graph(path: Path, graph: Graph) -> None:
 
 
 def load_graph(path: Path) -> Graph:
-    """Read a graph and check it; ArtifactError if the file is not one."""
+    """Read a graph and check it; ArtifactError if the file is not one, LimitError if no chip holds it."""
     return _read(path, "basalt-graph", _graph)
 
 
@@ -69,7 +69,7 @@ def save_program(path: Path, program: Program) -> None:
 
 
 def load_program(path: Path) -> Program:
-    """Read a program and check it; ArtifactError if the file is not one."""
+    """Read a program and check it; ArtifactError if the file is not one, LimitError if no chip holds it."""
     return _read(path, "basalt-program", _program)
 
 
@@ -95,16 +95,19 @@ def _unpack(packed: dict[str, Any], arrays: Arrays) -> dict[str, Any]:
     return fields
 
 
-def _node(packed: dict[str, Any], arrays: Arrays) -> Node:
+def _node(name: str, packed: dict[str, Any], arrays: Arrays) -> Node:
     if packed["type"] not in NODES:
         raise ArtifactError(f"node type {packed['type']!r} is unknown; known: {', '.join(sorted(NODES))}")
-    return NODES[packed["type"]](**_unpack(packed, arrays))
+    try:
+        return NODES[packed["type"]](**_unpack(packed, arrays))
+    except LimitError as error:
+        raise LimitError(f"{name}: {error.node}", error.reason, error.remedy) from error
 
 
 def _graph(body: dict[str, Any], arrays: Arrays) -> Graph:
     return check(
         Graph(
-            nodes={n: _node(p, arrays) for n, p in body["nodes"].items()},
+            nodes={n: _node(n, p, arrays) for n, p in body["nodes"].items()},
             edges=tuple((a, b) for a, b in body["edges"]),
             outputs=tuple(body["outputs"]),
             stage=body["stage"],
@@ -116,7 +119,7 @@ def _graph(body: dict[str, Any], arrays: Arrays) -> Graph:
 
 def _program(body: dict[str, Any], arrays: Arrays) -> Program:
     populations = {
-        n: Population(n, tuple(p["shape"]), _node(p["model"], arrays), p["latency"])  # type: ignore[arg-type]
+        n: Population(n, tuple(p["shape"]), _node(n, p["model"], arrays), p["latency"])  # type: ignore[arg-type]
         for n, p in body["populations"].items()
     }
     projections = tuple(
@@ -149,6 +152,8 @@ def _read(path: Path, kind: str, build: Callable[[dict[str, Any], Arrays], Any])
             found = f"{body.get('format')!r} version {body.get('version')}"
             raise ArtifactError(f"{path}: is {found}, expected {kind!r} version {FORMAT_VERSION}")
         return build(body, arrays)
+    except LimitError as error:
+        raise LimitError(f"{path}: {error.node}", error.reason, error.remedy) from error
     except BasaltError as error:
         raise ArtifactError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     except _UNREADABLE as error:

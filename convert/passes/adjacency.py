@@ -65,22 +65,26 @@ def relays(graph: Graph) -> tuple[str, ...]:
 
 def apply(graph: Graph, form: str) -> tuple[Graph, tuple[Pruned, ...]]:
     """The graph in the form 'dense', 'prune:EPS' or 'factor', and what pruning did."""
-    kind, _, number = form.partition(":")
+    kind, eps = parsed(form)
     if kind == "prune":
-        return prune(graph, _eps(form, number))
-    if kind not in FORMS or number:
-        raise Unsupported("--adjacency", f"{form!r} is no form", "use dense, prune:EPS or factor")
+        return prune(graph, eps)
     return (factor(graph), ()) if kind == "factor" else (graph, ())
 
 
-def _eps(form: str, number: str) -> float:
+def parsed(form: str) -> tuple[str, float]:
+    """(kind, EPS) of a form; ValueError if it is none. EPS is 0 where the kind has none."""
+    kind, colon, number = form.partition(":")
+    if kind not in FORMS or (colon and kind != "prune"):
+        raise ValueError(f"{form!r} is no form; use dense, prune:EPS or factor")
+    if kind != "prune":
+        return kind, 0.0
     try:
         eps = float(number)
     except ValueError:
         eps = -1.0
     if not 0.0 <= eps < 1.0:
-        raise Unsupported("--adjacency", f"{form!r} has no EPS in 0..1", "use for example prune:0.02")
-    return eps
+        raise ValueError(f"{form!r} has no EPS of at least 0 and below 1; use for example prune:0.02")
+    return kind, eps
 
 
 def prune(graph: Graph, eps: float) -> tuple[Graph, tuple[Pruned, ...]]:

@@ -89,6 +89,7 @@ def _projections(graph: Graph, branch: Branch, neuron: str, first: int, bits: in
         )
     shared = _shared(graph, branch)
     if shared is not None:
+        _check_weights(shared.kernel, branch, neuron, bits)
         return [Projection(f"{first}:{branch.source}->{neuron}", branch.source, neuron, shared, exp, 0, bits)]
     taps = compose(graph, branch)
     if exp < 0 and len(taps) > 1:
@@ -97,10 +98,12 @@ def _projections(graph: Graph, branch: Branch, neuron: str, first: int, bits: in
             "a negative weight exponent over several delays rounds per delay on a chip",
             "quantise with more headroom",
         )
+    for matrix in taps.values():
+        matrix.data = matrix.data * 2.0**-exp  # compose applied the exponent: back to mantissas
+    _check_weights(np.concatenate([matrix.data for matrix in taps.values()]), branch, neuron, bits)
     out = []
     for delay, matrix in sorted(taps.items()):
-        matrix.data = matrix.data * 2.0**-exp  # compose applied the exponent: back to mantissas
-        weights = _weights(summed(graph, branch.source, matrix), neuron, bits)
+        weights = _weights(summed(graph, branch.source, matrix))
         name = f"{first + len(out)}:{branch.source}->{neuron}"
         out.append(Projection(name, branch.source, neuron, weights, exp, delay, bits))
     return out
@@ -133,15 +136,22 @@ def _shared(graph: Graph, branch: Branch) -> ConvWeights | None:
     return kernel
 
 
-def _weights(matrix: sparse.csr_matrix, neuron: str, bits: int) -> Weights:
+def _check_weights(values: np.ndarray, branch: Branch, neuron: str, bits: int) -> None:
+    """All mantissas of a branch: each within its bits, and not all of them zero."""
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    least, most = matrix.data.min(initial=0.0), matrix.data.max(initial=0.0)
+    least, most = values.min(initial=0.0), values.max(initial=0.0)
     if least < low or most > high:
         raise Unsupported(
             neuron,
             f"weights of {least:.0f}..{most:.0f} do not fit {bits} bits ({low}..{high})",
             "quantise the float graph",
         )
+    if least == most == 0:
+        found = f"the weights from {branch.source} are all zero ({values.size} of {values.size})"
+        raise Unsupported(neuron, found, "remove the branch, or train it")
+
+
+def _weights(matrix: sparse.csr_matrix) -> Weights:
     if matrix.nnz == matrix.shape[0] * matrix.shape[1]:
         return DenseWeights(matrix.toarray().astype(np.int8))
     columns = matrix.tocsc()

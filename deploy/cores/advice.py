@@ -35,7 +35,8 @@ def _of_population(p: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     if limit == "synapse_bits":
         per = p["synapse_bits"] / p["neurons"]
         what = f"{per / 8192:.2f} KiB of synapses a neuron, {value / 8192:.0f} KiB a core"
-    return f"{name} takes {p['cores']} cores: {what}; {remedy(limit, body['chip']['figures'])}"
+    todo = remedy(limit, body["chip"]["figures"], bool(body["adjacency"]))
+    return f"{name} takes {p['cores']} cores: {what}; {todo}"
 
 
 def _of_adjacency(adjacency: list[Mapping[str, Any]]) -> list[str]:

@@ -20,7 +20,7 @@ from deploy.cores.axons import Axons, axons
 from deploy.cores.chip import Chip
 from deploy.cores.core import Core, Piece, over
 from deploy.cores.piece import Cutter
-from deploy.cores.remedy import RELAY, remedy
+from deploy.cores.remedy import RELAY, factored, remedy
 
 ROUNDS = 12  # attempts to cut a cycle fine enough
 
@@ -55,7 +55,7 @@ def partition(
     raise Unsupported(
         name,
         f"pieces of {value} neurons on a cycle still pass the output axons of a core of {chip.name}",
-        remedy("axons_out", chip.figures),
+        remedy("axons_out", chip.figures, not factored(program)),
     )
 
 
@@ -182,7 +182,7 @@ def _refuse(cutter: Cutter, chip: Chip, start: int, why: tuple[str, ...]) -> Non
         name,
         f"one neuron ({neuron}) needs {why[0]} {use.get(why[0], 0)}, a core of {chip.name} has {limit.value} "
         f"({limit.unit}; {limit.confidence})",
-        remedy(why[0], chip.figures),
+        remedy(why[0], chip.figures, not factored(cutter.program)),
     )
 
 

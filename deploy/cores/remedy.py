@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from convert.ir import Program
+
 RELAY = "LoihiSigmaDelta"  # the neuron that `convert --adjacency factor` needs
 REMEDIES = {
     "neurons": "use fewer channels, or a chip with more neurons a core",
-    "synapse_bits": (
-        "give it fewer synapses (convert --adjacency {forms}, fewer channels) "
-        "or smaller ones (convert --bits)"
-    ),
-    "axons_in": "let fewer neurons reach it: convert --adjacency prune:0.1, a smaller kernel",
-    "axons_out": "let it reach fewer cores: convert --adjacency {forms}, or fewer channels behind it",
+    "synapse_bits": ("give it fewer synapses ({either}fewer channels) or smaller ones (convert --bits)"),
+    "axons_in": "let fewer neurons reach it: {prune}a smaller kernel",
+    "axons_out": "let it reach fewer cores: {either}fewer channels behind it",
     "synapse_formats": "use one weight exponent and one delay for more of its branches",
     "thresholds": "share thresholds within the layer",
     "neuron_configs": "share decays within the layer",
     "delay_slots": "shorten its delays: a smaller kernel over steps",
-    "chips": "allow more --chips, or give it fewer synapses (convert --adjacency {forms})",
+    "chips": "allow more --chips, or give it fewer synapses ({either}fewer channels)",
 }
 
 
-def remedy(limit: str, figures: Container[str]) -> str:
-    """What to do about a limit on a chip with these figures (`Chip.figures`)."""
+def remedy(limit: str, figures: Container[str], adjacency: bool = True) -> str:
+    """What to do about a limit on a chip with these figures (`Chip.figures`).
+
+    adjacency: whether the model may still hold one to prune or factor.
+    """
+    if not adjacency:
+        return REMEDIES[limit].format(either="", prune="")
     forms = "prune:0.1 or factor" if f"models.{RELAY}" in figures else "prune:0.1"
-    return REMEDIES[limit].format(forms=forms)
+    return REMEDIES[limit].format(
+        either=f"convert --adjacency {forms}, ", prune="convert --adjacency prune:0.1, "
+    )
+
+
+def factored(program: Program) -> bool:
+    """Whether the program comes of `convert --adjacency factor`: it has its relays."""
+    return any(type(p.model).__name__ == RELAY for p in program.populations.values())

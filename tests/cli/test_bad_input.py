@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tarfile
@@ -213,6 +214,53 @@ def test_artifact_edited_by_hand(run, lava_artifact, tmp_path, name):
         data[len(data) // 2] ^= 1
         path.write_bytes(bytes(data))
     refused(run("simulate", tmp_path / "a", "--target", "loihi-sim"), 3, ".npz")
+
+
+def resealed(artifact, out, change):
+    """A copy whose program was edited by hand, all checksums made to fit."""
+    shutil.copytree(artifact, out)
+    with np.load(out / "program.npz") as file:
+        members = dict(file)
+    body = json.loads(members["graph.json"].tobytes())
+    change(body)
+    members["graph.json"] = np.frombuffer(json.dumps(body).encode(), np.uint8)
+    np.savez_compressed(out / "program.npz", **members)
+    about = json.loads((out / "manifest.json").read_text())
+    del about["sha256"]
+    about["files"]["program.npz"] = hashlib.sha256((out / "program.npz").read_bytes()).hexdigest()
+    about["sha256"] = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    (out / "manifest.json").write_text(json.dumps(about))
+    return out
+
+
+BEYOND = {
+    "threshold": (lambda b: b["populations"]["embed_spike"]["model"].update(vth=1 << 17),
+                  "embed_spike: LoihiLIF: vth = 131072 is outside 0..131071"),
+    "weights": (lambda b: b["projections"][0].update(bits=4), "do not fit 4 bits (-8..7)"),
+    "delay": (lambda b: b["projections"][0].update(delay=63), "chip delay 63 is outside 0..62"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_program_that_no_chip_holds(run, lava_artifact, tmp_path, name):
+    """Well formed, checksums and all, but beyond the widths of a chip: exit 4 at every door."""
+    change, said = BEYOND[name]
+    path = resealed(lava_artifact, tmp_path / "a", change)
+    for args in (
+        ("inspect", path), ("map", path, "--chip", "loihi2"), ("simulate", path, "--target", "loihi-sim"),
+        ("verify", path, "--targets", "loihi-sim"),
+    ):  # fmt: skip
+        refused(run(*args), 4, "program.npz", said)
+
+
+def test_a_net_is_no_artifact_and_an_artifact_no_run(run, lava_artifact, tmp_path):
+    path = tmp_path / "a.net"
+    path.write_bytes(b"any")
+    refused(run("simulate", path, "--target", "loihi-sim"), 3, "a.net", "run-net")
+    refused(run("map", path, "--chip", "loihi2"), 3, "a.net", "run-net")
+    refused(
+        run("convert", lava_artifact, "--to", "onnx", "--out", tmp_path / "b"), 3, "is an artifact already"
+    )
 
 
 def test_artifact_with_a_file_missing(run, lava_artifact, tmp_path):

@@ -154,12 +154,12 @@ def test_convert_pruned(run, trained, lava_artifact, tmp_path):
 
 def test_convert_refuses_forms_that_are_none(run, trained, tmp_path):
     done = run("convert", trained, "--to", "lava", "--out", tmp_path / "p", "--adjacency", "prune")
-    assert done.code == 4
+    assert done.code == 2
     assert "prune:0.02" in done.error_lines[0]
     assert not (tmp_path / "p").exists()
 
 
-def test_convert_factored(run, trained, lava_artifact, tmp_path):
+def test_convert_factored(run, trained, small, tmp_path):
     """The factored program runs, gives the reference's spikes, and its relays are mapped."""
     out = tmp_path / "f"
     done = run("convert", trained, "--to", "lava", "--out", out, "--adjacency", "factor")
@@ -171,6 +171,11 @@ def test_convert_factored(run, trained, lava_artifact, tmp_path):
     relays = [p for p in body["populations"] if p["model"] == "LoihiSigmaDelta"]
     assert relays
     assert all(body["traffic"]["populations"][p["population"]]["messages"] > 0 for p in relays)
+    done = run("map", out, "--chip", small("value = 1048576", "value = 16384"), "--rate", 0.1)
+    assert done.code == 0 and "adjacency: factored already" in done.out
+    assert "cores: " in done.out and "convert --adjacency" not in done.out  # it is advised on, but not so
+    done = run("map", out, "--chip", small("value = 1048576", "value = 64"), "--rate", 0.1)
+    assert done.code == 4 and "convert --adjacency" not in done.err
     done = run("map", out, "--chip", "loihi1", "--rate", 0.1, "--off-chip", "embed_spike")
     assert done.code == 4
     assert "relay: loihi1 has no neuron LoihiSigmaDelta" in done.error_lines[0]

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from convert.net_reader import read_net
+from deploy.target import TARGETS, target
+from verbs.run_net import PROGRAMS
 
 FIXTURES = Path(__file__).parents[1] / "net" / "fixtures"
 
@@ -61,3 +63,15 @@ def test_run_net_refuses_a_wrong_array_and_a_wrong_shape(run, tmp_path):
     for name in ("flat.npy", "wide.npy", "no.npy", "none.npy"):
         got = run("run-net", FIXTURES / "dense.net", "--input", tmp_path / name)
         assert got.code == 3 and len(got.error_lines) == 1, (name, got.err)
+
+
+def test_a_folder_or_no_file_is_named(run, tmp_path):
+    for verb in (["lint"], ["inspect"]):
+        got = run(*verb, tmp_path / "none.net")
+        assert got.code == 3 and "none.net: no such file; give a .net file" in got.err
+    got = run("lint", tmp_path)
+    assert got.code == 3 and "is a folder, expected a .net file" in got.err
+
+
+def test_run_net_offers_the_targets_that_take_programs():
+    assert [n for n in TARGETS if "program" in target(n).takes] == PROGRAMS

@@ -108,6 +108,13 @@ def test_bad_frames_are_one_line(run, stdin, onnx_artifact, tmp_path, shape):
         stdin(text)
         refused(run(*base, "-", "--state-out", state), 3, "stdin", where)
         assert not state.exists()
+    (tmp_path / "x.jsonl").write_text("[[1, 2], [3]]\n")
+    refused(
+        run(*base, tmp_path / "x.jsonl"),
+        3,
+        "x.jsonl, line 1: lists of different lengths",
+        "expected the shape",
+    )
     np.save(tmp_path / "x.npy", short[None])
     refused(run(*base, tmp_path / "x.npy"), 3, "x.npy, frame 0", "expected")
     np.save(tmp_path / "x.npy", good)

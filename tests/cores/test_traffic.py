@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -109,4 +110,11 @@ def test_the_report_adds_up(two_layers):
     assert sum(p["messages"] for p in moved["populations"].values()) == moved["messages"]
     drawn = svg(body, messages)
     squares = [e for e in ET.fromstring(drawn).iter() if e.tag.endswith("rect")]
-    assert len(squares) == len(body["cores"]) + len(body["populations"])
+    routers = [e for e in squares if e.get("fill") == "none"]
+    mesh = body["chip"]["figures"]
+    assert (
+        len(routers) == body["totals"]["chips"] * mesh["mesh.width"]["value"] * mesh["mesh.height"]["value"]
+    )
+    colours = [e.get("fill") for e in squares if e not in routers]
+    assert len(colours) == len(body["cores"]) + len(body["populations"])
+    assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours)

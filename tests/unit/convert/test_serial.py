@@ -277,7 +277,6 @@ def test_an_edited_program_is_refused(tmp_path, integer_of):
     edits = {
         "latency": lambda b: b["populations"]["lif1"].update(latency=0),
         "delay": lambda b: b["projections"][0].update(delay=-9),
-        "exponent": lambda b: b["projections"][0].update(exp=99),
         "end": lambda b: b["projections"][0].update(src="ghost"),
         "weights": lambda b: b["projections"][0]["weights"].update(type="Holographic"),
         "shape": lambda b: b["populations"]["lif1"].update(shape=[3]),

@@ -23,7 +23,6 @@ from convert.ir import (
     Population,
     Program,
     Projection,
-    SparseWeights,
     Unsupported,
 )
 from deploy import lava_env, lava_sim
@@ -74,11 +73,6 @@ def test_environment_is_missing_half_made_or_named(tmp_path, monkeypatch):
     assert str(lava_env.lava_python()) == sys.executable
 
 
-def sparse(value, count, size=3):
-    values = np.full(count, value, np.int16)
-    return SparseWeights(np.linspace(0, count, size + 1), np.zeros(count), values, (2, size))
-
-
 def convolution(value):
     return ConvWeights(
         np.full((1, 1, 1, 1), value, np.int16), (1, 1, 3), (1, 1, 3), (1, 1), (0, 0), (1, 1), 1
@@ -88,9 +82,6 @@ def convolution(value):
 @pytest.mark.parametrize("program, said", [
     (small(source=Input((3,), "real")), "x: takes real values"),
     (small(bits=10), "p: weights of 10 bits"),
-    (small(DenseWeights(np.full((2, 3), 9)), bits=4), "p: weights 0..9 do not fit 4 bits"),
-    (small(sparse(-129, 3)), "p: weights -129..0 do not fit 8 bits"),
-    (small(convolution(128)), "p: weights 0..128 do not fit 8 bits"),
     (small(source=Input((3,), "graded", bits=31)), "p: its sums may pass 2^30"),
     (small(DenseWeights(np.full((2, 600), 127)), exp=8), "y: its state may reach"),
     (small(model=LoihiLIFRefractory(0, 5, 2)), "y: Lava has refractory neurons in floating point only"),

@@ -357,7 +357,7 @@ def test_loop_listed_against_its_latencies():
 def test_refusals_say_node_reason_and_remedy():
     target = LoihiSim()
     far = Program({"x": Population("x", (1,), Input((1,), "binary")), "n": lif("n", (1,))}, [
-        Projection("p", "x", "n", DenseWeights(np.full((1, 1), 1 << 15)))], [])  # fmt: skip
+        Projection("p", "x", "n", DenseWeights(np.full((1, 1), 1 << 15)), bits=17)], [])  # fmt: skip
     with pytest.raises(Unsupported, match=r"^p: int64 weights beyond 16 bits; quantise"):
         target.compile(far)
     real = Program({"x": Population("x", (1,), Input((1,)))}, [], [])

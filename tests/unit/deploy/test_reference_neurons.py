@@ -232,7 +232,7 @@ def test_sums_that_may_pass_64_bits_are_refused():
         "n": Population("n", (1,), LoihiSigma(), 1),
     }
     runner = LoihiSim(threads=1).compile(
-        Program(populations, (Projection("p", "x", "n", weights, 8),), ("n",))
+        Program(populations, (Projection("p", "x", "n", weights, 8, bits=16),), ("n",))
     )
     assert runner.plan.steps == ((1 << 62) - (1 << 40)) // (6 * (8388607 << 29))
     with pytest.raises(Unsupported, match="may pass 64 bits in 200 steps; run at most 170"):
