@@ -6,6 +6,7 @@ Only the choice of a layout depends on it, never a result. Where nothing can be 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -23,6 +24,8 @@ from deploy import loihi_vectors as vectors
 FILE = "loihi-sim-costs.json"
 SIZE, ROWS, REPEATS = 512, 64, 9  # of the layers that are measured
 FAN_OUT = 32  # of the sparse one
+NEAR = 1 << 19  # bytes of a second-level cache: what fills it is waited for, spike by spike
+FEW, MANY = 0.01, 0.25  # activities there: the more spike, the less each waits
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,23 @@ class Costs:
         0.06  # one multiply-add of the float product: 0.03 alone, but its library wakes every core
     )
     cast: float = 0.5  # one element to float, or back
+    far_row_few: float = 25.0  # wait for the row of one strip from beyond NEAR, where FEW spike
+    far_row_many: float = 3.4  # and where MANY do
+    far_column_few: float = 2.1  # wait for one synapse from beyond NEAR
+    far_column_many: float = 0.4
+
+    def far_row(self, activity: float) -> float:
+        """Wait for the row of one strip that lies beyond NEAR bytes, at this share of spiking sources."""
+        return _between(activity, self.far_row_few, self.far_row_many)
+
+    def far_column(self, activity: float) -> float:
+        """Wait for one synapse of columns that fill more than NEAR bytes."""
+        return _between(activity, self.far_column_few, self.far_column_many)
+
+
+def _between(activity: float, few: float, many: float) -> float:
+    """A straight line between FEW and MANY over the logarithm of activity, level outside."""
+    return float(np.interp(math.log(max(activity, 1e-9)), (math.log(FEW), math.log(MANY)), (few, many)))
 
 
 @cache
@@ -86,7 +106,8 @@ def _best(work: Callable[[], object]) -> float:
 
 
 def measure() -> Costs:
-    """Each layout on layers of SIZE neurons; the product keeps its shipped ratio to a row.
+    """Each layout on layers of SIZE neurons; the product keeps its shipped ratio to a row, and the waits stay
+    as shipped, for they show in layers of tens of megabytes alone (benchmarks.loihi_sim_activity).
 
     The product's library takes all cores and its time with the others' load; what it costs alone says little.
     """

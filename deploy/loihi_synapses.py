@@ -20,7 +20,7 @@ from convert.ir import ConvWeights, DenseWeights, Projection, SparseWeights, Wei
 from deploy import loihi_kernels as kernels
 from deploy import loihi_vectors as vectors
 from deploy.bounds import wraps
-from deploy.loihi_costs import costs
+from deploy.loihi_costs import NEAR, costs
 from deploy.loihi_graded import add_wrapped
 from deploy.loihi_spikes import WIDTH_MAX, Desk, Spikes
 
@@ -28,6 +28,7 @@ LAYOUTS = ("rows", "columns", "shared", "product")
 BLOCK_BYTES = 4 << 20  # weights of one block: the spikes of a whole tile of rows pass over it before the next
 WIDTH_MIN = 64  # to WIDTH_MAX: long rows win: beginning one costs as much as adding 100 of its weights
 STRIP = vectors.ROW_BYTES  # outputs of a strip of 8-bit weights
+SYNAPSE_BYTES = 6  # of one synapse in columns: its target and its weight
 LINE = 64  # bytes of a cache line: no row of weights straddles more than it must
 UNROLL_MAX = 1 << 26  # cells of a sparse or shared matrix that may be written out
 FLOAT32_EXACT, FLOAT64_EXACT = 1 << 24, 1 << 53
@@ -71,11 +72,15 @@ class Synapses:
             fits = {"product": self.reach < FLOAT64_EXACT, "shared": self._shares()}.get(self.method, True)
             return self.method if fits and self.method in among else "rows"
         cost, cells = costs(), self.out * self.sources
-        found = {"columns": active * self.synapses / max(1, self.sources) * cost.column}
+        activity = active / (rows * self.sources)
+        wait = cost.far_column(activity) if self.synapses * SYNAPSE_BYTES >= NEAR else 0.0
+        found = {"columns": active * self.synapses / max(1, self.sources) * (cost.column + wait)}
         if isinstance(self.weights, DenseWeights) or cells <= UNROLL_MAX:
             add, begin = (cost.value, cost.value_row) if self.graded else (cost.row, cost.strip)
-            begun = active if self.graded else min(rows, active) * -(-self.out // STRIP)
-            found["rows"] = active * self.out * add + begun * begin
+            strips = -(-self.out // STRIP)
+            begun = active if self.graded else min(rows, active) * strips
+            wait = cost.far_row(activity) if self.sources * STRIP >= NEAR else 0.0
+            found["rows"] = active * (self.out * add + strips * wait) + begun * begin
             if "product" in among and self.reach < FLOAT64_EXACT:
                 each = cells * cost.product + (self.out + self.sources) * cost.cast
                 found["product"] = rows * each * (1 if self.reach < FLOAT32_EXACT else 2)
