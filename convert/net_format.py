@@ -18,6 +18,8 @@ from convert.ir import ArtifactError
 from convert.ir.files import whole
 
 Layer = dict[str, Any]
+# Keys of a layer that say where its input comes from: the file is then no chain.
+BRANCH = {"input", "inputs", "source", "sources", "from", "layers", "concat", "residual", "skip"}
 
 
 def place(i: int, layer: Layer) -> str:

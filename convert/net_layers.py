@@ -10,7 +10,7 @@ from convert.ir import ArtifactError, DenseWeights, Input, LoihiDelta, LoihiInte
 from convert.ir.loihi import DECAY_MAX, LoihiNeuron
 from convert.ir.program import DELAY_MAX, Weights
 from convert.net_chain import Stage, Synapses
-from convert.net_format import Layer
+from convert.net_format import BRANCH, Layer
 from convert.net_geometry import average, conv, pool, sparse, transposed, unpool
 from convert.net_neurons import bias_of, neuron, scale_reason, weight_exp
 from convert.net_weights import mantissa
@@ -20,7 +20,6 @@ ANY = {"type", "shape", "weight", "neuron", "delay"}
 FEATURES = {"bias", "inFeatures", "outFeatures"}
 WINDOW = {"kernelSize", "stride", "padding", "dilation"}
 CHANNELS = {"bias", "inChannels", "outChannels", "groups"}
-BRANCH = {"input", "inputs", "source", "sources", "from", "layers", "concat", "residual", "skip"}
 WORD = (1 << 31) - 1
 EXPORT = "export the network again"
 CHAIN = "a .net is one chain; build the branch as a graph of Basalt, or widen a layer by relay neurons"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from convert.ir import ArtifactError
 from convert.net_finding import Finding, Report
 from convert.net_format import Layer, place, read_groups
 from convert.net_lint_layers import Before, lint_layer
@@ -71,6 +70,3 @@ def _container(report: Report, layers: Layer, rest: Layer) -> None:
 def refused(findings: list[Finding]) -> bool:
     """Whether a finding says that netx fails or computes something else."""
     return any(f.severity == "error" for f in findings)
-
-
-__all__ = ["ArtifactError", "Finding", "lint", "lint_layers", "refused"]

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from convert.net_finding import Report
-from convert.net_format import Layer
+from convert.net_format import BRANCH, Layer
 
 READ = {"dense", "dense_rec", "conv", "input", "flatten"}
 NOT_IMPLEMENTED = ("pool", "convT", "unpool", "average", "concat")
-BRANCH = {"input", "inputs", "source", "sources", "from", "layers", "concat", "residual", "skip"}
 USED = {
     "input": {"type", "shape"},
     "flatten": {"type"},

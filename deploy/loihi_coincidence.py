@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from convert.ir import Input, LoihiLIF, Population, Program, Projection, SparseWeights
+from convert.ir import LoihiLIF, Population, Program, Projection, SparseWeights
 from deploy.loihi_kernels import compiled
 from deploy.loihi_spikes import Desk, Spikes
 
@@ -83,9 +83,8 @@ def _memoryless(population: Population) -> bool:
 
 def _pairs(program: Program, p: Projection) -> bool:
     """One synapse of weight 2 a neuron, from a source of binary spikes."""
-    source, weights = program.populations[p.src].model, p.weights
-    binary = source.operand == "binary" if isinstance(source, Input) else source.message == "binary"
-    if not binary or not getattr(source, "spiking", True) or p.exp != 0:
+    source, weights = program.populations[p.src], p.weights
+    if source.message != "binary" or not getattr(source.model, "spiking", True) or p.exp != 0:
         return False
     if not isinstance(weights, SparseWeights) or not np.all(weights.values == 2):
         return False

@@ -46,7 +46,7 @@ def compiled(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @compiled
-def _flush(part, acc, exp):
+def flush(part, acc, exp):
     """acc [m] += shift(part [>= m], exp)."""
     whole = acc.dtype.type
     if exp >= 0:
@@ -104,7 +104,7 @@ def add_spikes(spikes, starts, acc, w, strips, most, exp, total, sums):
                 vectors.add_rows(w, at, spikes, start, stop, exp, acc, r * out + low)
             elif start < stop:
                 sum_strip(w, at, spikes, start, stop, most, total, sums)
-                _flush(total, acc[r, low:high], exp)
+                flush(total, acc[r, low:high], exp)
 
 
 @compiled
@@ -172,7 +172,7 @@ def add_values(raster, acc, w, blocks, exp, lists, lengths, factors, part):
                 part[:] = 0
                 for k in range(0, lengths[r - top], GROUP):
                     _add_scaled(w[block], lists[r - top], factors[r - top], k, part)
-                _flush(part, acc[r, low:high], exp)
+                flush(part, acc[r, low:high], exp)
 
 
 @compiled
@@ -223,7 +223,7 @@ def scatter_spikes(spikes, rows, acc, starts, targets, values, exp, part):
                 i = np.uintp(spikes[s])
                 for k in range(starts[i], starts[i + np.uintp(1)]):
                     part[np.uintp(targets[k])] += whole(values[k])
-            _flush(part, acc[r], exp)
+            flush(part, acc[r], exp)
 
 
 @compiled
@@ -240,7 +240,7 @@ def add_columns(raster, acc, starts, targets, values, exp, part):
                 x = whole(raster[r, i])
                 for k in range(starts[i], starts[i + 1]):
                     part[targets[k]] += whole(whole(values[k]) * x)
-        _flush(part, acc[r], exp)
+        flush(part, acc[r], exp)
 
 
 @compiled

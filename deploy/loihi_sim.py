@@ -99,6 +99,7 @@ class _Batch:
         for start in range(0, self.steps, stride):
             for name in members:
                 self._advance(name, start, min(self.steps, start + stride), acc[name])
+        self.advancing = ()
 
     def _from_outside(self, members: list[str]) -> Callable[[str, int, int, np.ndarray], None]:
         def add(name: str, start: int, stop: int, acc: np.ndarray) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +34,14 @@ class Spikes:
         return Spikes(self.places, self.starts[first : end + 1])
 
 
+class _Lease:
+    """Memory on loan: numpy makes this the base of every view of it, so it ends with the last of them."""
+
+    def __init__(self, memory: np.ndarray) -> None:
+        self._memory = memory
+        self.__array_interface__ = memory.__array_interface__
+
+
 class Desk:
     """Working memory of one thread, or of several that share a projection; grows to what a program needs."""
 
@@ -42,7 +50,7 @@ class Desk:
     ) -> None:
         self.pool, self.seats = pool, seats
         self._kept: dict[object, np.ndarray] = {}
-        self._given: dict[object, np.ndarray] = {}
+        self._given: dict[object, tuple[np.ndarray, weakref.ref[_Lease]]] = {}
         wide = max(targets, WIDTH_MAX)
         self.lists = np.empty((seats, kernels.TILE, sources + kernels.GROUP), np.int32)
         self.lengths = np.empty((seats, kernels.TILE), np.int64)
@@ -60,13 +68,14 @@ class Desk:
     def given(self, key: object, shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> np.ndarray:
         """An array that leaves with a result. Its memory is used again once nobody else holds any view of it:
         new pages cost more than the spikes of a wide population that are written to them."""
-        size, dtype, kept = math.prod(shape), np.dtype(dtype), self._given.get(key)
-        mine = 3  # the table, `kept`, the argument of getrefcount
-        if kept is None or kept.size != size or kept.dtype != dtype or sys.getrefcount(kept) > mine:
-            kept = np.empty(size, dtype)
-            if size <= GIVEN:
-                self._given[key] = kept
-        return kept.reshape(shape)
+        size, dtype = math.prod(shape), np.dtype(dtype)
+        memory, lease = self._given.get(key, (None, None))
+        if memory is None or memory.size != size or memory.dtype != dtype or (lease and lease()):
+            memory = np.empty(size, dtype)
+        out = _Lease(memory)
+        if size <= GIVEN:
+            self._given[key] = memory, weakref.ref(out)
+        return np.asarray(out).reshape(shape)
 
     def listed(self, key: object, raster: np.ndarray) -> Spikes:
         """The spikes of raster uint8 [rows, in], until the next call with this key."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deploy.loihi_kernels import compiled
+from deploy.loihi_kernels import compiled, flush
 from deploy.loihi_stream_layout import (
     AT,
     COLUMNS,
@@ -104,7 +104,7 @@ def _project(p, panels, weights, starts, targets, lists, fills, values, at, fill
         else:
             _sum_rows(weights, origin, width, lists, at + first, at + last, p[MOST], short, part)
         if q[LOW] >= 0:
-            _flush(part, into[q[LOW] : q[LOW] + width], exp)
+            flush(part, into[q[LOW] : q[LOW] + width], exp)
         else:
             _scatter(part, targets[q[TARGETS] : q[TARGETS] + width], into, exp)
 
@@ -157,18 +157,6 @@ def _scatter_column(weights, targets, places, at, to, source, x, into, exp):
     for k in range(places[source], places[source + 1]):
         y = whole(whole(weights[at + k]) * whole(x))
         into[targets[to + k]] += whole(y << exp) if exp >= 0 else whole(y >> -exp)
-
-
-@compiled
-def _flush(part, into, exp):
-    """into [m] += shift(part [>= m], exp)."""
-    whole = into.dtype.type
-    if exp >= 0:
-        for o in range(into.shape[0]):
-            into[o] += whole(part[o] << exp)
-    else:
-        for o in range(into.shape[0]):
-            into[o] += whole(part[o] >> -exp)
 
 
 @compiled

@@ -231,11 +231,14 @@ def _forms(body: Mapping[str, Any]) -> str:
 
 
 def _headline(body: Mapping[str, Any]) -> list[str]:
+    from deploy.cores.drawing import number
+
     totals, moved, neck = body["totals"], body["traffic"], body["bottleneck"]
+    cores, chips = number(totals["cores"], "core"), number(totals["chips"], "chip")
     kinds = ", ".join(f"{n.replace('_', ' ')} {v:,.0f}" for n, v in moved["kinds"].items())
     alone = ", ".join(f"{n} {'?' if v is None else v}" for n, v in neck["cores_needed_alone"].items())
     return [
-        f"{body['chip']['title']}: {totals['cores']} cores on {totals['chips']} chip(s), "
+        f"{body['chip']['title']}: {cores} on {chips}, "
         f"{100 * totals['core_utilisation']:.0f} % of their cores; {totals['neurons']} neurons, "
         f"{totals['synapses']} synapses in {totals['synapse_bits'] / 8192:.0f} KiB",
         f"bottleneck: {neck['limit'] or 'none'}; cores each limit alone would need: {alone}",

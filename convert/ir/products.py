@@ -1,7 +1,7 @@
 """Products of two tensors: what multiplies spikes by spikes, and is neither linear nor a neuron.
 
 A product of two spikes is a coincidence: 1 where both spiked in the same step. On a chip each is a neuron
-without memory that needs both of its inputs (`convert.passes.products`); in a graph it stays one node.
+without memory that needs both of its inputs (`convert.passes.coincidence`); in a graph it stays one node.
 """
 
 from __future__ import annotations

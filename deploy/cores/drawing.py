@@ -48,19 +48,20 @@ def svg(body: Mapping[str, Any], messages: Traffic) -> str:
         parts.append(
             f'<rect x="{EDGE}" y="{y - 10}" width="12" height="12" fill="{_colour(hue[name], 50)}"/>'
         )
-        parts.append(f'<text x="{EDGE + 20}" y="{y}">{escape(name)}: {_number(p["cores"], "core")}</text>')
+        parts.append(f'<text x="{EDGE + 20}" y="{y}">{escape(name)}: {number(p["cores"], "core")}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
 def _title(body: Mapping[str, Any]) -> str:
     totals = body["totals"]
     return (
-        f"{body['chip']['title']}: {_number(totals['cores'], 'core')} on {_number(totals['chips'], 'chip')}, "
+        f"{body['chip']['title']}: {number(totals['cores'], 'core')} on {number(totals['chips'], 'chip')}, "
         f"{body['traffic']['hops']:,.0f} message hops a sample"
     )
 
 
-def _number(count: int, what: str) -> str:
+def number(count: int, what: str) -> str:
+    """'1 core', '2 cores'."""
     return f"{count} {what}" + ("" if count == 1 else "s")
 
 

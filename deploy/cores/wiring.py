@@ -58,21 +58,8 @@ class Wiring:
 
     def lists(self, start: int, stop: int) -> Lists:
         """The lists of positions start..stop; only for projections that are not dense."""
-        cut = slice(self._starts[start], self._starts[stop])
-        by_source = np.argsort(self._source[cut], kind="stable")  # targets stay ascending within a source
-        source = self._source[cut][by_source]
-        degrees = np.diff(self._starts[start : stop + 1])
-        place = np.repeat(np.arange(stop - start, dtype=np.int64), degrees)[by_source]
-        value = self._value[cut][by_source]
-        sources, first, lengths = np.unique(source, return_index=True, return_counts=True)
-        base = place[first]
-        away = place - np.repeat(base, lengths)
-        marks = _mixed(away.astype(np.uint64) << np.uint64(32) | (value & 0xFFFFFFFF).astype(np.uint64))
-        names = (
-            np.add.reduceat(marks, first) if len(first) else marks
-        )  # 64-bit names: equal lists, equal names
-        _, kept = np.unique(names, return_index=True)
-        return Lists(sources.astype(np.int64), lengths, base, int(away.max(initial=0)), lengths[kept])
+        first, end = self._starts[start], self._starts[stop]
+        return _lists(self._starts[start : stop + 1] - first, self._source[first:end], self._value[first:end])
 
     def _repeats(self) -> bool:
         """Whether lists repeat: at most half as many kinds as sources, among neighbouring sources."""
@@ -80,11 +67,24 @@ class Wiring:
         if not seen.any():
             seen = np.ones(len(self._source), bool)
         place = np.repeat(np.arange(len(self._starts) - 1), np.diff(self._starts))
-        part = object.__new__(Wiring)
-        part._source, part._value = self._source[seen], self._value[seen]
-        part._starts = np.searchsorted(place[seen], np.arange(len(self._starts)))
-        found = part.lists(0, len(self._starts) - 1)
+        starts = np.searchsorted(place[seen], np.arange(len(self._starts)))
+        found = _lists(starts, self._source[seen], self._value[seen])
         return len(found.kind_lengths) * 2 <= len(found.sources)
+
+
+def _lists(starts: np.ndarray, source: np.ndarray, value: np.ndarray) -> Lists:
+    """The lists of synapses in CSR form: position p's are source, value [starts[p]:starts[p + 1]]."""
+    by_source = np.argsort(source, kind="stable")  # targets stay ascending within a source
+    place = np.repeat(np.arange(len(starts) - 1, dtype=np.int64), np.diff(starts))[by_source]
+    source, value = source[by_source], value[by_source]
+    sources, first, lengths = np.unique(source, return_index=True, return_counts=True)
+    base = place[first]
+    away = place - np.repeat(base, lengths)
+    marks = _mixed(away.astype(np.uint64) << np.uint64(32) | (value & 0xFFFFFFFF).astype(np.uint64))
+    # 64-bit names: equal lists, equal names
+    names = np.add.reduceat(marks, first) if len(first) else marks
+    _, kept = np.unique(names, return_index=True)
+    return Lists(sources.astype(np.int64), lengths, base, int(away.max(initial=0)), lengths[kept])
 
 
 def _mixed(x: np.ndarray) -> np.ndarray:
