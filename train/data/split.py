@@ -19,7 +19,7 @@ class Split:
     note: str
 
 
-WAYS = ("auto", "subjects", "performances", "setups")
+WAYS = ("auto", "subjects", "performances", "setups", "views")
 UNSEEN = {"subjects": "subjects", "views": "performances", "setups": "setups"}
 """What a test shows that training does not -> the way that holds out the like of it."""
 
@@ -37,6 +37,8 @@ def hold_out(
     performances    whole performances, all their views, evenly from each class: for tests that show known
                     people from another view, where an unseen person would say little
     setups          whole setups (places of cameras and stage): for tests in setups never seen
+    views           the last camera's clips: known performances from a view never seen, as a cross-view test
+                    shows them; it costs a whole view, so it is for choosing a recipe rather than for a final run
     auto            as `unseen`, what the set says its test shows (ClipSet.unseen), demands; where it says
                     nothing: performances where clips share one (several views), else subjects
 
@@ -51,6 +53,8 @@ def hold_out(
         return _by_performance(clips, fraction)
     if subjects is None and how == "setups":
         return _by_setup(clips, fraction)
+    if subjects is None and how == "views":
+        return _by_view(clips)
     return hold_out_subjects(clips, subjects, fraction)
 
 
@@ -92,6 +96,19 @@ def _by_setup(clips: Sequence[Clip], fraction: float) -> Split:
     return Split(
         train, validation, f"validation: training setups {names}, {len(validation)} of {len(clips)} clips"
     )
+
+
+def _by_view(clips: Sequence[Clip]) -> Split:
+    """The clips of the view with the highest number are the validation part, all others train."""
+    views = sorted({clip.view for clip in clips if clip.view is not None})
+    if len(views) < 2 or any(clip.view is None for clip in clips):
+        raise DataError(
+            f"validation split of {len(clips)} clips: {len(views)} views named; expected two or more, "
+            "one for each clip; hold out subjects or performances instead"
+        )
+    validation = tuple(clip for clip in clips if clip.view == views[-1])
+    train = tuple(clip for clip in clips if clip.view != views[-1])
+    return Split(train, validation, f"validation: view {views[-1]}, {len(validation)} of {len(clips)} clips")
 
 
 def hold_out_subjects(

@@ -83,3 +83,13 @@ def test_auto_follows_the_views(clip, refused):
         {c.subject for c in hold_out(clips).train}
     )
     refused(lambda: hold_out(clips, how="coin"), "coin")
+
+
+def test_a_view_is_held_out_whole(clip, refused):
+    """The last view: known performances from another side. Clips that name no view cannot be parted so."""
+    clips = [clip(f"a01_s0{s}_e00_v0{v}", 1, subject=s, view=v) for s in (1, 2, 3) for v in (1, 2, 3)]
+    split = hold_out(clips, "views")
+    assert {c.view for c in split.validation} == {3} and {c.view for c in split.train} == {1, 2}
+    assert {c.performance for c in split.validation} == {c.performance for c in split.train}
+    assert "view 3, 3 of 9 clips" in split.note
+    refused(lambda: hold_out([clip("c", subject=1)], "views"), "0 views", "subjects or performances")
