@@ -63,7 +63,7 @@ class Trainer:
         return self.config.lr * factor
 
     def update(self, x: Tensor, labels: Tensor) -> tuple[float, Tensor]:
-        """One iteration on x [T, B*M, C, V], labels [B] -> its loss, and the scores [B, K]."""
+        """One iteration on x [T, B*M, *shape], labels [B] -> its loss, and the scores [B, K]."""
         scores = mean_over_persons(self.model(x), present_persons(x, len(labels)))
         loss = F.cross_entropy(scores, labels, label_smoothing=self.config.label_smoothing)
         value = loss.item()
@@ -120,7 +120,7 @@ def _hold_decays(model: nn.Module) -> None:
 def batches(
     clips: Sequence[Clip], recipe: Recipe, layout: Layout, config: TrainConfig, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch, x [T, B*M, C, V] and labels [B]; the order is a function of (seed, epoch)."""
+    """One epoch, x [T, B*M, *shape] and labels [B]; the order is a function of (seed, epoch)."""
     order = np.random.default_rng([config.seed, epoch]).permutation(len(clips))
     for start in range(0, len(order), config.batch):
         at = order[start : start + config.batch]
