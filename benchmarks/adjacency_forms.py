@@ -29,7 +29,6 @@ from train.config import TrainConfig
 from train.data.recipe import Recipe
 from train.data.samples import Samples
 from train.data.split import hold_out
-from train.data.streams import channels
 from train.data.transform import prepare
 from train.loop import BEST
 from train.skeletons import layout
@@ -44,7 +43,7 @@ def main() -> None:
     model, checkpoint = load_model(args.run / BEST)
     about = checkpoint.about
     joints = len(layout(about["dataset"]["layout"]).joints)
-    folded = FOLD_BATCHNORM(from_torch(model, (channels(about["recipe"]["stream"]), joints)))
+    folded = FOLD_BATCHNORM(from_torch(model, Recipe.from_dict(about["recipe"]).shape(joints)))
     calibration = load_feed(about, None, args.data, "train", CALIBRATION)
     x = np.concatenate([rows for _, rows in calibration.batches(CALIBRATION)], axis=1)
     held = _validation(about, args.data)

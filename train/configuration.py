@@ -2,12 +2,14 @@
 
     what = "..."             one line for people
     dataset = "ntu60"        a name of train.data.registry
+    model = "mk-sgn"         a name of train.models.registry; none: for every model
     [data]                   options of the data set, such as protocol = "xsub"
     [recipe]                 fields of train.data.recipe.Recipe
     [train]                  fields of train.config.TrainConfig
 
-A field that is not in the file keeps the default of its class; what the command line says goes before both. A
-data set without a file of its own is trained with the defaults alone.
+A field that is not in the file keeps the default of its class; what the command line says goes before both.
+Where a file is for every model, the model's own recipe (train.models.registry) goes before the file's. A data
+set without a file of its own is trained with the defaults alone.
 """
 
 import inspect
@@ -21,6 +23,7 @@ from train.config import TrainConfig
 from train.data import registry
 from train.data.errors import DataError
 from train.data.recipe import Recipe
+from train.models.registry import MODELS
 
 FOLDER = Path(__file__).parent / "configs"
 
@@ -32,6 +35,7 @@ class Configuration:
     name: str
     what: str
     dataset: str
+    model: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
@@ -51,17 +55,23 @@ def configuration(name: str) -> Configuration:
     return _read(FOLDER / f"{name}.toml")
 
 
-def of_dataset(dataset: str, options: Mapping[str, Any]) -> Configuration | None:
-    """Our configuration of a data set under these options and, where they are silent, the set's defaults."""
+def of_dataset(dataset: str, options: Mapping[str, Any], model: str = "") -> Configuration | None:
+    """Our configuration of a data set under these options and, where they are silent, the set's defaults.
+
+    The model's own goes before the one for every model.
+    """
     if dataset not in registry.names():
         return None
     parameters = inspect.signature(registry.SOURCES[dataset].load).parameters.values()
     given = {p.name: p.default for p in parameters} | dict(options)
-    for name in names():
-        found = configuration(name)
-        if found.dataset == dataset and all(given.get(k) == v for k, v in found.data.items()):
-            return found
-    return None
+    fitting = [
+        found
+        for found in map(configuration, names())
+        if found.dataset == dataset
+        and found.model in ("", model)
+        and all(given.get(k) == v for k, v in found.data.items())
+    ]
+    return max(fitting, key=lambda found: found.model != "", default=None)
 
 
 def _read(path: Path) -> Configuration:
@@ -76,7 +86,7 @@ def _read(path: Path) -> Configuration:
         "recipe": {f.name for f in fields(Recipe)},
         "train": {f.name for f in fields(TrainConfig)} - {"model", "model_settings", "seed", "threads"},
     }
-    odd = sorted(set(content) - {"what", "dataset", "data", "recipe", "train"})
+    odd = sorted(set(content) - {"what", "dataset", "model", "data", "recipe", "train"})
     for table in ("data", "recipe", "train"):
         if not isinstance(content.get(table, {}), dict):
             odd.append(f"{table} that is no table")
@@ -92,5 +102,9 @@ def _read(path: Path) -> Configuration:
             found=f"dataset {content.get('dataset')!r}",
             expected=f"one of {', '.join(registry.names())}",
             do="name the data set",
+        )
+    if (model := content.get("model", "")) and model not in MODELS:
+        raise DataError.of(
+            path, found=f"model {model!r}", expected=f"one of {', '.join(MODELS)}", do="correct the name"
         )
     return Configuration(path.stem, **{"what": "", **content})

@@ -21,8 +21,8 @@ def mean_over_persons(scores: Tensor, present: Tensor) -> Tensor:
 
 
 def present_persons(x: Tensor, batch: int) -> Tensor:
-    """x [T, B*M, C, V] -> bool [B, M]: an absent person is zero throughout."""
-    return x.abs().amax((0, 2, 3)).view(batch, -1) > 0
+    """x [T, B*M, *shape] -> bool [B, M]: an absent person is zero throughout."""
+    return (x != 0).transpose(0, 1).flatten(1).any(1).view(batch, -1)
 
 
 @torch.no_grad()

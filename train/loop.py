@@ -138,6 +138,7 @@ def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[
     kept = {"name": data.name, "layout": data.layout, "options": dict(options)}
     try:
         model_config = registry.config(config.model, settings)
+        registry.check_repeat(config.model, recipe.repeat)
     except (ValueError, TypeError) as error:
         raise SettingsError(str(error)) from error
     about = {

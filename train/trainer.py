@@ -63,7 +63,7 @@ class Trainer:
         return self.config.lr * factor
 
     def update(self, x: Tensor, labels: Tensor) -> tuple[float, Tensor, dict[str, float]]:
-        """One iteration on x [T, B*M, ...], labels [B] -> its loss, the scores [B, K], the terms' parts."""
+        """One iteration on x [T, B*M, *shape], labels [B] -> its loss, scores [B, K], the terms' parts."""
         loss, scores, parts = self.objective(x, labels)
         value = loss.item()
         if not math.isfinite(value):
@@ -124,7 +124,7 @@ def _hold_decays(model: nn.Module) -> None:
 def batches(
     clips: Sequence[Clip], recipe: Recipe, layout: Layout, config: TrainConfig, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch, x [T, B*M, C, V] and labels [B]; the order is a function of (seed, epoch)."""
+    """One epoch, x [T, B*M, *shape] and labels [B]; the order is a function of (seed, epoch)."""
     order = np.random.default_rng([config.seed, epoch]).permutation(len(clips))
     for start in range(0, len(order), config.batch):
         at = order[start : start + config.batch]

@@ -141,7 +141,7 @@ def _traced(run: Path) -> tuple[Graph, Any, Any]:
 
     from convert.from_torch import from_torch
     from train.checkpoint import load_model
-    from train.data.streams import channels
+    from train.data.recipe import Recipe
     from train.loop import BEST
     from train.skeletons import layout
 
@@ -149,8 +149,8 @@ def _traced(run: Path) -> tuple[Graph, Any, Any]:
         raise BadInput(f"{run}: is an artifact already; convert the run it was made from")
     model, checkpoint = load_model(run / BEST if run.is_dir() else run)
     about = checkpoint.about
-    joints = len(layout(about["dataset"]["layout"]).joints)
-    graph = from_torch(model, (channels(about["recipe"]["stream"]), joints))
+    joints = layout(about["dataset"]["layout"]).size
+    graph = from_torch(model, Recipe.from_dict(about["recipe"]).shape(joints))
 
     def torch_scores(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():

@@ -14,7 +14,7 @@ from deploy.record import Record
 from train.data import registry
 from train.data.clip import ClipSet
 from train.data.recipe import Recipe
-from train.data.samples import Samples
+from train.data.samples import Samples, fold
 from train.data.transform import prepare
 from train.skeletons import layout
 
@@ -30,14 +30,14 @@ class Feed:
     class_names: tuple[str, ...]
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(indices of the samples each row belongs to, x float32 [T, rows, C, V]), `size` samples a time."""
+        """(indices of the samples that rows belong to, x float32 [T, rows, *shape]), `size` samples a time."""
         here = self.samples.present.copy()
         here[~here.any(axis=1), 0] = True
         for start in range(0, len(self.samples), size):
             stop = min(start + size, len(self.samples))
             sample, person = np.nonzero(here[start:stop])
-            rows = self.samples.x[start + sample, person]  # [rows, T, C, V]
-            yield start + sample, np.ascontiguousarray(np.moveaxis(rows, 1, 0))
+            rows = self.samples.x[start + sample, person]  # [rows, F, C, V]
+            yield start + sample, fold(rows[:, None], self.samples.repeat)
 
 
 def load_feed(

@@ -138,7 +138,8 @@ def _activity(opened: Any, program: Program, source: tuple[Any, ...], rate: floa
     from verbs.feed import load_feed
 
     dataset, data, split, limit = source
-    steps = int(opened.about["source"]["recipe"].get("frames", STEPS))
+    recipe = opened.about["source"]["recipe"]
+    steps = int(recipe.get("repeat", 0) or recipe.get("frames", STEPS))
     if rate is not None:
         return uniform(program, rate, steps)
     try:

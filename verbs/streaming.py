@@ -41,6 +41,9 @@ class Asked:
 def stream_artifact(path: Path, name: str, form: str | None, asked: Asked, json_path: Path | None) -> None:
     """Open, run, print, write."""
     artifact = open_artifact(path)
+    if repeat := artifact.about["source"]["recipe"].get("repeat", 0):
+        reason = f"takes the whole clip at each of its {repeat} steps: no frame has an answer of its own"
+        raise Unsupported(artifact.about["source"]["model"], reason, "simulate it without --stream")
     if not target(name).streams:
         target(name).stream(artifact.graph("integer"))  # refuses, and says why
     loaded = load(artifact, name, form, asked.threads)

@@ -61,7 +61,13 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     help="Same seed, machine and threads: the same result, bit for bit.",
 )
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads. Default: all cores.")
-@click.option("--frames", type=click.IntRange(min=1), default=None, help="Steps T a clip is resampled to.")
+@click.option("--frames", type=click.IntRange(min=1), default=None, help="Frames a clip is resampled to.")
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=0),
+    default=None,
+    help="0: a frame is a step. N: the whole clip is shown N steps. Default: what the model takes.",
+)
 @click.option(
     "--backend",
     type=click.Choice(["house", "step", "norse-lif", "norse-lifbox"]),
@@ -148,13 +154,19 @@ def _configuration(ctx: click.Context, given: dict[str, Any]) -> Configuration:
 
     options = dict(_pair(item) for item in given["data_options"])
     if given["config_name"] is None:
-        own = of_dataset(given["dataset"], options)
+        own = of_dataset(given["dataset"], options, given["model"])
         return own or Configuration("none", "", given["dataset"])
     found = configuration(given["config_name"])
     if _said(ctx, "dataset") and given["dataset"] != found.dataset:
         raise click.UsageError(
             f"--dataset {given['dataset']}: --config {found.name} is of {found.dataset}; leave one out"
         )
+    if found.model not in ("", given["model"]):
+        if _said(ctx, "model"):
+            raise click.UsageError(
+                f"--model {given['model']}: --config {found.name} is of {found.model}; leave one out"
+            )
+        given["model"] = found.model
     if odd := [key for key, value in found.data.items() if options.get(key, value) != value]:
         raise click.UsageError(
             f"--data-option {odd[0]}={options[odd[0]]}: --config {found.name} says {found.data[odd[0]]}; "
@@ -254,15 +266,18 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
 
 
 def _recipe(ctx: click.Context, given: dict[str, Any], chosen: Configuration) -> Any:
-    from train.data.errors import DataError
     from train.data.recipe import Recipe
+    from train.models.registry import check_repeat, entry
 
-    values = {"stream": given["stream"], **chosen.recipe, **_settings(given)["recipe"]}
+    of_model = _named(entry, given["model"]).recipe
+    starts = {**of_model, **chosen.recipe} if chosen.model else {**chosen.recipe, **of_model}
+    values = {"stream": given["stream"], **starts, **_settings(given)["recipe"]}
     if _said(ctx, "stream"):
         values["stream"] = given["stream"]
-    if given["frames"] is not None:
-        values["frames"] = given["frames"]
+    values |= {k: given[k] for k in ("frames", "repeat") if given[k] is not None}
     try:
-        return Recipe.from_dict(values)
-    except (DataError, TypeError) as error:
+        recipe = Recipe.from_dict(values)
+        check_repeat(given["model"], recipe.repeat)
+    except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from error
+    return recipe

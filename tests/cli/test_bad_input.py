@@ -335,3 +335,9 @@ def test_options_that_are_no_numbers(run, tmp_path):
     refused(run(*out, "--data-option", "seed=abc"), 3, "seed", "whole number")
     assert run(*out, "--validation-subjects", "1,a").code == 2
     assert not (tmp_path / "r").exists()
+
+
+def test_a_clip_repeated_for_a_model_of_frames(run, tmp_path):
+    got = run("train", "--out", tmp_path / "run", "--repeat", 4)
+    assert got.code == 2 and "takes one frame a step" in got.err and "Traceback" not in got.err
+    assert not (tmp_path / "run").exists()

@@ -16,13 +16,15 @@ NORMALISATIONS = ("minmax", "body", "body-yaw")
 class Recipe:
     """How a clip becomes a sample. Fields above the line shape every sample, the others training only.
 
-    frames          T, steps after resampling over the frames that hold a person
+    frames          F, frames after resampling over those that hold a person
     stream          train.data.streams; motion is taken after resampling and so is per step
     normalise       train.data.normalise: minmax, body or body-yaw
     bone_gain       factor of the bone streams        motion_gain   factor of the motion streams
     standardise     train.data.standard: a run sets mean and spread from its training clips
     mean, spread    C V numbers each, [C, V] row by row: x becomes (x - mean) / spread; empty: x stays
     limit           the finished values are cut to [-limit, limit], so that an 8-bit input code exists
+    repeat          0: a frame is a step, T = frames. n from 1: the whole clip is shown n steps (direct
+                    coding), T = n, and frames are an axis of the input
     ----
     rotate_y_deg    turn about the vertical, uniform in +- [degrees]
     rotate_x_deg    turn about the horizontal x, uniform in +- [degrees]
@@ -43,6 +45,7 @@ class Recipe:
     mean: tuple[float, ...] = ()
     spread: tuple[float, ...] = ()
     limit: float = 4.0
+    repeat: int = 0
     rotate_y_deg: float = 45.0
     rotate_x_deg: float = 15.0
     scale: float = 0.1
@@ -58,6 +61,7 @@ class Recipe:
             ("frames", self.frames >= 1, "at least 1"),
             ("normalise", self.normalise in NORMALISATIONS, f"one of {', '.join(NORMALISATIONS)}"),
             ("limit", self.limit > 0, "above 0"),
+            ("repeat", self.repeat >= 0, "0 (a frame is a step) or the steps a clip is shown"),
             ("mean", len(self.mean) == len(self.spread), "as many numbers as spread"),
             ("spread", all(s > 0 for s in self.spread), "numbers above 0"),
             ("rotate_y_deg", 0 <= self.rotate_y_deg <= 180, "0..180 degrees"),
@@ -70,6 +74,16 @@ class Recipe:
         ):
             if not legal:
                 raise DataError(f"recipe: {name} is {getattr(self, name)!r}; expected {expected}")
+
+    @property
+    def steps(self) -> int:
+        """T, steps of a sample."""
+        return self.repeat or self.frames
+
+    def shape(self, joints: int) -> tuple[int, ...]:
+        """Of one step of a sample: (C, V), or (C, F, V) where the whole clip is a step."""
+        channels = streams.channels(self.stream)
+        return (channels, self.frames, joints) if self.repeat else (channels, joints)
 
     def to_dict(self) -> dict[str, int | float | str | bool | list[float]]:
         """Plain values by field name, for JSON."""

@@ -13,15 +13,16 @@ from train.data.errors import DataError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """x: float32 [n, M persons, T steps, C channels, V joints]; present: bool [n, M]; labels: int64 [n].
+    """x: float32 [n, M persons, F frames, C channels, V joints]; present: bool [n, M]; labels: int64 [n].
 
-    A person who is absent throughout has present False and zeros in x.
+    A person who is absent throughout has present False and zeros in x. repeat is the recipe's.
     """
 
     x: NDArray[np.float32]
     present: NDArray[np.bool_]
     labels: NDArray[np.int64]
     ids: tuple[str, ...]
+    repeat: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -30,7 +31,7 @@ class Samples:
         """The samples at these indices, in this order."""
         at = np.asarray(indices, dtype=np.int64)
         ids = tuple(self.ids[i] for i in at)
-        return Samples(self.x[at], self.present[at], self.labels[at], ids)
+        return Samples(self.x[at], self.present[at], self.labels[at], ids, self.repeat)
 
     def limit(self, n: int) -> Samples:
         """The first n in file order (all, where there are fewer). Files are often sorted by class."""
@@ -42,14 +43,20 @@ class Samples:
         return self.take(np.arange(count) * len(self) // max(count, 1))
 
     def folded(self) -> NDArray[np.float32]:
-        """[T, n*M, C, V], the persons of sample i at i*M .. i*M + M - 1."""
-        return fold(self.x)
+        """[T, n*M, C, V] or [T, n*M, C, F, V], the persons of sample i at i*M .. i*M + M - 1."""
+        return fold(self.x, self.repeat)
 
 
-def fold(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[n, M, T, C, V] -> contiguous [T, n*M, C, V]: time first, persons folded into the batch."""
+def fold(x: NDArray[np.float32], repeat: int = 0) -> NDArray[np.float32]:
+    """[n, M, F, C, V] -> contiguous, time first, persons folded into the batch.
+
+    repeat 0: frames are steps, [F, n*M, C, V]. Else every step shows the clip, [repeat, n*M, C, F, V].
+    """
     n, persons, *rest = x.shape
-    return np.ascontiguousarray(np.moveaxis(x.reshape(n * persons, *rest), 1, 0))
+    rows = x.reshape(n * persons, *rest)
+    if repeat:
+        return np.repeat(rows.swapaxes(1, 2)[None], repeat, axis=0)
+    return np.ascontiguousarray(np.moveaxis(rows, 1, 0))
 
 
 def _positive(n: int) -> int:

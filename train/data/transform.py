@@ -54,6 +54,7 @@ def prepare(clips: Sequence[Clip], recipe: Recipe, layout: Layout) -> Samples:
         present=np.concatenate(seen),
         labels=np.array([clip.label for clip in clips], np.int64),
         ids=tuple(clip.id for clip in clips),
+        repeat=recipe.repeat,
     )
 
 
@@ -65,7 +66,7 @@ def augmented_batch(
     seed: int,
     epoch: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """x: float32 [T, B*M, C, V] (persons of sample b at b*M ..), labels: int64 [B], for clips[indices].
+    """x: float32 [T, B*M, *shape] (persons of sample b at b*M ..), labels: int64 [B], for clips[indices].
 
     A sample's draws depend on (seed, epoch, its index) alone: they differ from epoch to epoch and are
     the same whatever the batch size, the order and the number of workers.
@@ -75,7 +76,7 @@ def augmented_batch(
         raise DataError("no clips in the batch: the training split is empty")
     persons, _, joints, _ = batch[0].joints.shape
     x, _ = _apply(batch, recipe, layout, draw(recipe, seed, epoch, indices, persons, joints))
-    return fold(x), np.array([clip.label for clip in batch], np.int64)
+    return fold(x, recipe.repeat), np.array([clip.label for clip in batch], np.int64)
 
 
 def standardised(clips: Sequence[Clip], recipe: Recipe, layout: Layout, seed: int) -> Recipe:
@@ -85,7 +86,7 @@ def standardised(clips: Sequence[Clip], recipe: Recipe, layout: Layout, seed: in
     """
     if recipe.mean or not recipe.standardise:
         return recipe
-    raw = dataclasses.replace(recipe, limit=float("inf"))
+    raw = dataclasses.replace(recipe, limit=float("inf"), repeat=0)
     parts = []
     count = min(len(clips), MOST_MEASURED)
     chosen = np.arange(count) * len(clips) // count

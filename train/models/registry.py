@@ -1,7 +1,7 @@
 """The models by name: a config dataclass and the module built from it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from torch import nn
@@ -12,10 +12,15 @@ from train.models.base_sgn import BaseSGN, BaseSGNConfig
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """config: a frozen dataclass; module: takes one config."""
+    """config: a frozen dataclass; module: takes one config; recipe: fields that its data recipe starts from.
+
+    A `repeat` from 1 there says that a step of the model is a whole clip, x [T, N, C, F, V]; else it is one
+    frame, x [T, N, C, V].
+    """
 
     config: type
     module: type[nn.Module]
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 MODELS: dict[str, Entry] = {
@@ -38,6 +43,16 @@ def config(name: str, values: Mapping[str, Any]) -> Any:
     if odd := sorted(set(values) - known):
         raise ValueError(f"model {name}: unknown setting {', '.join(odd)}; known: {sorted(known)}")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def check_repeat(name: str, repeat: int) -> None:
+    """A ValueError where a recipe's `repeat` gives the model another shape than it takes."""
+    own = entry(name).recipe.get("repeat", 0)
+    if bool(own) != bool(repeat):
+        takes = "the whole clip at every step" if own else "one frame a step"
+        raise ValueError(
+            f"model {name}: takes {takes}, found a recipe with repeat {repeat}; set repeat={own}"
+        )
 
 
 def build(name: str, values: Mapping[str, Any]) -> nn.Module:
