@@ -36,6 +36,7 @@ from convert.ir import (
     JointMean,
     LeakyIntegrator,
     Node,
+    Relu,
     Reshape,
     Shape,
     StepConv,
@@ -215,6 +216,9 @@ class _Builder:
         tensors = [self.at[a] for a in step.args if self._is_tensor(a)]
         if not any(self._is_tensor(a) for a in step.all_input_nodes):
             return tensor_ops.number(kind, args)
+        if kind in tensor_ops.JOINS and isinstance(args[0], tuple | list):
+            node = tensor_ops.joined([self.shapes[i] for i in args[0]], args[1:], options)
+            return self._add(step.name, node, tuple(args[0]))
         if not tensors or (not self._is_tensor(step.args[0]) and len(args) != 2):
             return None
         shape = self.shapes[tensors[0]]
@@ -275,9 +279,10 @@ def _step_conv(name: str, m: layers.StepConv, shape: Shape) -> Node:
     return StepConv(_values(m.weight))
 
 
-@_handles(layers.JointMean, layers.StepMean)
-def _mean(name: str, m: nn.Module, shape: Shape) -> Node:
-    return JointMean() if isinstance(m, layers.JointMean) else StepMean()
+@_handles(layers.JointMean, layers.StepMean, nn.ReLU)
+def _without_fields(name: str, m: nn.Module, shape: Shape) -> Node:
+    kinds = {layers.JointMean: JointMean, layers.StepMean: StepMean, nn.ReLU: Relu}
+    return next(kind for cls, kind in kinds.items() if isinstance(m, cls))()
 
 
 @_handles(layers.JointMap, layers.StepMap)

@@ -7,6 +7,9 @@ are. Sizes that a forward reads (`x.shape`) are numbers, T and N aside, which st
     mul, *                  SpikeAnd of two tensors; a ChannelScale where one is a number; so is x / number
     reshape, view, flatten, unflatten, squeeze, unsqueeze      Reshape
     transpose, swapaxes, swapdims, permute, mT                 Permute
+    cat, concat, concatenate along the channels                Concat
+    x[:, :, a:b]            Slice
+    relu                    Relu
 """
 
 from __future__ import annotations
@@ -19,7 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from convert.ir import ChannelScale, Node, Permute, Reshape, Shape, SpikeAnd, SpikeMatMul
+from convert.ir import (
+    ChannelScale,
+    Concat,
+    Node,
+    Permute,
+    Relu,
+    Reshape,
+    Shape,
+    Slice,
+    SpikeAnd,
+    SpikeMatMul,
+)
 
 LEAD = 2  # axes T and N in front of a step's
 
@@ -78,15 +92,30 @@ def scale(kind: str, factor: float, shape: Shape, first: bool = True) -> Node | 
     return ChannelScale(np.full(shape[0], 1.0 / factor if divides else factor, np.float64))
 
 
+JOINS = ("cat", "concat", "concatenate")
+
+
+def joined(shapes: Sequence[Shape], args: Sequence[Any], options: Mapping[str, Any]) -> Node:
+    """The node of tensors [T, N, *shape] put side by side."""
+    given = [*args, *options.values()]
+    if len(given) != 1 or set(options) - {"dim", "axis"} or _axis(shapes[0], given[0]) != 0:
+        raise Refused(
+            f"along {given[0] if given else 'the steps'} has no node: along the channels, axis 2, it has"
+        )
+    return Concat(tuple(shape[0] for shape in shapes))
+
+
 _PARAMETERS = {
     "flatten": ("start_dim", "end_dim"), "unflatten": ("dim", "sizes"), "transpose": ("dim0", "dim1"),
     "swapaxes": ("axis0", "axis1"), "swapdims": ("dim0", "dim1"), "permute": ("dims",),
     "reshape": ("shape",), "view": ("size",), "squeeze": ("dim",), "unsqueeze": ("dim",), "mT": (),
+    "getitem": ("index",), "relu": ("inplace",),
 }  # fmt: skip
 
 
 def move(kind: str, shape: Shape, args: Sequence[Any], options: Mapping[str, Any]) -> Node | None:
-    """The node of an operation that moves values of a tensor [T, N, *shape]; None if it is no such one."""
+    """The node of an operation that moves values of a tensor [T, N, *shape], takes some of them or maps each
+    alone; None if it is no such one."""
     if kind not in _PARAMETERS:
         return None
     names, defaults = _PARAMETERS[kind], _DEFAULTS.get(kind, ())
@@ -171,8 +200,24 @@ def _permute(shape: Shape, args: Sequence[Any]) -> Node:
     return Permute(tuple(d - LEAD for d in dims[LEAD:]))
 
 
+def _getitem(shape: Shape, args: Sequence[Any]) -> Node:
+    index = args[0] if isinstance(args[0], tuple) else (args[0],)
+    whole = slice(None)
+    if len(index) != 3 or index[:2] != (whole, whole) or not isinstance(index[2], slice):
+        raise Refused("takes a part that is no range of channels, [:, :, a:b]")
+    start, stop, step = index[2].indices(shape[0])
+    if step != 1 or start >= stop:
+        raise Refused(f"takes no channels or every {step}th")
+    return Slice(start, stop)
+
+
+def _relu(shape: Shape, args: Sequence[Any]) -> Node:
+    return Relu()
+
+
 _MOVES: dict[str, Callable[[Shape, Sequence[Any]], Node]] = {
     "reshape": _reshape, "view": _reshape, "flatten": _flatten, "unflatten": _unflatten,
     "squeeze": _squeeze, "unsqueeze": _unsqueeze, "transpose": _transpose, "swapaxes": _transpose,
     "swapdims": _transpose, "permute": _permute, "mT": _transposed,
+    "getitem": _getitem, "relu": _relu,
 }  # fmt: skip

@@ -14,7 +14,7 @@ from typing import final
 
 import numpy as np
 
-from convert.ir import linear, neurons, products, window
+from convert.ir import activations, linear, neurons, parts, products, window
 from convert.ir.check import check
 from convert.ir.errors import Unsupported
 from convert.ir.graph import Graph
@@ -172,6 +172,16 @@ def _add(node: linear.Add, *inputs: np.ndarray) -> np.ndarray:
     return sum(inputs[1:], inputs[0])
 
 
+@_rule(parts.Concat)
+def _concat(node: parts.Concat, *inputs: np.ndarray) -> np.ndarray:
+    return np.concatenate(inputs, axis=2)
+
+
+@_rule(parts.Slice)
+def _slice(node: parts.Slice, x: np.ndarray) -> np.ndarray:
+    return x[:, :, node.start : node.stop]
+
+
 def _spike_mat_mul(node: products.SpikeMatMul, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     # |sum| <= k max|a| max|b|: k max|b| is what the first factor is multiplied by at most.
     gain = a.shape[-1] * int(np.abs(b).max(initial=0)) if b.dtype.kind == "i" else 0
@@ -185,9 +195,16 @@ def _spike_and(node: products.SpikeAnd, a: np.ndarray, b: np.ndarray) -> np.ndar
 PRODUCTS: dict[type[Node], Rule] = {products.SpikeMatMul: _spike_mat_mul, products.SpikeAnd: _spike_and}
 
 
+def _relu(node: activations.Relu, x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0.0)
+
+
+ACTIVATIONS: dict[type[Node], Rule] = {activations.Relu: _relu}
+
+
 def combined(node: Node, *inputs: np.ndarray) -> np.ndarray:
-    """Value of a node that holds no state: linear, or a product."""
-    return {**LINEAR, **PRODUCTS}[type(node)](node, *inputs)
+    """Value of a node that holds no state: linear, a product or an activation."""
+    return {**LINEAR, **PRODUCTS, **ACTIVATIONS}[type(node)](node, *inputs)
 
 
 def _delayed(x: np.ndarray, steps: int) -> np.ndarray:

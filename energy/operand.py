@@ -10,7 +10,8 @@ of what made it. Rules, by structure:
 
     spiking neuron                       binary, ternary or integer: as its messages are
     Input binary | graded | real         binary | integer (ternary where its limit is 1) | real
-    Reshape, Permute, Delay              as their input
+    Reshape, Permute, Delay, Slice       as their input
+    Concat                               the widest class of its inputs
     SpikeAnd                             the wider class of its operands
     SpikeMatMul                          real if an operand is real, else integer: a count
     Add                                  real if any addend is real, else integer
@@ -35,6 +36,7 @@ from convert.ir import (
     Add,
     BadInput,
     ChannelScale,
+    Concat,
     Delay,
     Graph,
     GraphConv,
@@ -45,6 +47,7 @@ from convert.ir import (
     Product,
     Reshape,
     Shape,
+    Slice,
     SpikeMatMul,
     WindowNode,
     steps,
@@ -52,6 +55,7 @@ from convert.ir import (
 from energy.fanout import weighted
 from energy.pools import POOLS, mean, overlaps, route
 
+_MOVES = (Reshape, Permute, Delay, Concat, Slice)
 CLASSES = ("binary", "ternary", "integer", "real")
 BINARY, TERNARY, INTEGER, REAL = range(4)
 
@@ -117,13 +121,11 @@ def plan(graph: Graph, fold_pool: bool) -> Plan:
         if isinstance(node, POOLS) and fold_pool and known and absorbed[name] and not overlaps(node):
             folded.add(name)
             discrete.add(name)
-        if isinstance(node, Reshape | Permute | Delay | Add | Product) and known:
+        if isinstance(node, (*_MOVES, Add, Product)) and known:
             discrete.add(name)
         if _discrete_source(node):
             discrete.add(name)
-        if _spike_source(node) or (
-            below and isinstance(node, (Reshape, Permute, Delay, Add, Product, *POOLS))
-        ):
+        if _spike_source(node) or (below and isinstance(node, (*_MOVES, Add, Product, *POOLS))):
             spikes.add(name)
     return Plan(frozenset(folded), frozenset(spikes))
 
@@ -215,6 +217,10 @@ class Operands:
             return _permuted(self[inputs[0]], node, self._graph.shapes[inputs[0]])
         if isinstance(node, Delay):
             return _delayed(self[inputs[0]], node.steps)
+        if isinstance(node, Slice):
+            return _sliced(self[inputs[0]], node, self._graph.shapes[inputs[0]])
+        if isinstance(node, Concat):
+            return _joined([self[i] for i in inputs])
         if isinstance(node, Product):
             shapes = tuple(self._graph.shapes[i] for i in inputs)
             return _product(node, shapes, self[inputs[0]], self[inputs[1]])
@@ -281,6 +287,21 @@ def _delayed(x: Tensor, steps: int) -> Tensor:
     values = np.zeros_like(x.values)
     values[steps:] = x.values[:-steps]
     return Tensor(values, x.classes, x.route)
+
+
+def _sliced(x: Tensor, node: Slice, shape: Shape) -> Tensor:
+    """Folded pools never lie before: `plan` folds none that a Slice or a Concat reads."""
+    places = math.prod(shape[1:])
+    whole = x.values
+    kept = None if whole is None else whole[:, :, node.start * places : node.stop * places]
+    return Tensor(kept, x.classes)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    classes = np.stack([x.classes for x in parts]).max(axis=0)
+    if any(x.values is None for x in parts):
+        return Tensor(None, classes)
+    return Tensor(np.concatenate([x.values for x in parts], axis=2), classes)
 
 
 def _sum(addends: list[Tensor]) -> Tensor:

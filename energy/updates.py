@@ -20,11 +20,12 @@ Each rule gives the operations of ONE step as a function of the node alone, from
                                                             belongs to the weights behind
     Add                                                     (addends - 1) adds an output
     BatchNorm                                               1 MAC a value
+    Relu              y = max(x, 0)                         1 compare a value
     bias of a weighted node                                 1 add an output
 
-The reset is a select and costs nothing; shifts of integer graphs are wires; Reshape, Permute, Delay, Input:
-nothing. A new node needs one rule here, in `energy.fanout` or in `energy.products`; without one it is
-reported as uncounted.
+The reset is a select and costs nothing; shifts of integer graphs are wires; Reshape, Permute, Delay, Concat,
+Slice, Input: nothing. A new node needs one rule here, in `energy.fanout` or in `energy.products`; without one
+it is reported as uncounted.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from convert.ir import (
     Add,
     AvgPool2d,
     BatchNorm,
+    Concat,
     CubaLIF,
     Delay,
     GraphError,
@@ -59,8 +61,10 @@ from convert.ir import (
     Neuron,
     Node,
     Permute,
+    Relu,
     Reshape,
     Shape,
+    Slice,
 )
 from convert.ir.loihi import DECAY_MAX
 from energy.pools import window
@@ -149,6 +153,11 @@ def _scale(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
     return {"scale_macs": math.prod(out_shape)}
 
 
-@update_rule(Input, Reshape, Permute, Delay)
+@update_rule(Relu)
+def _compare(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
+    return {"neuron_compares": math.prod(out_shape)}
+
+
+@update_rule(Input, Reshape, Permute, Delay, Concat, Slice)
 def _free(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
     return {}

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 from convert.ir import (
     LEGAL,
     NODES,
+    Activation,
     Add,
     Delay,
     LinearNode,
@@ -43,7 +44,8 @@ chips run it as synapses. Batch norm is folded first.
 
 
 _FAMILIES = {
-    Source: "source", LinearNode: "linear", Product: "product", WindowNode: "window", Neuron: "neuron"
+    Source: "source", LinearNode: "linear", Product: "product", Activation: "activation",
+    WindowNode: "window", Neuron: "neuron",
 }  # fmt: skip
 
 
@@ -57,6 +59,8 @@ def in_integers(kind: type) -> str:
         return "LoihiIntegrator" if not kind.spiking else "LoihiLIF"
     if issubclass(kind, WindowNode):
         return "none: on the CPU, behind the chip's part"
+    if issubclass(kind, Activation):
+        return "none: on the CPU"
     if kind in KEPT:
         return "itself, projections"
     if issubclass(kind, Product):

@@ -25,6 +25,7 @@ from convert.ir import (
     BatchNorm,
     ChannelMix,
     ChannelScale,
+    Concat,
     Conv2d,
     CubaLIF,
     Delay,
@@ -39,6 +40,7 @@ from convert.ir import (
     Node,
     Permute,
     Reshape,
+    Slice,
     SpikeAnd,
     SpikeMatMul,
     StepConv,
@@ -283,6 +285,29 @@ def _attention() -> Graph:
     return net.done()
 
 
+def _parts() -> Graph:
+    """Clips of frames: spikes and sums side by side and apart again, a norm behind them, one twice."""
+    net = _Net(10, Input((3, 2, 4), "binary"))
+    net.add("embed", ChannelMix(net.weight(4, 3)))
+    net.add("lif0", LIF(0.5))
+    net.add("a", Conv2d(net.weight(3, 4, 2, 1), padding=(1, 0), dilation=(2, 1)), "lif0")
+    net.add("b", ChannelMix(net.weight(2, 4), net.draw.normal(0.2, 0.1, 2)), "lif0")
+    net.add("b_norm", net.norm(2))
+    net.add("side", Concat((3, 2)), "a", "b_norm")
+    net.add("norm", net.norm(5))
+    net.add("lif1", LIF(0.5))
+    net.add("both", Concat((5, 4, 5)), "lif1", "lif0", "lif1")
+    net.add("some", Slice(3, 12))
+    net.add("mix", ChannelMix(net.weight(4, 9)))
+    net.add("sum", Add(), "mix", "lif0")
+    net.add("lif2", LIF(0.5, 1.25))
+    net.add("flat", Reshape((4, 8)))
+    net.add("mean", JointMean())
+    net.add("head", Affine(net.weight(2, 4)))
+    net.add("out", LeakyIntegrator())
+    return net.done()
+
+
 CASES: dict[str, Callable[[], Graph]] = {
     "dense": _dense,
     "conv": _conv,
@@ -294,6 +319,7 @@ CASES: dict[str, Callable[[], Graph]] = {
     "joint-map": _joint_map,
     "on-threshold": _on_threshold,
     "attention": _attention,
+    "parts": _parts,
 }
 
 

@@ -4,6 +4,7 @@
 neuromorphic chip holds. Nodes say their equation in their docstring.
 """
 
+from convert.ir.activations import Relu
 from convert.ir.check import LEGAL, check
 from convert.ir.errors import (
     ArtifactError,
@@ -41,7 +42,18 @@ from convert.ir.loihi import (
     LoihiTernaryLIF,
 )
 from convert.ir.neurons import IF, LIF, CubaLIF, LeakyIntegrator
-from convert.ir.node import NODES, LinearNode, Neuron, Node, Product, Shape, Source, WindowNode
+from convert.ir.node import (
+    NODES,
+    Activation,
+    LinearNode,
+    Neuron,
+    Node,
+    Product,
+    Shape,
+    Source,
+    WindowNode,
+)
+from convert.ir.parts import Concat, Slice
 from convert.ir.products import SpikeAnd, SpikeMatMul
 from convert.ir.program import (
     ConvWeights,
@@ -61,13 +73,13 @@ from convert.ir.text import text
 from convert.ir.window import StepMap, StepMean, refuse_windows
 
 __all__ = [
-    "IF", "LEGAL", "LIF", "NODES", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput",
-    "BasaltError", "BatchNorm", "ChannelMix", "ChannelScale", "Conv2d", "ConvWeights", "CubaLIF", "Delay",
-    "DenseWeights", "Graph", "GraphConv", "GraphError", "Input", "JointMap", "JointMean",
+    "IF", "LEGAL", "LIF", "NODES", "Activation", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput",
+    "BasaltError", "BatchNorm", "ChannelMix", "ChannelScale", "Concat", "Conv2d", "ConvWeights", "CubaLIF",
+    "Delay", "DenseWeights", "Graph", "GraphConv", "GraphError", "Input", "JointMap", "JointMean",
     "LeakyIntegrator", "LimitError", "LinearNode", "LoihiDelta", "LoihiIntegrator", "LoihiLIF",
     "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron", "LoihiRF", "LoihiRFIZ", "LoihiSigma",
     "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Permute", "Population", "Product", "Program",
-    "Projection", "Reshape", "Shape", "ShapeError", "Source", "SparseWeights", "SpikeAnd", "SpikeMatMul",
-    "StageError", "StepConv", "StepMap", "StepMean", "Unsupported", "Weights", "WindowNode", "check",
-    "load_graph", "load_program", "refuse_windows", "save_graph", "save_program", "steps", "text",
+    "Projection", "Relu", "Reshape", "Shape", "ShapeError", "Slice", "Source", "SparseWeights", "SpikeAnd",
+    "SpikeMatMul", "StageError", "StepConv", "StepMap", "StepMean", "Unsupported", "Weights", "WindowNode",
+    "check", "load_graph", "load_program", "refuse_windows", "save_graph", "save_program", "steps", "text",
 ]  # fmt: skip

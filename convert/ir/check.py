@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.ir import linear, loihi, neurons, products, sigma_delta, sources, window
+from convert.ir import activations, linear, loihi, neurons, parts, products, sigma_delta, sources, window
 from convert.ir.errors import StageError
 from convert.ir.graph import Graph
 from convert.ir.node import Node
 
-_SHAPING = (linear.JointMap, linear.JointMean, linear.AvgPool2d)
+_SHAPING = (linear.JointMap, linear.JointMean, linear.AvgPool2d, parts.Concat, parts.Slice)
 _WINDOW = (window.StepMap, window.StepMean)
 _WEIGHTED = (
     linear.Affine, linear.ChannelMix, linear.GraphConv, linear.StepConv, linear.Conv2d, linear.ChannelScale
 )  # fmt: skip
 _MOVING = (linear.Reshape, linear.Permute, linear.Delay, linear.Add)
+_ACTIVATIONS = (activations.Relu,)
 _PRODUCTS = (products.SpikeMatMul, products.SpikeAnd)
 _FLOAT_NEURONS = (neurons.LIF, neurons.CubaLIF, neurons.IF, neurons.LeakyIntegrator)
 _INTEGER_NEURONS = (  # resonators have two ports: they are populations of a program, no nodes of a graph
@@ -35,10 +36,20 @@ LEGAL: dict[str, tuple[type[Node], ...]] = {
         *_MOVING,
         *_PRODUCTS,
         *_WINDOW,
+        *_ACTIVATIONS,
         linear.BatchNorm,
         *_FLOAT_NEURONS,
     ),
-    "folded": (sources.Input, *_WEIGHTED, *_SHAPING, *_MOVING, *_PRODUCTS, *_WINDOW, *_FLOAT_NEURONS),
+    "folded": (
+        sources.Input,
+        *_WEIGHTED,
+        *_SHAPING,
+        *_MOVING,
+        *_PRODUCTS,
+        *_WINDOW,
+        *_ACTIVATIONS,
+        *_FLOAT_NEURONS,
+    ),
     "integer": (sources.Input, *_WEIGHTED, *_MOVING, *_PRODUCTS, *_INTEGER_NEURONS),
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 
 from convert.ir import (
+    Activation,
     BadInput,
     BatchNorm,
     Graph,
@@ -200,7 +201,7 @@ def input_type(name: str, node: Input, stage: str) -> tuple[str, int, int]:
 def _refuse(graph: Graph, probes: Collection[str]) -> None:
     graph.input()
     for name, node in graph.nodes.items():
-        ruled = isinstance(node, LinearNode | Product) and not isinstance(node, BatchNorm)
+        ruled = isinstance(node, LinearNode | Product | Activation) and not isinstance(node, BatchNorm)
         if ruled and type(node) not in RULES:
             raise Unsupported(
                 name, f"{type(node).__name__} has no ONNX form", "add a rule in convert/onnx_model"

@@ -11,13 +11,16 @@ from convert.ir import (
     Affine,
     ChannelMix,
     ChannelScale,
+    Concat,
     Delay,
     GraphConv,
     JointMean,
     Node,
     Permute,
+    Relu,
     Reshape,
     Shape,
+    Slice,
 )
 from convert.onnx_model.arithmetic import choose, interval, magnitude
 from convert.onnx_model.context import Context, shape_of
@@ -169,6 +172,30 @@ def _add(c: Context, name: str, node: Add, shape: Shape, *xs: Value) -> Value:
     for x in xs[1:]:
         total = c.b.op("Add", total, form(c.b, x, order, dtype))
     return made(total, shape, order, dtype, low, high)
+
+
+@rule(Concat)
+def _concat(c: Context, name: str, node: Concat, shape: Shape, *xs: Value) -> Value:
+    """In float graphs alone, as the two rules below."""
+    order = "last" if any(x.order == "last" for x in xs) and len(shape) > 1 else "first"
+    tensors = [form(c.b, x, order, "float32") for x in xs]
+    return made(c.b.op("Concat", *tensors, axis=_channel_axis(order)), shape, order, "float32")
+
+
+@rule(Slice)
+def _slice(c: Context, name: str, node: Slice, shape: Shape, x: Value) -> Value:
+    ends = [c.b.const([n], "int64") for n in (node.start, node.stop, _channel_axis(x.order))]
+    return made(c.b.op("Slice", form(c.b, x, dtype="float32"), *ends), shape, x.order, "float32")
+
+
+@rule(Relu)
+def _relu(c: Context, name: str, node: Relu, shape: Shape, x: Value) -> Value:
+    return made(c.b.op("Relu", form(c.b, x, dtype="float32")), shape, x.order, "float32")
+
+
+def _channel_axis(order: str) -> int:
+    """Where the channels of [T, N, *tail] are."""
+    return 2 if order == "first" else -1
 
 
 def _common(dtypes: set[str]) -> tuple[str, ...]:

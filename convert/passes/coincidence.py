@@ -17,6 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from convert.ir import (
+    Activation,
     Add,
     Delay,
     Graph,
@@ -73,6 +74,8 @@ def _not_binary(node: Node, inputs: int) -> str | None:
         return "a count of coincidences (SpikeMatMul)"
     if isinstance(node, Add):
         return f"a sum of {inputs} tensors (Add)"
+    if isinstance(node, Activation):
+        return f"real values ({type(node).__name__})"
     return f"a linear map ({type(node).__name__})"
 
 

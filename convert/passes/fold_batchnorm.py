@@ -3,8 +3,9 @@
     g = gamma / sqrt(var + eps)         W' = g W        b' = g (b - mean) + beta
 
 Cases: (1) the input is a node with output channels and nobody else uses it: its weights and bias take the
-scale and shift; (2) otherwise (a spiking layer, an addition, a shared node before it) the batch norm becomes
-a ChannelScale of its own, which lowering composes like any linear node. Nothing is lost in either.
+scale and shift; (2) the input is a Concat that nobody else uses, of such nodes: each takes its channels'
+part; (3) otherwise (a spiking layer, an addition, a shared node before it) the batch norm becomes a
+ChannelScale of its own, which lowering composes like any linear node. Nothing is lost in any.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from convert.ir import (
     BatchNorm,
     ChannelMix,
     ChannelScale,
+    Concat,
     Conv2d,
     Graph,
     GraphConv,
@@ -39,10 +41,24 @@ def _scaled(node: Node, scale: np.ndarray, shift: np.ndarray) -> Node:
 
 
 def _absorbs(graph: Graph, name: str) -> bool:
-    """Case 1: weights before the norm, one user, and channels that are the outputs of the weights."""
+    """Cases 1 and 2: one user, and channels that are the outputs of weights, or of several side by side."""
     node = graph.nodes[name]
-    flat = isinstance(node, Affine) and len(node.shape or ()) == 1
-    return (flat or type(node) in _OUT_AXIS) and len(graph.users_of(name)) == 1 and name not in graph.outputs
+    if len(graph.users_of(name)) != 1 or name in graph.outputs:
+        return False
+    if isinstance(node, Concat):
+        return all(_absorbs(graph, i) for i in graph.inputs_of(name))
+    return type(node) in _OUT_AXIS or (isinstance(node, Affine) and len(node.shape or ()) == 1)
+
+
+def _absorb(graph: Graph, nodes: dict[str, Node], name: str, scale: np.ndarray, shift: np.ndarray) -> None:
+    """Put scale and shift into the node, or (case 2) into those that it puts side by side."""
+    node = nodes[name]
+    if not isinstance(node, Concat):
+        nodes[name] = _scaled(node, scale, shift)
+        return
+    ends = np.cumsum(node.sizes)[:-1]
+    for source, g, b in zip(graph.inputs_of(name), np.split(scale, ends), np.split(shift, ends), strict=True):
+        _absorb(graph, nodes, source, g, b)
 
 
 def fold(graph: Graph) -> Graph:
@@ -54,7 +70,7 @@ def fold(graph: Graph) -> Graph:
         scale = node.gamma / np.sqrt(node.var + node.eps)
         shift = node.beta - node.mean * scale
         if _absorbs(graph, inputs[0]):
-            nodes[inputs[0]] = _scaled(nodes[inputs[0]], scale, shift)
+            _absorb(graph, nodes, inputs[0], scale, shift)
             del nodes[name]
             gone[name] = inputs[0]
         else:

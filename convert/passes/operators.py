@@ -19,6 +19,7 @@ from convert.ir import (
     AvgPool2d,
     ChannelMix,
     ChannelScale,
+    Concat,
     Conv2d,
     ConvWeights,
     Delay,
@@ -29,6 +30,7 @@ from convert.ir import (
     Permute,
     Reshape,
     Shape,
+    Slice,
     StepConv,
 )
 
@@ -36,9 +38,13 @@ Taps = dict[int, sparse.csr_matrix]
 _RULES: dict[type[Node], Callable[..., Taps]] = {}
 
 
-def operator(node: Node, in_shape: Shape) -> Taps:
-    """The matrices of a linear node for an input of this shape; KeyError for a node without a rule."""
-    return _RULES[type(node)](node, in_shape)
+def operator(node: Node, in_shape: Shape, side: int = 0) -> Taps:
+    """The matrices of a linear node for an input of this shape; KeyError for a node without a rule.
+
+    side: which of its inputs, of a Concat.
+    """
+    rule = _RULES[type(node)]
+    return rule(node, in_shape, side) if isinstance(node, Concat) else rule(node, in_shape)
 
 
 def has_rule(kind: type[Node]) -> bool:
@@ -214,6 +220,21 @@ def _reshape(node: Reshape, in_shape: Shape) -> Taps:
 def _permute(node: Permute, in_shape: Shape) -> Taps:
     source = np.arange(math.prod(in_shape)).reshape(in_shape).transpose(node.axes).reshape(-1)
     return {0: identity(len(source))[source]}
+
+
+@_rule(Concat)
+def _concat(node: Concat, in_shape: Shape, side: int) -> Taps:
+    """The input's channels at their place among all."""
+    places, before = math.prod(in_shape[1:]), sum(node.sizes[:side])
+    at = np.arange(math.prod(in_shape))
+    shape = (sum(node.sizes) * places, len(at))
+    return {0: _entries(at + before * places, at, np.ones(len(at)), shape)}
+
+
+@_rule(Slice)
+def _slice(node: Slice, in_shape: Shape) -> Taps:
+    places = math.prod(in_shape[1:])
+    return {0: identity(in_shape[0] * places)[node.start * places : node.stop * places]}
 
 
 @_rule(Delay)

@@ -5,7 +5,8 @@ them. The host gets the rest, as a float graph whose inputs are the cut: spiking
 binary inputs of the same name, and the graph's own inputs, as they are. Cases of a node on the host:
 
 1. it needs the whole window (`WindowNode`);
-2. it is a product of what is no binary spike of one source (`passes.coincidence`), or of a kind unknown here;
+2. it is a product of what is no binary spike of one source (`passes.coincidence`), an activation, whose
+   values are real, or of a kind unknown here;
 3. it reads a neuron that does not spike: values, not spikes, would have to leave that neuron (a relay of
    `passes/adjacency.py` may be read: it sends its values as graded messages);
 4. it reads a neuron or a whole-window node that is on the host: behind (1)-(3);
@@ -22,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from convert.ir import (
+    Activation,
     Graph,
     Input,
     LinearNode,
@@ -102,7 +104,8 @@ def parted(graph: Graph) -> Split:
     """The parts of a graph of which a chip holds some; Unsupported where it would hold nothing."""
     split = partition(graph)
     if split.chip is None and split.reasons:
-        name, why = next(iter(split.reasons.items()))
+        name = next(iter(_blocked(graph) or split.reasons))  # what no chip holds, before what waits for it
+        why = split.reasons[name]
         raise Unsupported(
             name, f"{why}; so no node of the graph can be on a chip", "put a spiking neuron before it"
         )
@@ -121,6 +124,8 @@ def _blocked(graph: Graph) -> dict[str, str]:
         elif behind:  # 4
             root = found[behind[0]]
             found[name] = root if root.startswith("behind ") else f"behind {behind[0]}"
+        elif isinstance(node, Activation):  # 2
+            found[name] = f"{type(node).__name__} gives real values, no spikes"
         elif not isinstance(node, Source | LinearNode | Neuron | Product):  # 2
             found[name] = f"{type(node).__name__} is a product of values, no sum of spikes"
         elif isinstance(node, Product) and (why := _no_coincidence(graph, name)):  # 2

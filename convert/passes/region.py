@@ -3,7 +3,7 @@
     a_t = sum over branches, delays of  M_{branch, delay} s_{source, t-delay}  +  bias
 
 A branch is a path of linear nodes from a source (an input, a neuron or a product) to the neuron; additions
-only split paths. The bias is what the region gives for zero input.
+and Concat split paths. The bias is what the region gives for zero input.
 """
 
 from __future__ import annotations
@@ -14,24 +14,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.ir import Add, Affine, Graph, LinearNode, Neuron, Product, Reshape, Source, Unsupported
+from convert.ir import (
+    Add,
+    Affine,
+    Concat,
+    Graph,
+    LinearNode,
+    Neuron,
+    Product,
+    Reshape,
+    Source,
+    Unsupported,
+)
 from convert.passes.operators import Taps, identity, operator, product, total
 
 _MAX_PATHS = 256
 
 
+Sides = tuple[tuple[str, int], ...]
+
+
 @dataclass(frozen=True)
 class Branch:
-    """One path: the spiking source and the linear nodes from it to the neuron, in the order of the flow."""
+    """One path: the spiking source and the linear nodes from it to the neuron, in the order of the flow.
+
+    sides: each Concat in the chain, and by which of its inputs the path comes in.
+    """
 
     source: str
     chain: tuple[str, ...]
+    sides: Sides = ()
 
 
 def branches(graph: Graph, neuron: str) -> tuple[Branch, ...]:
     """All branches into a neuron, in the order of the graph's edges."""
     found: list[Branch] = []
-    for path in _paths(graph, graph.inputs_of(neuron)[0], ()):
+    for path in _paths(graph, graph.inputs_of(neuron)[0], (), ()):
         if len(found) == _MAX_PATHS:
             raise Unsupported(
                 neuron, f"more than {_MAX_PATHS} linear paths meet here", "put a neuron between additions"
@@ -40,27 +58,29 @@ def branches(graph: Graph, neuron: str) -> tuple[Branch, ...]:
     return tuple(found)
 
 
-def _paths(graph: Graph, name: str, after: tuple[str, ...]) -> Iterator[Branch]:
+def _paths(graph: Graph, name: str, after: tuple[str, ...], sides: Sides) -> Iterator[Branch]:
     node = graph.nodes[name]
     if isinstance(node, Source | Neuron | Product):
-        yield Branch(name, after)
+        yield Branch(name, after, sides)
         return
     if not isinstance(node, LinearNode):
         kind = type(node).__name__
         raise Unsupported(name, f"{kind} is not linear", "put a spiking neuron before and after it")
     chain = after if isinstance(node, Add) else (name, *after)
-    for source in graph.inputs_of(name):
-        yield from _paths(graph, source, chain)
+    for side, source in enumerate(graph.inputs_of(name)):
+        here = ((name, side), *sides) if isinstance(node, Concat) else sides
+        yield from _paths(graph, source, chain, here)
 
 
 def compose(graph: Graph, branch: Branch) -> Taps:
     """The branch as one matrix per delay, biases left out."""
     shape = graph.shapes[branch.source]
+    sides = dict(branch.sides)
     taps: Taps | None = None
     for name in branch.chain:
         node = graph.nodes[name]
         if not isinstance(node, Reshape):
-            taps = _after(taps, operator(node, shape))
+            taps = _after(taps, operator(node, shape, sides.get(name, 0)))
         shape = graph.shapes[name]
     return {0: identity(math.prod(shape))} if taps is None else taps
 
@@ -90,20 +110,9 @@ def _bias(graph: Graph, name: str) -> np.ndarray | None:
     node = graph.nodes[name]
     if isinstance(node, Source | Neuron | Product):
         return None
-    inputs = graph.inputs_of(name)
-    before = [b for b in (_bias(graph, i) for i in inputs) if b is not None]
-    total = None
-    if isinstance(node, Add):
-        total = sum(before[1:], before[0]) if before else None
-    elif before:
-        taps = operator(node, graph.shapes[inputs[0]])
-        if set(taps) != {0}:
-            raise Unsupported(
-                name,
-                "a bias flows into a delay or a convolution over steps",
-                "move the bias (or batch norm) behind it",
-            )
-        total = taps[0] @ before[0]
+    before = [_bias(graph, i) for i in graph.inputs_of(name)]
+    parts = [_through(graph, name, side, b) for side, b in enumerate(before) if b is not None]
+    total = sum(parts[1:], parts[0]) if parts else None
     own = getattr(node, "bias", None)
     if own is None:
         return total
@@ -112,3 +121,18 @@ def _bias(graph: Graph, name: str) -> np.ndarray | None:
     if not isinstance(node, Affine):
         spread = np.broadcast_to(own.reshape(-1, *(1,) * (len(shape) - 1)), shape).reshape(-1)
     return spread.astype(np.float64) if total is None else total + spread
+
+
+def _through(graph: Graph, name: str, side: int, constant: np.ndarray) -> np.ndarray:
+    """What a constant that comes in by one input adds to the node's result, flat."""
+    node = graph.nodes[name]
+    if isinstance(node, Add):
+        return constant
+    taps = operator(node, graph.shapes[graph.inputs_of(name)[side]], side)
+    if set(taps) != {0}:
+        raise Unsupported(
+            name,
+            "a bias flows into a delay or a convolution over steps",
+            "move the bias (or batch norm) behind it",
+        )
+    return taps[0] @ constant

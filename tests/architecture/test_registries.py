@@ -6,6 +6,7 @@ import convert.ir
 from convert.ir import (
     LEGAL,
     NODES,
+    Activation,
     Add,
     BatchNorm,
     LinearNode,
@@ -19,7 +20,7 @@ from convert.ir import (
 from convert.onnx_model import layers, neurons
 from convert.passes.operators import has_rule
 from deploy.loihi_neurons import NEURONS as COMPILED
-from deploy.reference import LINEAR, PRODUCTS
+from deploy.reference import ACTIVATIONS, LINEAR, PRODUCTS
 from deploy.reference_neurons import FAMILIES
 from deploy.target import TARGETS, Target, target
 from energy.fanout import RULES as FANOUT
@@ -31,9 +32,10 @@ NO_OPERATOR = {"Add": "splits a region into branches", "BatchNorm": "folded befo
 NO_FANOUT = {
     "Add": "joins values, no synapse: an update",
     "AvgPool2d": "a sum of its window: an update, or folded into the next",
-    "BatchNorm": "a scale per value: an update",
+    "BatchNorm": "a scale per value: an update", "Concat": "moves values",
     "Delay": "moves values", "JointMean": "a sum over joints: an update, or folded into the next",
     "Permute": "moves values", "Reshape": "moves values",
+    "Slice": "moves values",
 }  # fmt: skip
 PROGRAMS_ALONE = {
     "LoihiRF": "two inputs, real and imag: an edge of a graph names none",
@@ -68,7 +70,7 @@ def test_there_are_nodes():
 
 def test_every_node_is_of_one_kind_and_documents_its_equation():
     for name, cls in NODES.items():
-        kinds = (Source, LinearNode, Product, Neuron, WindowNode)
+        kinds = (Source, LinearNode, Product, Activation, Neuron, WindowNode)
         assert sum(issubclass(cls, kind) for kind in kinds) == 1, name
         assert cls.__doc__, f"{name}: no equation"
         assert not cls.__doc__.startswith(f"{name}("), f"{name}: the docstring is the one dataclass makes"
@@ -137,6 +139,15 @@ def test_every_product_is_known_everywhere():
     assert all(products <= set(classes) for classes in LEGAL.values())
 
 
+def test_every_activation_is_known_everywhere_but_on_chips():
+    """No operator and no integer form: `partition` leaves what is behind one to the CPU."""
+    found = {cls for cls in NODES.values() if issubclass(cls, Activation)}
+    assert found
+    assert found == set(ACTIVATIONS) == found & set(UPDATES) == found & set(layers.RULES)
+    assert found <= set(LEGAL["traced"]) and found <= set(LEGAL["folded"])
+    assert not found & set(LEGAL["integer"]) and not any(map(has_rule, found))
+
+
 def test_the_two_that_need_no_operator_are_what_the_reasons_say():
     assert Add.inputs is None
     assert BatchNorm not in LEGAL["folded"] and BatchNorm not in LEGAL["integer"]
@@ -145,6 +156,7 @@ def test_the_two_that_need_no_operator_are_what_the_reasons_say():
 def test_the_face_of_the_graph_is_what_it_says():
     """`__all__` names every class, function and table the package exports, and nothing that is not there."""
     modules = {
+        "activations",
         "check",
         "errors",
         "files",
@@ -153,6 +165,7 @@ def test_the_face_of_the_graph_is_what_it_says():
         "loihi",
         "neurons",
         "node",
+        "parts",
         "products",
         "program",
         "resonators",

@@ -13,6 +13,7 @@ from convert.ir import (
     BatchNorm,
     ChannelMix,
     ChannelScale,
+    Concat,
     Conv2d,
     Graph,
     GraphConv,
@@ -100,6 +101,31 @@ def _behind_an_addition():
     return Graph(nodes, edges, ("bn",))
 
 
+def _side_by_side(shared=False):
+    """Two mixes side by side, a norm behind them; shared: one of them is read by another too."""
+    nodes = {
+        "input": Input((3, 2)), "a": ChannelMix(np.eye(3) * 2), "b": ChannelMix(np.ones((2, 3)), np.ones(2)),
+        "side": Concat((3, 2)), "bn": norm(5), "lif": LIF(0.5),
+    }  # fmt: skip
+    edges = [("input", "a"), ("input", "b"), ("a", "side"), ("b", "side"), ("side", "bn"), ("bn", "lif")]
+    if shared:
+        nodes["other"] = LIF(0.5)
+        edges.append(("a", "other"))
+    return Graph(nodes, tuple(edges), ("bn", "lif", *(["other"] if shared else [])))
+
+
+def _side_by_side_shared():
+    return _side_by_side(shared=True)
+
+
+def test_case_2_each_of_a_concat_takes_its_part():
+    graph = _side_by_side()
+    folded = FOLD_BATCHNORM(graph)
+    assert [type(n) for n in folded.nodes.values()] == [Input, ChannelMix, ChannelMix, Concat, LIF]
+    x = np.random.default_rng(4).normal(size=(6, 2, 3, 2)) + 0.5
+    near(values(folded, x)["side"], values(graph, x)["bn"])
+
+
 def _shared():
     nodes = {
         "input": Input((4, 3)),
@@ -134,13 +160,14 @@ def _of_channels_behind_a_dense_layer():
     [
         _behind_a_neuron,
         _behind_an_addition,
+        _side_by_side_shared,
         _shared,
         _read_out,
         _two_norms,
         _of_channels_behind_a_dense_layer,
     ],
 )
-def test_case_2_it_becomes_a_scale_of_its_own(make):
+def test_case_3_it_becomes_a_scale_of_its_own(make):
     graph = make()
     folded = FOLD_BATCHNORM(graph)
     assert any(isinstance(node, ChannelScale) for node in folded.nodes.values())

@@ -25,6 +25,7 @@ from convert.ir import (
     JointMap,
     JointMean,
     LeakyIntegrator,
+    Relu,
     Reshape,
     StepConv,
     StepMap,
@@ -75,6 +76,7 @@ LINEAR = {
     "steps": (layers.StepConv(3, 4, 4), (3, 2), StepConv),
     "channel norm": (layers.ChannelNorm(3), (3, 4), BatchNorm),
     "joint mean": (layers.JointMean(), (3, 4), JointMean),
+    "relu": (nn.ReLU(), (3, 4), Relu),
     "joint map": (layers.JointMap(np.arange(24).reshape(2, 1, 3, 4) / 8 - 1), (3, 4), JointMap),
     "joint map, stacked": (layers.JointMap(np.arange(24).reshape(1, 2, 3, 4) / 8 - 1), (6, 4), JointMap),
     "step map": (layers.StepMap(np.arange(5 * STEPS).reshape(5, STEPS) / 8 - 2), (3, 4), StepMap),
@@ -253,7 +255,7 @@ def test_the_model_is_left_as_it_was():
     assert model.training
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
     with pytest.raises(Unsupported):
-        from_torch(nn.Sequential(model, nn.ReLU()), (3, 4))
+        from_torch(nn.Sequential(model, nn.Sigmoid()), (3, 4))
     assert [m.training for m in model] == [True, False, True, True]
 
 
@@ -342,12 +344,12 @@ REFUSED = {
     "recurrent cell": (nn.GRUCell(2, 2), (2,), "^part: GRUCell "),
     "loop over steps": (Loops(), (2,), "^Model: its forward cannot be traced"),
     "branch on data": (Branches(), (2,), "^Model: its forward cannot be traced"),
-    "function": (Calls(torch.relu), (2,), "the function relu has no node"),
+    "function": (Calls(torch.sigmoid), (2,), "the function sigmoid has no node"),
     "scalar quotient": (Calls(lambda x: 1.0 / x), (2,), "the function truediv has no node"),
     "scalar sum": (Calls(lambda x: x + 1.0), (2,), "the function add has no node"),
     "scaled sum": (Calls(lambda x: torch.add(x, x, alpha=2)), (2,), "the function add has no node"),
-    "method": (Calls(lambda x: x.relu()), (2,), "the tensor method relu has no node"),
-    "unknown module": (nn.ReLU(), (2,), "^part: ReLU has no node"),
+    "method": (Calls(lambda x: x.sigmoid()), (2,), "the tensor method sigmoid has no node"),
+    "unknown module": (nn.Sigmoid(), (2,), "^part: Sigmoid has no node"),
     "unknown in steps": (Stepwise(nn.MaxPool2d(2)), (1, 4, 4), "^part: MaxPool2d has no node"),
     "changed forward": (Changed(1, 1, 1), (1, 4, 4), "^part.weight: forward reads this tensor"),
     "changed in steps": (Stepwise(Changed(1, 1, 1)), (1, 4, 4), "^part: Changed has no node"),

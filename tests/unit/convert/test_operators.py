@@ -19,6 +19,7 @@ from convert.ir import (
     BatchNorm,
     ChannelMix,
     ChannelScale,
+    Concat,
     Conv2d,
     Delay,
     GraphConv,
@@ -27,6 +28,7 @@ from convert.ir import (
     LinearNode,
     Permute,
     Reshape,
+    Slice,
     StepConv,
 )
 from convert.passes.operators import has_rule, operator
@@ -49,6 +51,7 @@ NODE = {
     # A touches (1,0) (1,1) (0,2) in one partition and the four of the diagonal in the other: (1,1) twice.
     "graph": (GraphConv(draw(2, 5, 3), ADJACENCY, draw(5)), (3, 4), 15 * 6),
     "graph, all joined": (GraphConv(draw(2, 5, 3), draw(2, 4, 4)), (3, 4), 15 * 16),
+    "slice": (Slice(1, 3), (4, 2, 3), 12),
     "steps": (StepConv(draw(4, 3, 3)), (3, 2), 4 * 3 * 3 * 2),
     "steps over vectors": (StepConv(draw(4, 3, 2), draw(4)), (3,), 24),
     "conv": (Conv2d(draw(4, 1, 3, 2), draw(4), (2, 1), (1, 0), (1, 2), 2), (2, 5, 4), None),
@@ -150,8 +153,18 @@ def test_integer_weights_carry_their_exponent(kind, exp):
 
 
 def test_every_linear_node_has_a_rule_but_the_two_that_need_none():
-    """An addition splits branches; a batch norm is folded before any region is composed."""
+    """An addition splits branches; a batch norm is folded before any region is composed. Concat has several
+    inputs and a test of its own."""
     linear = {cls for cls in NODES.values() if issubclass(cls, LinearNode)}
     assert linear
     assert {cls for cls in linear if not has_rule(cls)} == {Add, BatchNorm}
-    assert {type(node) for node, _, _ in NODE.values()} == linear - {Add, BatchNorm}
+    assert {type(node) for node, _, _ in NODE.values()} == linear - {Add, BatchNorm, Concat}
+
+
+def test_a_concat_is_the_sum_of_its_inputs_at_their_places():
+    node, shapes = Concat((3, 2, 4)), [(3, 2, 2), (2, 2, 2), (4, 2, 2)]
+    xs = [draw(5, 2, *shape) for shape in shapes]
+    got = sum(through(operator(node, shapes[i], i), x, 0.0) for i, x in enumerate(xs))
+    want = np.concatenate(xs, axis=2)
+    np.testing.assert_array_equal(got.reshape(want.shape), want)  # ones and zeros: exact
+    assert [operator(node, shape, i)[0].nnz for i, shape in enumerate(shapes)] == [12, 8, 16]

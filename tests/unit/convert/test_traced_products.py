@@ -8,7 +8,19 @@ import torch
 from torch import nn
 
 from convert.from_torch import from_torch
-from convert.ir import ChannelScale, GraphError, Permute, Reshape, SpikeAnd, SpikeMatMul, Unsupported
+from convert.ir import (
+    Add,
+    ChannelScale,
+    Concat,
+    GraphError,
+    Permute,
+    Relu,
+    Reshape,
+    Slice,
+    SpikeAnd,
+    SpikeMatMul,
+    Unsupported,
+)
 from deploy.reference import values
 
 SHAPE = (4, 6)  # of one step: x is [T, N, 4, 6]
@@ -49,6 +61,12 @@ KEPT = {
     "squeeze": (lambda x: x.unsqueeze(2).unsqueeze(-1).squeeze(2), [Reshape] * 3),
     "swap": (lambda x: x.unflatten(2, (2, 2)).swapaxes(-1, 2), [Reshape, Permute]),
     "permute": (lambda x: torch.permute(x.unflatten(2, (2, 2)), (0, 1, -1, 2, 3)), [Reshape, Permute]),
+    "cat": (lambda x: torch.cat((x, x / 2), 2), [ChannelScale, Concat]),
+    "cat, named": (lambda x: torch.cat([x, x, x[:, :, 1:2]], dim=-2), [Slice, Concat]),
+    "concat": (lambda x: torch.concat((x, x), axis=2), [Concat]),
+    "some channels": (lambda x: x[:, :, :3][:, :, -2:], [Slice, Slice]),
+    "relu": (lambda x: torch.relu(x) + nn.functional.relu(x, inplace=False), [Relu, Relu, Add]),
+    "relu, method": (lambda x: (x * -1).relu() + x.relu(), [ChannelScale, Relu, Relu, Add]),
     "heads": (
         lambda x: x.unflatten(2, (2, -1)).mT @ x.unflatten(2, (2, -1)),
         [Reshape, Reshape, Permute, SpikeMatMul],
@@ -86,6 +104,13 @@ REFUSED = {
     "flat up to": (lambda x: x.flatten(end_dim=3), "flatten moves axis 0"),
     "size as factor": (lambda x: x * x.shape[0], "the function mul has no node"),
     "size by name": (lambda x: x.reshape(x.size(0), x.size(1), x.size(dim=2), -1), "tensor method size has"),
+    "cat of joints": (lambda x: torch.cat((x, x), 3), "cat along 3 has no node"),
+    "cat of steps": (lambda x: torch.cat((x, x)), "cat along the steps has no node"),
+    "cat of samples": (lambda x: torch.cat((x, x), dim=1), "cat moves axis 1"),
+    "one channel": (lambda x: x[:, :, 1], "getitem takes a part that is no range of channels"),
+    "some steps": (lambda x: x[1:], "getitem takes a part that is no range of channels"),
+    "some joints": (lambda x: x[:, :, :, 1:], "getitem takes a part that is no range of channels"),
+    "every other": (lambda x: x[:, :, ::2], "getitem takes no channels or every 2th"),
     "three": (lambda x: torch.einsum("tncv,tncw->tnvw", x, x), "einsum has no node"),
 }
 
