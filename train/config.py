@@ -14,6 +14,7 @@ class TrainConfig:
     model_settings holds what the model's config has beyond its input and classes, as plain values.
     warm_up is a share of the run; average the decay of the weights' moving average, 0 for none
     (where there is one, it is what is validated and saved as best); clip_norm 0 means no clipping.
+    tfsm is the weight of the training-only term of that name (train.terms.tfsm), 0 for none.
     validation is how training clips are held out (train.data.split); validation_subjects None leaves the
     choice to `validation_fraction`.
     """
@@ -30,6 +31,7 @@ class TrainConfig:
     label_smoothing: float = 0.1
     clip_norm: float = 0.0
     average: float = 0.995
+    tfsm: float = 0.0
     seed: int = 0
     threads: int = 2
     validation: str = "auto"
@@ -49,6 +51,7 @@ class TrainConfig:
                 ("weight_decay", self.weight_decay >= 0, "0 or more"),
                 ("label_smoothing", 0 <= self.label_smoothing < 1, "0 <= label_smoothing < 1"),
                 ("clip_norm", self.clip_norm >= 0, "0 or more"),
+                ("tfsm", self.tfsm >= 0, "0 or more"),
                 ("average", 0 <= self.average < 1, "0 <= average < 1"),
                 ("seed", 0 <= self.seed < 2**32, "0 <= seed < 2^32"),
                 ("threads", self.threads >= 1, "at least 1"),

@@ -32,9 +32,12 @@ from train.evaluate import accuracy, evaluate
 from train.files import json_bytes, write_whole
 from train.journal import Journal
 from train.models import registry
+from train.objective import Objective
 from train.rates import firing_rates
 from train.revision import revision
 from train.skeletons import Layout, layout
+from train.terms import registry as term_registry
+from train.terms.registry import Setting
 from train.trainer import SettingsError, Trainer, TrainingError, batches
 
 BEST, LAST, RUN = "best.safetensors", "last.safetensors", "run.json"
@@ -91,7 +94,9 @@ def fit(
     torch.manual_seed(config.seed)
     per_epoch = -(-len(split.train) // config.batch)
     model = registry.build(config.model, about["model_config"])
-    trainer = Trainer(model, config, per_epoch * config.epochs)
+    terms = term_registry.build(config, _setting(model, held, len(data.class_names), here))
+    objective = Objective(model, terms, config.label_smoothing)
+    trainer = Trainer(objective, config, per_epoch * config.epochs)
     first, best = 1, Best()
     last = _open(run, about, split, resume)  # after all that may refuse: then no folder is left behind
     if last is not None:
@@ -115,6 +120,11 @@ def fit(
             if on_epoch:
                 on_epoch(entry)
     return Result(run, best, time.monotonic() - started)
+
+
+def _setting(model: nn.Module, held: Samples, classes: int, here: Layout) -> Setting:
+    """What terms of the objective are built for."""
+    return Setting(model, torch.from_numpy(held.limit(1).folded()), classes, here)
 
 
 def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,16 +224,18 @@ def _train_epoch(
     trainer: Trainer, split: Split, recipe: Recipe, here: Layout, epoch: int, bar: tqdm
 ) -> dict[str, Any]:
     """One pass over the training clips; the epoch's loss, accuracy, rates, as a log entry."""
-    trainer.model.train()
+    trainer.objective.train()
     torch.manual_seed(trainer.config.seed * 1_000_003 + epoch)  # dropout: a function of the epoch
     loss = right = seen = 0
+    parts: dict[str, float] = {}
     started = time.monotonic()
     with firing_rates(trainer.model) as rates:
         for x, labels in batches(split.train, recipe, here, trainer.config, epoch):
             lr = trainer.lr
-            value, scores = trainer.update(x, labels)
+            value, scores, of_terms = trainer.update(x, labels)
             seen += len(labels)
             loss += value * len(labels)
+            parts = {k: parts.get(k, 0.0) + v * len(labels) for k, v in of_terms.items()}
             right += int((scores.argmax(1) == labels).sum())
             bar.set_postfix_str(
                 f"epoch {epoch} loss {loss / seen:.3f} acc {right / seen:.3f} rate {rates.mean():.3f}",
@@ -234,6 +246,7 @@ def _train_epoch(
         "epoch": epoch,
         "lr": lr,
         "loss_train": loss / seen,
+        **{f"loss_{name}": total / seen for name, total in parts.items()},
         "accuracy_train": right / seen,
         "rate": rates.mean(),
         "rates": rates.per_layer(),

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.checkpoint import Checkpoint, CheckpointError
@@ -17,8 +16,8 @@ from train.config import TrainConfig
 from train.data.clip import Clip
 from train.data.transform import Recipe, augmented_batch
 from train.ema import Average
-from train.evaluate import mean_over_persons, present_persons
 from train.neurons import LIF, CubaLIF
+from train.objective import Objective
 from train.schedule import schedule
 from train.skeletons import Layout
 
@@ -38,15 +37,16 @@ class SettingsError(TrainingError):
 class Trainer:
     """Updates a model batch by batch; `tensors` and `restore` are the two ends of a resume."""
 
-    def __init__(self, model: nn.Module, config: TrainConfig, iterations: int) -> None:
-        self.model = model
+    def __init__(self, objective: Objective, config: TrainConfig, iterations: int) -> None:
+        self.objective = objective
+        self.model = model = objective.model
         self.config = config
         self.iterations = iterations  # of the whole run
         self.done = 0  # iterations so far
         self.average = Average(model, config.average) if config.average else None
-        matrices = [p for p in model.parameters() if p.dim() > 0]
+        matrices = [p for p in objective.parameters() if p.dim() > 0]
         # A learned decay is a physical quantity of the layer: weight decay would pull it to 0.
-        scalars = [p for p in model.parameters() if p.dim() == 0]
+        scalars = [p for p in objective.parameters() if p.dim() == 0]
         groups = [{"params": matrices, "weight_decay": config.weight_decay}]
         groups += [{"params": scalars, "weight_decay": 0.0}] if scalars else []
         self.optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
@@ -62,10 +62,9 @@ class Trainer:
         factor = schedule(self.config.schedule)(self.done / self.iterations, self.config.warm_up)
         return self.config.lr * factor
 
-    def update(self, x: Tensor, labels: Tensor) -> tuple[float, Tensor]:
-        """One iteration on x [T, B*M, *shape], labels [B] -> its loss, and the scores [B, K]."""
-        scores = mean_over_persons(self.model(x), present_persons(x, len(labels)))
-        loss = F.cross_entropy(scores, labels, label_smoothing=self.config.label_smoothing)
+    def update(self, x: Tensor, labels: Tensor) -> tuple[float, Tensor, dict[str, float]]:
+        """One iteration on x [T, B*M, ...], labels [B] -> its loss, the scores [B, K], the terms' parts."""
+        loss, scores, parts = self.objective(x, labels)
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
@@ -77,20 +76,20 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         if self.config.clip_norm:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+            nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
         self.optimizer.step()
         _hold_decays(self.model)
         if self.average:
             self.average.update(self.model, self.done)
         self.done += 1
-        return value, scores.detach()
+        return value, scores.detach(), {name: part.item() for name, part in parts.items()}
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything of the state that is a tensor, by name."""
-        out = {f"model.{k}": x for k, x in self.model.state_dict().items()}
+        out = dict(self.objective.state_dict())  # model.*, and terms.* where there are any
         if self.average:
             out |= {f"average.{k}": x for k, x in self.average.model.state_dict().items()}
-        for name, p in self.model.named_parameters():
+        for name, p in self._parameters().items():
             if (momentum := self.optimizer.state[p].get("momentum_buffer")) is not None:
                 out[f"momentum.{name}"] = momentum
         return out | {"rng.torch": torch.get_rng_state()}
@@ -98,16 +97,21 @@ class Trainer:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue where `tensors` was taken."""
         checkpoint.load_into(self.model)
+        checkpoint.load_into(self.objective.terms, "terms")
         if self.average:
             checkpoint.load_into(self.average.model, "average")
         momenta = checkpoint.under("momentum")
-        parameters = dict(self.model.named_parameters())
+        parameters = self._parameters()
         if odd := set(momenta) ^ set(parameters):
             raise CheckpointError(checkpoint.path, f"momentum of {sorted(odd)}", "one a parameter")
         for name, momentum in momenta.items():
             self.optimizer.state[parameters[name]]["momentum_buffer"] = momentum.clone()
         torch.set_rng_state(checkpoint.tensors["rng.torch"])
         self.done = int(checkpoint.about["iterations_done"])
+
+    def _parameters(self) -> dict[str, nn.Parameter]:
+        """Those of the model by their names in it, those of the terms as terms.*"""
+        return {k.removeprefix("model."): p for k, p in self.objective.named_parameters()}
 
 
 def _hold_decays(model: nn.Module) -> None:
@@ -120,7 +124,7 @@ def _hold_decays(model: nn.Module) -> None:
 def batches(
     clips: Sequence[Clip], recipe: Recipe, layout: Layout, config: TrainConfig, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch, x [T, B*M, *shape] and labels [B]; the order is a function of (seed, epoch)."""
+    """One epoch, x [T, B*M, ...] and labels [B]; the order is a function of (seed, epoch)."""
     order = np.random.default_rng([config.seed, epoch]).permutation(len(clips))
     for start in range(0, len(order), config.batch):
         at = order[start : start + config.batch]

@@ -38,7 +38,7 @@ def hold_out(
                     people from another view, where an unseen person would say little
     setups          whole setups (places of cameras and stage): for tests in setups never seen
     views           the last camera's clips: known performances from a view never seen, as a cross-view test
-                    shows them; it costs a whole view, so it is for choosing a recipe rather than for a final run
+                    shows them; it costs a whole view, so it is for choosing a recipe, not for a final run
     auto            as `unseen`, what the set says its test shows (ClipSet.unseen), demands; where it says
                     nothing: performances where clips share one (several views), else subjects
 

@@ -77,3 +77,8 @@ class AttentionSGN(BaseSGN):
         super().__init__(config)
         pairs = zip(self.blocks, config.channels, strict=True)
         self.blocks = nn.Sequential(*(m for block, c in pairs for m in (block, Attention(c, config))))
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Each block with its attention."""
+        return tuple(f"blocks.{k}" for k in range(1, len(self.blocks), 2))

@@ -98,6 +98,11 @@ class BaseSGN(nn.Module):
         self.head = nn.Linear(config.channels[-1], config.classes)
         self.readout = LeakyIntegrator(dv=0.0, read="mean")
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the modules whose outputs are its depths, [T, N, C, V] spikes."""
+        return tuple(f"blocks.{k}" for k in range(len(self.blocks)))
+
     def forward(self, x: Tensor) -> Tensor:
         """x [T, N, C, V] -> scores [N, classes]."""
         s = self.embed_spike(self.embed_norm(self.embed(x)))

@@ -1,5 +1,6 @@
 """The training loop: it learns, resumes bit for bit, and stops cleanly."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -273,3 +274,27 @@ def test_config_collects_its_problems() -> None:
     with pytest.raises(ValueError, match="unknown field nope"):
         TrainConfig.from_dict({"nope": 1})
     assert TrainConfig.from_dict(CONFIG.to_dict()) == CONFIG
+
+
+def test_a_term_travels_with_the_run_and_leaves_with_it(clips: ClipSet, tmp_path: Path) -> None:
+    """Its weights and momenta are in last.safetensors, and none of them in best.safetensors."""
+
+    class Interrupt(Exception):
+        pass
+
+    def stop(entry: dict) -> None:
+        raise Interrupt
+
+    config = dataclasses.replace(CONFIG, tfsm=1.0, epochs=2)
+    straight, resumed = tmp_path / "straight", tmp_path / "resumed"
+    fit(config, RECIPE, clips, straight, progress=False)
+    with pytest.raises(Interrupt):
+        fit(config, RECIPE, clips, resumed, progress=False, on_epoch=stop)
+    fit(config, RECIPE, clips, resumed, progress=False, resume=True)
+    assert_same_run(straight, resumed)
+    ours = tensors(straight, "last.safetensors")
+    assert {name.split(".")[0] for name in ours} == {"model", "average", "terms", "momentum", "rng"}
+    assert any(name.startswith("momentum.terms.") for name in ours)
+    assert {name.split(".")[0] for name in tensors(straight, "best.safetensors")} == {"model"}
+    log = [json.loads(line) for line in (straight / "log.jsonl").read_text().splitlines()]
+    assert all(line["loss_tfsm-class"] > 0 for line in log)

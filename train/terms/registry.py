@@ -1,0 +1,33 @@
+"""The terms by the fields of the training config that switch them on: the one list."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from train.config import TrainConfig
+from train.objective import Term
+from train.skeletons import Layout
+from train.terms import tfsm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """What a term is built for: the model, one sample as it is fed ([T, M, ...]), classes and joints."""
+
+    model: nn.Module
+    sample: Tensor
+    classes: int
+    layout: Layout
+
+
+Builder = Callable[[TrainConfig, Setting], Term | None]
+
+TERMS: dict[str, Builder] = {"tfsm": tfsm.build}
+"""Name -> builder; a builder gives None where the config does not ask for its term."""
+
+
+def build(config: TrainConfig, setting: Setting) -> list[Term]:
+    """The terms that the config asks for, in the order of the list."""
+    found = (builder(config, setting) for builder in TERMS.values())
+    return [term for term in found if term is not None]
