@@ -44,7 +44,7 @@ from convert.ir import (
     Unsupported,
     check,
 )
-from train import layers, neurons
+from train import frame_layers, fusion, layers, neurons
 from train.stepwise import Stepwise
 
 Handler = Callable[[str, Any, Shape], Node | None]  # None: the module is an identity at inference
@@ -275,9 +275,26 @@ def _step_conv(name: str, m: layers.StepConv, shape: Shape) -> Node:
     return StepConv(_values(m.weight))
 
 
-@_handles(layers.JointMean, layers.StepMean)
+@_handles(layers.JointMean, layers.StepMean, frame_layers.FrameMean)
 def _mean(name: str, m: nn.Module, shape: Shape) -> Node:
-    return JointMean() if isinstance(m, layers.JointMean) else StepMean()
+    return StepMean() if isinstance(m, layers.StepMean) else JointMean()
+
+
+@_handles(frame_layers.FrameConv)
+def _frame_conv(name: str, m: frame_layers.FrameConv, shape: Shape) -> Node:
+    weight = _values(m.weight)[:, :, None]  # the image is (C, V, F)
+    return Conv2d(weight, stride=(1, m.stride), padding=(0, weight.shape[3] // 2))
+
+
+@_handles(frame_layers.ModalityMix)
+def _modality_mix(name: str, m: frame_layers.ModalityMix, shape: Shape) -> Node:
+    weight = _values(m.weight)
+    return Conv2d(weight.reshape(-1, weight.shape[2], 1, 1), groups=len(weight))
+
+
+@_handles(fusion.ModalityFusion)
+def _modality_fusion(name: str, m: fusion.ModalityFusion, shape: Shape) -> Node:
+    return ChannelMix(_values(m.folded))  # multiplied in the model's own precision, as its forward does
 
 
 @_handles(layers.JointMap, layers.StepMap)
