@@ -45,7 +45,7 @@ from convert.ir import (
     Unsupported,
     check,
 )
-from train import layers, neurons
+from train import frame_layers, fusion, layers, neurons
 from train.stepwise import Stepwise
 
 Handler = Callable[[str, Any, Shape], Node | None]  # None: the module is an identity at inference
@@ -279,10 +279,31 @@ def _step_conv(name: str, m: layers.StepConv, shape: Shape) -> Node:
     return StepConv(_values(m.weight))
 
 
-@_handles(layers.JointMean, layers.StepMean, nn.ReLU)
-def _without_fields(name: str, m: nn.Module, shape: Shape) -> Node:
-    kinds = {layers.JointMean: JointMean, layers.StepMean: StepMean, nn.ReLU: Relu}
-    return next(kind for cls, kind in kinds.items() if isinstance(m, cls))()
+_PLAIN: dict[type[nn.Module], type[Node]] = {  # modules without numbers
+    layers.JointMean: JointMean, frame_layers.FrameMean: JointMean, layers.StepMean: StepMean, nn.ReLU: Relu
+}  # fmt: skip
+
+
+@_handles(*_PLAIN)
+def _plain(name: str, m: nn.Module, shape: Shape) -> Node:
+    return next(_PLAIN[cls] for cls in type(m).__mro__ if cls in _PLAIN)()
+
+
+@_handles(frame_layers.FrameConv)
+def _frame_conv(name: str, m: frame_layers.FrameConv, shape: Shape) -> Node:
+    weight = _values(m.weight)[:, :, None]  # the image is (C, V, F)
+    return Conv2d(weight, None, (1, m.stride), (0, m.dilation * (weight.shape[3] // 2)), (1, m.dilation))
+
+
+@_handles(frame_layers.ModalityMix)
+def _modality_mix(name: str, m: frame_layers.ModalityMix, shape: Shape) -> Node:
+    weight = _values(m.weight)
+    return Conv2d(weight.reshape(-1, weight.shape[2], 1, 1), groups=len(weight))
+
+
+@_handles(fusion.ModalityFusion)
+def _modality_fusion(name: str, m: fusion.ModalityFusion, shape: Shape) -> Node:
+    return ChannelMix(_values(m.folded))  # multiplied in the model's own precision, as its forward does
 
 
 @_handles(layers.JointMap, layers.StepMap)

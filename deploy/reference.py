@@ -89,7 +89,8 @@ def _channel_mix(node: linear.ChannelMix, x: np.ndarray) -> np.ndarray:
 
 @_rule(linear.GraphConv)
 def _graph_conv(node: linear.GraphConv, x: np.ndarray) -> np.ndarray:
-    taps = [_mixed(x @ a, w) for w, a in zip(node.weight, node.adjacency, strict=True)]
+    rows = np.moveaxis(x, 3, -1)  # joints last
+    taps = [_mixed(np.moveaxis(rows @ a, -1, 3), w) for w, a in zip(node.weight, node.adjacency, strict=True)]
     return _finish(node, sum(taps[1:], taps[0]))
 
 

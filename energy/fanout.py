@@ -39,7 +39,7 @@ class Fanout:
     item: '' or the name of the stage.  dense: MACs of the run with all inputs non-zero, padding included.
     synapses, nonzero: int64 [S, P], S = 1 (every step alike) or T; P flat input positions.
     lanes: 0: the operand is the node's input. Above 0: it is an inner tensor of real values, `lanes` of them
-    for each of P columns (last axis of the input), all zero where no channel of the column is active.
+    for each of P columns (places of a channel), all zero where no channel of the column is active.
     """
 
     dense: int
@@ -127,13 +127,15 @@ def _graph_conv(node: GraphConv, in_shape: Shape, steps: int) -> tuple[Fanout, .
     """Two stages: z_k = W_k x at each joint, F = K out; then y = sum_k z_k A_k, F = V per real value of z."""
     k, out, channels = node.weight.shape
     _, joints, targets = node.adjacency.shape
-    mixed = np.repeat(np.count_nonzero(node.weight, axis=(0, 1)).astype(np.int64), joints)
-    mix = np.full((1, channels * joints), k * out, np.int64)
-    spread = np.full((1, joints), k * out * targets, np.int64)
-    links = out * np.count_nonzero(node.adjacency, axis=(0, 2)).astype(np.int64)
+    places = math.prod(in_shape[2:])  # frames of a joint
+    columns = joints * places
+    mixed = np.repeat(np.count_nonzero(node.weight, axis=(0, 1)).astype(np.int64), columns)
+    mix = np.full((1, channels * columns), k * out, np.int64)
+    spread = np.full((1, columns), k * out * targets, np.int64)
+    links = np.repeat(out * np.count_nonzero(node.adjacency, axis=(0, 2)).astype(np.int64), places)
     return (
-        Fanout(steps * k * out * channels * joints, mix, mixed[None], "mix"),
-        Fanout(steps * k * out * joints * targets, spread, links[None], "adjacency", k * out),
+        Fanout(steps * k * out * channels * columns, mix, mixed[None], "mix"),
+        Fanout(steps * k * out * columns * targets, spread, links[None], "adjacency", k * out),
     )
 
 

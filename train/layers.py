@@ -3,7 +3,8 @@
 Each is linear (or affine) at inference and keeps no state. `StepConv` reaches back in steps, `StepMap` and
 `StepMean` need the whole window; the others work on every step alone. In memory the tensors lie as [T, N, V,
 C]: every layer is then one or a few large matrix products without a copy. The logical shape stays [T, N, C,
-V]; a plain contiguous input is accepted as well.
+V]; a plain contiguous input is accepted as well. `ChannelMix`, `ChannelNorm` and `GraphConv` also take axes
+behind the joints, [T, N, C, V, F] (train.frame_layers), which lie as [T, N, F, V, C].
 """
 
 import math
@@ -16,9 +17,14 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 
-def _rows(x: Tensor) -> Tensor:
-    """[T, N, C, V] -> [T, N, V, C], contiguous; free of a copy where x lies that way already."""
-    return x.transpose(2, 3).contiguous()
+def to_rows(x: Tensor) -> Tensor:
+    """[T, N, C, V, ...] -> [T, N, ..., V, C], contiguous; free of a copy where x lies that way already."""
+    return of_rows(x).contiguous()
+
+
+def of_rows(rows: Tensor) -> Tensor:
+    """[T, N, ..., V, C] -> [T, N, C, V, ...], a view."""
+    return rows.permute(0, 1, *range(rows.dim() - 1, 1, -1))
 
 
 class ChannelMix(nn.Module):
@@ -31,12 +37,12 @@ class ChannelMix(nn.Module):
         nn.init.kaiming_normal_(self.weight, mode="fan_out")
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, N, in, V] -> [T, N, out, V]."""
-        return F.linear(_rows(x), self.weight, self.bias).transpose(2, 3)
+        """[T, N, in, V, ...] -> [T, N, out, V, ...]."""
+        return of_rows(F.linear(to_rows(x), self.weight, self.bias))
 
 
 class GraphConv(nn.Module):
-    """y[o, w] = sum_k sum_c sum_v W[k, o, c] x[c, v] (A[k, v, w] + B[k, v, w]).
+    """y[o, w] = sum_k sum_c sum_v W[k, o, c] x[c, v] (A[k, v, w] + B[k, v, w]), in every frame alike.
 
     weight [K, out, in]; A [K, V, V] the fixed skeleton graph (a buffer); B [K, V, V] learned, small
     at the start. MK-SGN's spatial step; the learned B is 2s-AGCN's.
@@ -52,17 +58,18 @@ class GraphConv(nn.Module):
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / (k * c_out)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, N, in, V] -> [T, N, out, V]."""
-        rows = _rows(x)
-        t, n, v, c = rows.shape
+        """[T, N, in, V, ...] -> [T, N, out, V, ...]."""
+        rows = to_rows(x)
+        *places, v, c = rows.shape
         k, c_out, _ = self.weight.shape
+        flat = rows.view(-1, v, c)
         # Joints first, all k at once, with rows ordered (w, k): the result of one joint is then one
         # row of k C numbers, and the channels of all partitions are summed by a single product.
         mix = (self.A + self.B).permute(2, 0, 1).reshape(v * k, v)
         # bmm over an expanded view: matmul would fold the batch by transposing x, at twice the time.
-        mixed = torch.bmm(mix.expand(t * n, -1, -1), rows.view(t * n, v, c)).view(t * n * v, k * c)
+        mixed = torch.bmm(mix.expand(len(flat), -1, -1), flat).view(-1, k * c)
         y = mixed @ self.weight.transpose(1, 2).reshape(k * c, c_out)
-        return y.view(t, n, v, c_out).transpose(2, 3)
+        return of_rows(y.view(*places, v, c_out))
 
 
 class _CausalConv(torch.autograd.Function):
@@ -104,14 +111,14 @@ class StepConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V] -> [T, N, out, V]."""
-        rows = _rows(x)
+        rows = to_rows(x)
         t, n, v, c = rows.shape
         y = _CausalConv.apply(rows.view(t, n * v, c), self.weight)
         return y.view(t, n, v, -1).transpose(2, 3)
 
 
 class ChannelNorm(nn.BatchNorm1d):
-    """y = weight (x - mean) / sqrt(var + eps) + bias per channel: batch norm over T, N and V.
+    """y = weight (x - mean) / sqrt(var + eps) + bias per channel: batch norm over all other axes.
 
     Training uses the batch's mean and variance, inference the running ones; an affine map per
     channel.
@@ -121,17 +128,17 @@ class ChannelNorm(nn.BatchNorm1d):
         super().__init__(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, N, C, V] -> [T, N, C, V]."""
-        rows = _rows(x)
+        """[T, N, C, V, ...] -> [T, N, C, V, ...]."""
+        rows = to_rows(x)
         if self.training:
             self.num_batches_tracked.add_(1)
         # As an image of one column in channels-last order: torch's fast path for this memory order.
-        image = rows.view(1, -1, 1, rows.shape[3]).permute(0, 3, 1, 2)
+        image = rows.view(1, -1, 1, rows.shape[-1]).permute(0, 3, 1, 2)
         y = F.batch_norm(
             image, self.running_mean, self.running_var, self.weight, self.bias,
             self.training, self.momentum, self.eps,
         )  # fmt: skip
-        return y.permute(0, 2, 3, 1).reshape(rows.shape).transpose(2, 3)
+        return of_rows(y.permute(0, 2, 3, 1).reshape(rows.shape))
 
 
 class JointMean(nn.Module):

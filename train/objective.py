@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.evaluate import mean_over_persons, present_persons
+from train.labelled import labelled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +53,7 @@ class Objective(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """x [T, B*M, ...], labels [B] -> loss, scores [B, K], the terms' parts of the loss by name."""
         present = present_persons(x, len(labels))
-        with tapped(self.model, self.watched) as taps:
+        with tapped(self.model, self.watched) as taps, labelled(self.model, labels, present):
             scores = mean_over_persons(self.model(x), present)
         loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
         parts: dict[str, Tensor] = {}

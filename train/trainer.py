@@ -124,7 +124,7 @@ def _hold_decays(model: nn.Module) -> None:
 def batches(
     clips: Sequence[Clip], recipe: Recipe, layout: Layout, config: TrainConfig, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch, x [T, B*M, *shape] and labels [B]; the order is a function of (seed, epoch)."""
+    """One epoch, x [T, B*M, ...] and labels [B]; the order is a function of (seed, epoch)."""
     order = np.random.default_rng([config.seed, epoch]).permutation(len(clips))
     for start in range(0, len(order), config.batch):
         at = order[start : start + config.batch]

@@ -30,7 +30,7 @@ class Feed:
     class_names: tuple[str, ...]
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(indices of the samples that rows belong to, x float32 [T, rows, *shape]), `size` samples a time."""
+        """(indices of the samples rows belong to, x float32 [T, rows, *shape]), `size` samples a time."""
         here = self.samples.present.copy()
         here[~here.any(axis=1), 0] = True
         for start in range(0, len(self.samples), size):

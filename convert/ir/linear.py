@@ -97,11 +97,11 @@ class ChannelMix(LinearNode):
 
 @node
 class GraphConv(LinearNode):
-    """y[o, v] = sum_k sum_c sum_u W[k, o, c] x[c, u] A[k, u, v] + b[o].
+    """y[o, v, ...] = sum_k sum_c sum_u W[k, o, c] x[c, u, ...] A[k, u, v] + b[o].
 
     W [K, out, in] channel weights, A [K, V, V] adjacency (fixed and learned part already added), b [out] or
     None. The graph convolution of ST-GCN and Base-SGN, kept factored: K (out in + V V) weights, not
-    out in V V.
+    out in V V. Axes behind the joints (frames) are places that it treats alike.
     """
 
     weight: np.ndarray
@@ -119,9 +119,9 @@ class GraphConv(LinearNode):
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         want = (self.weight.shape[2], self.adjacency.shape[1])
-        if in_shapes[0] != want:
-            raise ShapeError(name, expected=want, got=in_shapes[0], hint="(channels, joints)")
-        return (self.weight.shape[1], self.adjacency.shape[2])
+        if in_shapes[0][:2] != want:
+            raise ShapeError(name, expected=(*want, ...), got=in_shapes[0], hint="(channels, joints, ...)")
+        return (self.weight.shape[1], self.adjacency.shape[2], *in_shapes[0][2:])
 
 
 @node

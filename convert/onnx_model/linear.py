@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -88,7 +89,10 @@ def _channel_mix(c: Context, name: str, node: ChannelMix, shape: Shape, x: Value
 
 @rule(GraphConv)
 def _graph_conv(c: Context, name: str, node: GraphConv, shape: Shape, x: Value) -> Value:
-    """Channels first, all K at once: [T, N, U, in] x [in, K out]; then joints: [V, U K] x [U K, out]."""
+    """Channels first, all K at once: [T, N, U, in] x [in, K out]; then joints: [V, U K] x [U K, out].
+
+    Frames behind the joints, [T, N, U, F, in]: the second product is [V, U K] x [U K, F out].
+    """
     weight, adjacency = c.weights(node), node.adjacency
     k, out, inside = weight.shape
     joints = adjacency.shape[1]
@@ -102,10 +106,17 @@ def _graph_conv(c: Context, name: str, node: GraphConv, shape: Shape, x: Value) 
     matrix = weight.transpose(2, 0, 1).reshape(inside, k * out)
     mixed = product(c, form(c.b, x, "last", operand(first)), matrix, first)
     if result(first) != second:
-        mixed = form(c.b, made(mixed, (k * out, joints), "last", result(first)), dtype=second)
-    stacked = c.b.op("Reshape", mixed, c.b.const([0, 0, joints * k, out], "int64"))
+        mixed = form(c.b, made(mixed, (k * out, joints, *shape[2:]), "last", result(first)), dtype=second)
+    frames = shape[2:]
+    places = math.prod(frames)
+    if frames:  # [T, N, U F, K out] -> [T, N, U, K, F, out]
+        parted = c.b.op("Reshape", mixed, c.b.const([0, 0, joints, places, k, out], "int64"))
+        mixed = c.b.op("Transpose", parted, perm=[0, 1, 2, 4, 3, 5])
+    stacked = c.b.op("Reshape", mixed, c.b.const([0, 0, joints * k, places * out], "int64"))
     spread = adjacency.transpose(2, 1, 0).reshape(-1, joints * k)
     y = c.b.op("MatMul", c.b.const(spread, second, "adjacency"), stacked)
+    if frames:
+        y = c.b.op("Reshape", y, c.b.const([0, 0, shape[1], *frames, out], "int64"))
     return c.finish(name, node, made(y, shape, "last", second, -reach, reach))
 
 

@@ -134,6 +134,10 @@ def factor(graph: Graph) -> Graph:
             nodes[name] = node
             continue
         (source,) = graph.inputs_of(name)
+        if len(graph.shapes[name]) > 2:
+            raise Unsupported(
+                name, "a graph convolution over frames has no factored form", "convert it dense or pruned"
+            )
         chain = _chain(name, node)
         nodes |= chain
         names = [source, *chain]

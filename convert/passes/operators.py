@@ -156,11 +156,16 @@ def _graph_conv(node: GraphConv, in_shape: Shape) -> Taps:
     together = np.einsum("koc,kuv->ovcu", node.weight, node.adjacency, optimize=True) * _gain(node)
     o, v, c, u = together.shape
     joined = np.any(node.adjacency != 0, axis=0).T  # [v, u]
+    places = math.prod(in_shape[2:])
     if joined.all():
-        return {0: _full(together.reshape(o * v, c * u))}
+        matrix = together.reshape(o * v, c * u)
+        return {0: _full(matrix) if places == 1 else _per_place(matrix, places)}
     keep = np.broadcast_to(joined[None, :, None, :], together.shape).reshape(o * v, c * u)
     rows, cols = np.nonzero(keep)
-    return {0: _entries(rows, cols, together.reshape(o * v, c * u)[rows, cols], (o * v, c * u))}
+    values = np.repeat(together.reshape(o * v, c * u)[rows, cols], places)
+    at = np.tile(np.arange(places), len(rows))
+    rows, cols = (np.repeat(i, places) * places + at for i in (rows, cols))
+    return {0: _entries(rows, cols, values, (o * v * places, c * u * places))}
 
 
 @_rule(StepConv)

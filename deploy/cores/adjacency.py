@@ -50,9 +50,11 @@ class Form:
 def forms(
     graph: Graph, chip: Chip, bits: int = 8, progress: Callable[[str], None] = lambda _: None
 ) -> list[dict]:
-    """All forms of all graph convolutions of a float graph, as JSON takes them."""
+    """All forms of all graph convolutions of a float graph, as JSON takes them; over frames there is one."""
     found = []
     for name in graph_convs(graph):
+        if len(graph.shapes[name]) > 2:
+            continue
         progress(name)
         node: GraphConv = graph.nodes[name]  # type: ignore[assignment]
         eps = eps_keeping(node.adjacency, KEEP)

@@ -8,6 +8,7 @@ from torch import nn
 
 from train.models.attention_sgn import AttentionSGN, AttentionSGNConfig
 from train.models.base_sgn import BaseSGN, BaseSGNConfig
+from train.models.mk_sgn import MKSGN, MKSGNConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,11 @@ class Entry:
 MODELS: dict[str, Entry] = {
     "base-sgn": Entry(BaseSGNConfig, BaseSGN),
     "base-sgn-attention": Entry(AttentionSGNConfig, AttentionSGN),
+    "mk-sgn": Entry(
+        MKSGNConfig,
+        MKSGN,
+        {"repeat": 4, "frames": 64, "stream": "joint+bone+joint-motion+bone-motion"},
+    ),
 }
 
 

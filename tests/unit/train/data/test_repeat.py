@@ -68,9 +68,7 @@ def test_a_model_refuses_the_other_kind(monkeypatch):
     monkeypatch.setitem(models.MODELS, "whole", dataclasses.replace(entry, recipe={"repeat": 4}))
     models.check_repeat("base-sgn", 0)
     models.check_repeat("whole", 1)
-    with pytest.raises(
-        ValueError, match=r"base-sgn: takes one frame a step, found .* repeat 2; set repeat=0"
-    ):
+    with pytest.raises(ValueError, match=r"base-sgn: takes one frame a step, .* repeat 2; set repeat=0"):
         models.check_repeat("base-sgn", 2)
     with pytest.raises(ValueError, match=r"whole: takes the whole clip .* set repeat=4"):
         models.check_repeat("whole", 0)
