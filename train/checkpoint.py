@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from train.files import json_bytes, write_whole
 from train.models import registry
 
+BEST = "best.safetensors"  # of a run folder: the chosen epoch
 FORMAT = "basalt-checkpoint"
 VERSION = 1
 _REQUIRED = {

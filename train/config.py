@@ -15,6 +15,8 @@ class TrainConfig:
     warm_up is a share of the run; average the decay of the weights' moving average, 0 for none
     (where there is one, it is what is validated and saved as best); clip_norm 0 means no clipping.
     tfsm is the weight of the training-only term of that name (train.terms.tfsm), 0 for none.
+    teacher is the run folder or checkpoint of the model to learn from, "" for none; distil_features,
+    distil_labels and temperature are alpha, beta and tau of train.terms.distillation.
     validation is how training clips are held out (train.data.split); validation_subjects None leaves the
     choice to `validation_fraction`.
     """
@@ -32,6 +34,10 @@ class TrainConfig:
     clip_norm: float = 0.0
     average: float = 0.995
     tfsm: float = 0.0
+    teacher: str = ""
+    distil_features: float = 1.0
+    distil_labels: float = 1.0
+    temperature: float = 4.0
     seed: int = 0
     threads: int = 2
     validation: str = "auto"
@@ -52,6 +58,14 @@ class TrainConfig:
                 ("label_smoothing", 0 <= self.label_smoothing < 1, "0 <= label_smoothing < 1"),
                 ("clip_norm", self.clip_norm >= 0, "0 or more"),
                 ("tfsm", self.tfsm >= 0, "0 or more"),
+                ("distil_features", self.distil_features >= 0, "0 or more"),
+                ("distil_labels", self.distil_labels >= 0, "0 or more"),
+                (
+                    "teacher",
+                    not self.teacher or self.distil_features or self.distil_labels,
+                    "none where distil_features and distil_labels are 0",
+                ),
+                ("temperature", self.temperature > 0, "above 0"),
                 ("average", 0 <= self.average < 1, "0 <= average < 1"),
                 ("seed", 0 <= self.seed < 2**32, "0 <= seed < 2^32"),
                 ("threads", self.threads >= 1, "at least 1"),

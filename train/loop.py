@@ -36,11 +36,12 @@ from train.objective import Objective
 from train.rates import firing_rates
 from train.revision import revision
 from train.skeletons import Layout, layout
+from train.teacher import Teacher, told
 from train.terms import registry as term_registry
 from train.terms.registry import Setting
 from train.trainer import SettingsError, Trainer, TrainingError, batches
 
-BEST, LAST, RUN = "best.safetensors", "last.safetensors", "run.json"
+BEST, LAST, RUN = checkpoint.BEST, "last.safetensors", "run.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +88,16 @@ def fit(
         data.clips, config.validation, config.validation_subjects, config.validation_fraction, data.unseen
     )
     here = layout(data.layout)
+    teacher = Teacher.load(Path(config.teacher)) if config.teacher else None
+    recipe = recipe if teacher is None else teacher.shared(recipe, data)
     recipe = standardised(split.train, recipe, here, config.seed)
-    about = _about(config, recipe, data, data_options or {})
+    about = _about(config, recipe, data, data_options or {}, teacher)
     held = prepare(split.validation, recipe, here)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     per_epoch = -(-len(split.train) // config.batch)
     model = registry.build(config.model, about["model_config"])
-    terms = term_registry.build(config, _setting(model, held, len(data.class_names), here))
+    terms = term_registry.build(config, _setting(model, held, len(data.class_names), here, teacher))
     objective = Objective(model, terms, config.label_smoothing)
     trainer = Trainer(objective, config, per_epoch * config.epochs)
     first, best = 1, Best()
@@ -122,12 +125,14 @@ def fit(
     return Result(run, best, time.monotonic() - started)
 
 
-def _setting(model: nn.Module, held: Samples, classes: int, here: Layout) -> Setting:
+def _setting(model: nn.Module, held: Samples, classes: int, here: Layout, teacher: Teacher | None) -> Setting:
     """What terms of the objective are built for."""
-    return Setting(model, torch.from_numpy(held.limit(1).folded()), classes, here)
+    return Setting(model, torch.from_numpy(held.limit(1).folded()), classes, here, teacher)
 
 
-def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[str, Any]) -> dict[str, Any]:
+def _about(
+    config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[str, Any], teacher: Teacher | None
+) -> dict[str, Any]:
     """The description that every checkpoint of the run carries."""
     settings = {
         **config.model_settings,
@@ -150,6 +155,7 @@ def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[
         "train_config": config.to_dict(),
         "seed": config.seed,
         "revision": revision(),
+        "teacher": teacher.identity if teacher is not None else None,
     }
     return json.loads(json_bytes(about))  # as it will be read back
 
@@ -191,6 +197,12 @@ def _read_facts(path: Path) -> dict[str, Any]:
 def _refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """A run is resumed with the settings that it was begun with."""
     same = ("model", "model_config", "recipe", "dataset", "classes", "train_config")
+    if there.get("teacher") != about["teacher"]:
+        raise TrainingError(
+            f"{run}: found {told(about['teacher'])}, the run learns from {told(there.get('teacher'))}; "
+            "resume with that one, or start another folder"
+        )
+    there, about = _without_path(there), _without_path(about)
     old, new = there.get("recipe"), about["recipe"]
     if isinstance(old, dict) and {k for k in new if old.get(k) != new[k]} & {"mean", "spread"}:
         # Other settings of the recipe move them too; equal settings leave only the clips.
@@ -205,6 +217,12 @@ def _refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any
             f"{run}: the run to resume has another {_differences(there, about, odd)}; "
             "resume with the settings of the run, or start another folder"
         )
+
+
+def _without_path(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the teacher lies is no setting: its sha256 is."""
+    config = about.get("train_config")
+    return {**about, "train_config": {**config, "teacher": ""} if isinstance(config, dict) else config}
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: list[str]) -> str:

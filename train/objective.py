@@ -64,11 +64,14 @@ class Objective(nn.Module):
 
 @contextmanager
 def tapped(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """The outputs of these modules of `model`, by name, filled by a forward inside the block."""
+    """The outputs of these modules of `model`, by name, filled by a forward inside the block.
+
+    Of a module that gives several tensors of one shape, one a modality, their mean.
+    """
     taps: dict[str, Tensor] = {}
     hooks = [
         model.get_submodule(name).register_forward_hook(
-            lambda _m, _a, out, name=name: taps.__setitem__(name, out)
+            lambda _m, _a, out, name=name: taps.__setitem__(name, _one(out))
         )
         for name in names
     ]
@@ -77,6 +80,10 @@ def tapped(model: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _one(out: Tensor | tuple[Tensor, ...]) -> Tensor:
+    return torch.stack(out).mean(0) if isinstance(out, tuple) else out
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ELSEWHERE = {
     "model": "use --model", "seed": "use --seed", "threads": "use --threads", "stream": "use --stream",
     "backend": "use --backend", "validation_subjects": "use --validation-subjects",
+    "teacher": "use --teacher",
     "model_settings": "set the model's fields one by one", "in_channels": "it follows from --stream",
     "classes": "it follows from the data", "layout": "it follows from the data",
 }  # fmt: skip
@@ -77,6 +78,14 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
 )
 @click.option("--surrogate", default=None, help="Surrogate gradient: sigmoid, atan, triangle, ...")
 @click.option(
+    "--teacher",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="RUN",
+    help="A trained run, or its .safetensors, to learn from: same classes, joints, stream and frames."
+    " --set distil_features=A, distil_labels=B, temperature=T weigh what is learned.",
+)
+@click.option(
     "--validation-subjects",
     default=None,
     metavar="S,S,...",
@@ -103,12 +112,13 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
 @json_option
 @click.pass_context
 def train(ctx: click.Context, **given: Any) -> None:
-    """Train a spiking model and choose its epoch on held-out training subjects, never on the test set.
+    """Train a model and choose its epoch on held-out training subjects, never on the test set.
 
     \b
     python cli.py train --dataset synthetic --out runs/demo --epochs 8
     python cli.py train --dataset nw-ucla --data DIR --stream joint+bone --out runs/ucla
     python cli.py train --config ntu60-xview --data ntu60.h5 --out runs/ntu60-xview
+    python cli.py train --model mk-sgn --dataset nw-ucla --data DIR --teacher runs/teacher --out runs/student
 
     RUN gets best.safetensors (the chosen epoch), last.safetensors (for --resume), log.jsonl and events/
     for TensorBoard. Ctrl-C loses at most the running epoch: go on with --resume.
@@ -240,11 +250,10 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
     from train.config import TrainConfig
 
     found = _settings(given)
-    model = {**found["model"], "backend": given["backend"]}
-    if given["surrogate"]:
-        model["surrogate"] = given["surrogate"]
-    elif given["backend"].startswith("norse"):
-        model.setdefault("surrogate", "triangle")  # the one both know
+    model = {**found["model"], **_spiking(given, found["model"])}
+    distil = sorted({"distil_features", "distil_labels", "temperature"} & set(found["train"]))
+    if distil and given["teacher"] is None:
+        raise click.UsageError(f"--set {distil[0]}: there is no teacher; name one with --teacher")
     values = {
         **chosen.train,
         **found["train"],
@@ -252,6 +261,7 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
         "model_settings": model,
         "seed": given["seed"],
         "threads": given["threads"] or cores(),
+        "teacher": "" if given["teacher"] is None else str(given["teacher"].resolve()),
     }
     values |= {k: given[k] for k in ("epochs", "batch", "lr") if given[k] is not None}
     if given["validation_subjects"]:
@@ -263,6 +273,20 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
         return TrainConfig.from_dict(values)
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from error
+
+
+def _spiking(given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Back-end and surrogate, as fields of the model; a model without neurons has neither."""
+    from train.models.registry import entry
+
+    known = {f.name for f in dataclasses.fields(entry(given["model"]).config)}
+    asked = {"backend": given["backend"], "surrogate": given["surrogate"]}
+    if given["backend"].startswith("norse") and not given["surrogate"]:
+        asked["surrogate"] = settings.get("surrogate", "triangle")  # the one both know
+    odd = [name for name, value in asked.items() if name not in known and value not in (None, "house")]
+    if odd:
+        raise click.UsageError(f"--{odd[0]}: {given['model']} has no spiking neurons; leave it out")
+    return {name: value for name, value in asked.items() if name in known and value}
 
 
 def _recipe(ctx: click.Context, given: dict[str, Any], chosen: Configuration) -> Any:

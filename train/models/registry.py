@@ -8,6 +8,7 @@ from torch import nn
 
 from train.models.attention_sgn import AttentionSGN, AttentionSGNConfig
 from train.models.base_sgn import BaseSGN, BaseSGNConfig
+from train.models.gcn_teacher import GCNTeacher, GCNTeacherConfig
 from train.models.mk_sgn import MKSGN, MKSGNConfig
 
 
@@ -27,6 +28,11 @@ class Entry:
 MODELS: dict[str, Entry] = {
     "base-sgn": Entry(BaseSGNConfig, BaseSGN),
     "base-sgn-attention": Entry(AttentionSGNConfig, AttentionSGN),
+    "gcn-teacher": Entry(
+        GCNTeacherConfig,
+        GCNTeacher,
+        {"repeat": 1, "frames": 64, "stream": "joint+bone+joint-motion+bone-motion"},
+    ),
     "mk-sgn": Entry(
         MKSGNConfig,
         MKSGN,

@@ -8,22 +8,24 @@ from torch import Tensor, nn
 from train.config import TrainConfig
 from train.objective import Term
 from train.skeletons import Layout
-from train.terms import tfsm
+from train.teacher import Teacher
+from train.terms import distillation, tfsm
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setting:
-    """What a term is built for: the model, one sample as it is fed ([T, M, ...]), classes and joints."""
+    """What a term is built for: model, one sample as it is fed ([T, M, ...]), classes, joints, a teacher."""
 
     model: nn.Module
     sample: Tensor
     classes: int
     layout: Layout
+    teacher: Teacher | None = None
 
 
 Builder = Callable[[TrainConfig, Setting], Term | None]
 
-TERMS: dict[str, Builder] = {"tfsm": tfsm.build}
+TERMS: dict[str, Builder] = {"tfsm": tfsm.build, "distillation": distillation.build}
 """Name -> builder; a builder gives None where the config does not ask for its term."""
 
 
