@@ -1,7 +1,7 @@
 """The artifact: a folder that holds one converted model in every form, and what is needed to feed it.
 
     manifest.json        format, version, kind, model, data recipe, quantisation, sha256 of every file and
-                         of its own text
+                         of its own text; `float_only`: why there is no integer form, where there is none
     float.npz            the folded float graph, whole     integer.npz   the integer graph of the chip
     host.npz             float graph of the CPU behind it, where a chip cannot hold the whole model
     step.onnx scan.onnx  float ONNX                        integer-step.onnx integer-scan.onnx     (kind onnx)
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convert.ir import ArtifactError, BadInput, Graph, Program, load_graph, load_program
+from convert.ir import ArtifactError, BadInput, Graph, Program, Unsupported, load_graph, load_program
 from convert.passes.lower import lower
 
 FORMAT, VERSION, MANIFEST = "basalt-artifact", 2, "manifest.json"
@@ -54,8 +54,19 @@ class Artifact:
         return self.path / name
 
     def graph(self, form: str) -> Graph:
-        """The 'float' or 'integer' graph."""
+        """The 'float' or 'integer' graph; Unsupported where the model has no integer form."""
+        if form == "integer" and (why := self.float_only):
+            raise Unsupported(
+                why["node"],
+                f"{why['reason']}, and {self.path} holds floats alone",
+                "run its float form, on onnx or reference",
+            )
         return load_graph(self.file(f"{form}.npz"))
+
+    @property
+    def float_only(self) -> Mapping[str, str] | None:
+        """Of a model that no chip holds any part of: the node and the reason; else None."""
+        return self.about.get("float_only")
 
     def host(self) -> Graph | None:
         """The part of the model that runs on the CPU behind the chip, or None: the chip holds it whole."""

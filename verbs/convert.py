@@ -14,6 +14,7 @@ from convert.artifact import is_artifact, new_artifact
 from convert.ir import BadInput, Graph, WindowNode, save_graph, save_program
 from verbs.covering import summary
 from verbs.feed import Feed, load_feed, per_sample, reduced, scores
+from verbs.float_only import write_float_only
 from verbs.options import json_option
 from verbs.output import say, table, write_json
 
@@ -82,14 +83,15 @@ def convert(
     python cli.py convert runs/demo --to onnx --out out/demo/onnx
     python cli.py convert runs/demo --to lava --out out/demo/lava
 
-    The float graph is checked against the torch model on real samples before anything is written. What a chip
-    cannot hold (a map over the whole window, what is no spike) is left to the CPU behind it: the nodes, the
-    reasons and the chip's share of the work are printed. What cannot be represented at all is refused with
-    node, reason and remedy (exit 4).
+    The float graph is checked against the torch model on real samples before anything is written. What a
+    chip cannot hold (a map over the whole window, what is no spike) is left to the CPU behind it: the
+    nodes, the reasons and the chip's share of the work are printed. What cannot be represented at all is
+    refused with node, reason and remedy (exit 4). Of a network of real values (gcn-teacher) --to onnx
+    writes the float forms alone and says why.
     """
     from convert.passes import adjacency as forms
     from convert.passes.fold_batchnorm import FOLD_BATCHNORM
-    from convert.passes.partition import parted
+    from convert.passes.partition import partition, refusal
     from convert.passes.quantise import Quantise
     from deploy.calibration import calibrate
     from energy.coverage import coverage
@@ -98,24 +100,27 @@ def convert(
     about = checkpoint.about
     feed = load_feed(about, None, data, "train", CALIBRATION)
     floating, pruned = forms.apply(FOLD_BATCHNORM(traced), adjacency)
-    split = parted(floating)
+    split = partition(floating)
+    refused = refusal(floating, split)
+    if refused is not None and kind != "onnx":
+        raise refused
     parity, rasters = _check_parity(floating, feed, torch_scores, bool(pruned))
     covered = coverage(floating, split, rasters)
+    if refused is not None:
+        told = {"parity_with_torch": parity, "coverage": covered.as_json()}
+        write_float_only(out, floating, refused, {**_told(about, adjacency, pruned), **told}, json_path)
+        return
     x = np.concatenate([rows for _, rows in feed.batches(CALIBRATION)], axis=1)
     quantise = Quantise(calibrate(split.chip, x), bits, input_bits)
     integer = quantise(split.chip)
     manifest = {
-        "source": {
-            key: about[key] for key in ("model", "model_config", "dataset", "recipe", "classes", "epoch")
-        },
-        "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
+        **_told(about, adjacency, pruned),
         "quantisation": {
             "bits": bits,
             "input_bits": input_bits,
             "calibration_samples": len(feed.samples),
             "layers": [asdict(layer) for layer in quantise.report],
         },
-        "adjacency": {"form": adjacency, "pruned": [asdict(node) for node in pruned]},
         "parity_with_torch": parity,
         "coverage": covered.as_json(),
     }
@@ -133,6 +138,16 @@ def convert(
     _print(out, quantise.report, files, notes, parity)
     _print_pruned(pruned)
     say(summary(manifest["coverage"]))
+
+
+def _told(about: Mapping[str, Any], adjacency: str, pruned: Any) -> dict[str, Any]:
+    """What every manifest says of the checkpoint and the graph."""
+    kept = ("model", "model_config", "dataset", "recipe", "classes", "epoch")
+    return {
+        "source": {key: about[key] for key in kept},
+        "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
+        "adjacency": {"form": adjacency, "pruned": [asdict(node) for node in pruned]},
+    }
 
 
 def _traced(run: Path) -> tuple[Graph, Any, Any]:

@@ -46,6 +46,10 @@ def _artifact(path: Path) -> dict[str, Any]:
         f"{len(source['classes'])} classes, epoch {source['epoch']}\n"
     )
     say(text(opened.graph("float")))
+    if why := opened.float_only:
+        say(f"floats alone: {why['node']}: {why['reason']}")
+        say(shares(opened.about["coverage"]))
+        return {**opened.about, "fingerprint": opened.fingerprint}
     say(text(opened.graph("integer")))
     host = opened.host()
     if host is not None:

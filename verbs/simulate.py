@@ -158,7 +158,8 @@ def _print(result: dict[str, Any]) -> None:
     rows = [
         (n, p["neurons"], p["spikes"], f"{p['firing_rate']:.4f}") for n, p in result["populations"].items()
     ]
-    say(table(("population", "neurons", "spikes", "firing rate"), rows, right=(1, 2, 3)))
+    if rows:  # a network of real values has none
+        say(table(("population", "neurons", "spikes", "firing rate"), rows, right=(1, 2, 3)))
     say(
         f"{result['target']} ({result['form']}): accuracy {100 * result['accuracy']:.2f} % on "
         f"{result['n_samples']} samples of {result['n_steps']} steps, {result['spikes']} spikes, "

@@ -103,13 +103,18 @@ def partition(graph: Graph) -> Split:
 def parted(graph: Graph) -> Split:
     """The parts of a graph of which a chip holds some; Unsupported where it would hold nothing."""
     split = partition(graph)
-    if split.chip is None and split.reasons:
-        name = next(iter(_blocked(graph) or split.reasons))  # what no chip holds, before what waits for it
-        why = split.reasons[name]
-        raise Unsupported(
-            name, f"{why}; so no node of the graph can be on a chip", "put a spiking neuron before it"
-        )
+    if why := refusal(graph, split):
+        raise why
     return split
+
+
+def refusal(graph: Graph, split: Split) -> Unsupported | None:
+    """Why a chip would hold nothing of a graph: what stands first in its way; None if it holds some."""
+    if split.chip is not None or not split.reasons:
+        return None
+    name = next(iter(_blocked(graph) or split.reasons))  # what no chip holds, before what waits for it
+    reason = f"{split.reasons[name]}; so no node of the graph can be on a chip"
+    return Unsupported(name, reason, "put a spiking neuron before it")
 
 
 def _blocked(graph: Graph) -> dict[str, str]:

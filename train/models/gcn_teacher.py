@@ -119,6 +119,20 @@ class Level(nn.ModuleList):
         return tuple(block(x.transpose(3, 4)).transpose(3, 4) for block, x in pairs)
 
 
+class Head(nn.Module):
+    """Scores of one modality: [T, N, C, F, V] -> [T, N, classes]."""
+
+    def __init__(self, config: GCNTeacherConfig) -> None:
+        super().__init__()
+        self.frame_mean, self.joint_mean = FrameMean(), JointMean()
+        self.dropout = nn.Dropout(config.dropout)
+        self.scores = nn.Linear(config.channels[-1], config.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """W mean over joints and frames + b."""
+        return self.scores(self.dropout(self.joint_mean(self.frame_mean(x.transpose(3, 4)))))
+
+
 class GCNTeacher(nn.Module):
     """x [T, N, C, F, V] -> class scores [N, classes]. Persons are folded into N by the caller.
 
@@ -134,12 +148,7 @@ class GCNTeacher(nn.Module):
             Level(Block(a, b, config, graph, 2 if depth and b > a else 1) for _ in range(config.modalities))
             for depth, (a, b) in enumerate(widths)
         )
-        self.frame_mean = FrameMean()
-        self.joint_mean = JointMean()
-        self.dropout = nn.Dropout(config.dropout)
-        self.heads = nn.ModuleList(
-            nn.Linear(config.channels[-1], config.classes) for _ in range(config.modalities)
-        )
+        self.heads = nn.ModuleList(Head(config) for _ in range(config.modalities))
         self.readout = LeakyIntegrator(dv=0.0, read="mean")
 
     @property
@@ -153,12 +162,8 @@ class GCNTeacher(nn.Module):
         xs = tuple(x[:, :, i * c : (i + 1) * c] for i in range(self.modalities))
         for level in self.levels:
             xs = level(xs)
-        scores = [head(self.dropout(self._pooled(y))) for head, y in zip(self.heads, xs, strict=True)]
+        scores = [head(y) for head, y in zip(self.heads, xs, strict=True)]
         total = scores[0]
         for more in scores[1:]:
             total = total + more
         return self.readout(total / self.modalities)
-
-    def _pooled(self, y: Tensor) -> Tensor:
-        """[T, N, C, F, V] -> [T, N, C]."""
-        return self.joint_mean(self.frame_mean(y.transpose(3, 4)))

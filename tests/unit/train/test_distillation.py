@@ -217,8 +217,10 @@ def test_resume_is_bit_identical_and_knows_its_teacher(run, clips, tmp_path):
     kept = tmp_path / "another.safetensors"
     shutil.copy(run / "last.safetensors", kept)
     _changed(kept)
-    for other, words in ((kept, r"found teacher gcn-teacher, epoch 1, sha256 .*, the run learns from teacher"),
-                         (None, "found no teacher, the run learns from teacher gcn-teacher")):  # fmt: skip
+    for other, words in (
+        (kept, "found teacher gcn-teacher, epoch 1, sha256 .*, the run learns from teacher"),
+        (None, "found no teacher, the run learns from teacher gcn-teacher"),
+    ):
         wrong = dataclasses.replace(LEARN, teacher="" if other is None else str(other))
         with pytest.raises(TrainingError, match=words):
             fit(wrong, SHOWN, clips, resumed, progress=False, resume=True)
@@ -240,7 +242,7 @@ def _changed(path: Path) -> None:
     """Another checkpoint of the same kind: one weight differs."""
     found = checkpoint.load(path)
     tensors = {k: x for k, x in found.tensors.items() if k.startswith("model.")}
-    tensors["model.heads.0.bias"] = tensors["model.heads.0.bias"] + 1.0
+    tensors["model.heads.0.scores.bias"] = tensors["model.heads.0.scores.bias"] + 1.0
     checkpoint.save(path, tensors, {k: v for k, v in found.about.items() if k not in ("sha256",)})
 
 
