@@ -80,7 +80,7 @@ def _reasons(program: Program, link: Link) -> list[str]:
         names = ", ".join(p.name for p in into)
         return [f"{name}: {len(into)} projections come in ({names}); a chain has one"]
     reasons = [f"{p.name}: drops bits of the sum (exponent {p.exp}); a .net holds whole weights"
-               for p in into if _worth(p) is None]  # fmt: skip
+               for p in into if not _is_whole(p)]  # fmt: skip
     idle = link.population.latency - link.source.latency - 1
     if idle:
         reasons.append(
@@ -240,14 +240,19 @@ def _whole(p: Projection) -> np.ndarray:
     return worth
 
 
+def _is_whole(p: Projection) -> bool:
+    """Whether the weights are worth integers; asked of every projection, so without a dense matrix."""
+    return p.exp >= 0 or not (p.weights.stored.astype(np.int64) % (1 << -p.exp)).any()
+
+
 def _worth(p: Projection) -> np.ndarray | None:
     """The integers the weights are worth, int64 [out, in] or [out, in / groups, kh, kw]; or None."""
     mantissa = (
         p.weights.kernel.astype(np.int64) if isinstance(p.weights, ConvWeights) else p.weights.to_dense()
     )
-    if p.exp >= 0:
-        return mantissa << p.exp
-    return None if (mantissa % (1 << -p.exp)).any() else mantissa >> -p.exp
+    if not _is_whole(p):
+        return None
+    return mantissa << p.exp if p.exp >= 0 else mantissa >> -p.exp
 
 
 def _ravel(value: int | np.ndarray) -> np.ndarray | np.int64:

@@ -1,9 +1,9 @@
 """Linear leaves over [T, N, C, V, F]: a clip at every step, its frames F the last axis.
 
 Each is linear at inference and keeps no state. In memory the tensors lie as [T, N, F, V, C], so that every
-layer is one or a few large matrix products; `ChannelMix`, `ChannelNorm` and `GraphConv` of train/layers.py work
-on this shape too. Joints stand before frames because a graph convolution then is a 1x1 convolution of C V
-channels over the frames, which a chip holds as one kernel.
+layer is one or a few large matrix products; `ChannelMix`, `ChannelNorm` and `GraphConv` of train/layers.py
+work on this shape too. Joints stand before frames because a graph convolution then is a 1x1 convolution of
+C V channels over the frames, which a chip holds as one kernel.
 """
 
 import math

@@ -6,11 +6,12 @@ with Y the class of a clip and I the mutual information [nats] of what one neuro
     relevance_m = I(S_m; Y)      redundancy_m = 1/(M-1) sum_{m' != m} I(S_m; S_m')
     g_m = softmax_m( sharpness (relevance_m - redundancy_m) )               y = W (g . S)
 
-The variables are binary and the classes K, so that the tables of joint frequencies, 2 x K and 2 x 2, are exact
-on a batch. Training keeps their running average and gates by it; at inference the gates are frozen and g folds
-into W: one 1x1 convolution, nothing of its own to compute. The abstract names the method and no formula: tables
-per channel, pooled over joints, frames and steps, and the mean of the redundancies are our reading. One spike
-tells little of a class, some 0.001 to 0.1 nats: `sharpness` brings that into the softmax's range.
+The variables are binary and the classes K, so that the tables of joint frequencies, 2 x K and 2 x 2, are
+exact on a batch. Training keeps their running average and gates by it; at inference the gates are frozen
+and g folds into W: one 1x1 convolution, nothing of its own to compute. The abstract names the method and no
+formula: tables per channel, pooled over joints, frames and steps, and the mean of the redundancies are our
+reading. One spike tells little of a class, some 0.001 to 0.1 nats: `sharpness` brings that into the
+softmax's range.
 """
 
 import torch

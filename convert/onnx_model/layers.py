@@ -95,6 +95,7 @@ class Writer:
 
     def _outputs(self) -> None:
         self.b.scope = "out"
+        behind = _behind_windows(self.graph)
         for name in self.graph.outputs:
             self._step_output(name) if self.stream else self._scan_output(name)
         for name in self.graph.spiking() if self.counts else ():
@@ -105,12 +106,8 @@ class Writer:
             if self.stream:
                 self.b.give(f"{name}.spikes", self._frame(raster), "uint8", ("N", *shape))
             else:
-                steps = f"{name}.T" if self._behind_window(name) else "T"  # steps of its own
+                steps = f"{name}.T" if name in behind else "T"  # steps of its own
                 self.b.give(f"{name}.raster", raster, "uint8", (steps, "N", *shape))
-
-    def _behind_window(self, name: str) -> bool:
-        inputs = self.graph.inputs_of(name)
-        return isinstance(self.graph.nodes[name], WindowNode) or any(map(self._behind_window, inputs))
 
     def _step_output(self, name: str) -> None:
         value = self.values[name]
@@ -185,6 +182,15 @@ class Writer:
             "counts": json.dumps(self.counts),
             "node_shapes": json.dumps(dict(graph.shapes)),
         }
+
+
+def _behind_windows(graph: Graph) -> set[str]:
+    """The window nodes and all that lies behind one, in one walk: paths are many where branches meet."""
+    found: set[str] = set()
+    for name, node, inputs in graph:
+        if isinstance(node, WindowNode) or not found.isdisjoint(inputs):
+            found.add(name)
+    return found
 
 
 def input_type(name: str, node: Input, stage: str) -> tuple[str, int, int]:

@@ -26,7 +26,7 @@ from convert.ir import (
     StepConv,
 )
 from convert.passes.coincidence import MOVES, moved
-from convert.passes.operators import operator
+from convert.passes.operators import applied
 from convert.passes.region import Branch, compose
 
 KEPT = (Affine, ChannelMix, StepConv, Conv2d, ChannelScale)
@@ -61,10 +61,10 @@ class Arm:
         """Mean current of these weights at the source's mean values, flat, in the order of the neuron."""
         values = moved(graph, self.before, rate)
         node = self.holding(weight)
-        total = sum(m @ values.reshape(-1) for m in operator(node, values.shape).values())
+        total = applied(node, values)
         if self.composed:
-            return total
-        return moved(graph, self.after, total.reshape(node.out_shape("", values.shape))).reshape(-1)
+            return total.reshape(-1)
+        return moved(graph, self.after, total).reshape(-1)
 
 
 def arms(graph: Graph, branch: Branch) -> list[Arm]:

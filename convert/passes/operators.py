@@ -47,6 +47,31 @@ def operator(node: Node, in_shape: Shape, side: int = 0) -> Taps:
     return rule(node, in_shape, side) if isinstance(node, Concat) else rule(node, in_shape)
 
 
+def applied(node: Node, x: np.ndarray) -> np.ndarray:
+    """y [*out] of a linear node for values x [*in] that are the same at every step, bias apart.
+
+    What the matrices of `operator` give; a convolution is taken tap by tap, without them.
+    """
+    if isinstance(node, Conv2d):
+        return _convolved(node, x)
+    y = sum(m @ x.reshape(-1) for m in operator(node, x.shape).values())
+    return y.reshape(node.out_shape("", x.shape))  # type: ignore[attr-defined]
+
+
+def _convolved(node: Conv2d, x: np.ndarray) -> np.ndarray:
+    """sum over taps of W[:, :, p, q] x, shifted by the tap; x [C, H, W], float64."""
+    (p0, p1), (s0, s1), (d0, d1) = node.padding, node.stride, node.dilation
+    padded = np.pad(x.astype(np.float64), ((0, 0), (p0, p0), (p1, p1)))
+    out, rows, cols = node.out_shape("conv", x.shape)
+    grouped = node.weight.reshape(node.groups, -1, *node.weight.shape[1:]).astype(np.float64)
+    parts = padded.reshape(node.groups, -1, *padded.shape[1:])
+    y = np.zeros((node.groups, out // node.groups, rows, cols))
+    for p, q in np.ndindex(*node.weight.shape[2:]):
+        seen = parts[:, :, p * d0 :: s0, q * d1 :: s1][:, :, :rows, :cols]
+        y += np.einsum("goc,gcij->goij", grouped[..., p, q], seen, optimize=True)
+    return y.reshape(out, rows, cols) * _gain(node)
+
+
 def has_rule(kind: type[Node]) -> bool:
     """Whether nodes of this type have a rule: every linear node but Add, which is a sum of branches."""
     return kind in _RULES

@@ -12,9 +12,9 @@ S [T, N, C, V, F] spikes; R, R' identity, or ConvBN where channels or frames cha
 [T, N, C, F, V].
 
 What the abstract names and leaves open is our reading. M is binary and one for the whole clip: Q and K are of
-spikes averaged over frames. S M itself would be C V V F coincidences a step; here M meets P, h d channels of S
-(16 by default, whatever C), attention's value, so that it is h d V V F. A neuron behind the product and a
-residual in front of the neuron keep everything between two linear maps binary.
+spikes averaged over frames. S M itself would be C V V F coincidences a step; here M meets P, h d channels
+of S (16 by default, whatever C), attention's value, so that it is h d V V F. A neuron behind the product
+and a residual in front of the neuron keep everything between two linear maps binary.
 """
 
 from dataclasses import dataclass
