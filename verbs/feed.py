@@ -99,7 +99,7 @@ def load_clips(about: Mapping[str, Any], dataset: str | None, data: Path | None,
 
 def held_out(clips: ClipSet, about: Mapping[str, Any]) -> ClipSet:
     """Of a training split, the clips that training held out; BadInput where `about` does not say how."""
-    if "validation" not in about:
+    if not isinstance(about.get("validation"), Mapping):
         raise BadInput(
             "the model does not say which clips its training held out for validation: it was converted (or "
             "trained) by an older Basalt; convert the run again"

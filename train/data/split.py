@@ -73,16 +73,30 @@ def request(how: str, subjects: Sequence[int] | None, fraction: float) -> dict[s
 
 def held_again(data: ClipSet, known: Mapping[str, Any]) -> Split:
     """The split of a training set that a run recorded; DataError where other clips would be held out now."""
+    if not _asks(known):
+        raise DataError.of(
+            f"{data.name}: the record of validation clips",
+            found=f"{dict(known)}",
+            expected="how, subjects and fraction as training writes them",
+            do="take an unedited checkpoint",
+        )
     split = hold_out(data.clips, known["how"], known["subjects"], known["fraction"], data.unseen)
     found = _evidence(split.validation)
-    if {key: known.get(key, value) for key, value in found.items()} != found:
+    if "sha256" in known and known["sha256"] != found["sha256"]:
         raise DataError.of(
             f"{data.name}: validation clips",
-            found=f"{found['clips']} clips, sha256 of ids and labels {found['sha256'][:12]}",
-            expected=f"the {known['clips']} that training held out, {known['sha256'][:12]}",
+            found=f"{found['clips']} clips whose ids and labels have the sha256 {found['sha256'][:12]}",
+            expected=f"the {known.get('clips')} that training held out, {str(known['sha256'])[:12]}",
             do="restore the data that the model was trained on",
         )
     return split
+
+
+def _asks(known: Mapping[str, Any]) -> bool:
+    """Whether a record has what `hold_out` takes, of the right types."""
+    how, subjects, fraction = (known.get(key) for key in ("how", "subjects", "fraction"))
+    numbers = subjects is None or (isinstance(subjects, list) and all(type(s) is int for s in subjects))
+    return isinstance(how, str) and numbers and isinstance(fraction, float)
 
 
 def _evidence(clips: Sequence[Clip]) -> dict[str, Any]:
