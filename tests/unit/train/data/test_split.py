@@ -102,7 +102,7 @@ def test_a_view_is_held_out_whole(clip, refused):
     ("how", "subjects", "fraction"), [("auto", None, 0.1), ("auto", (1, 3), 0.1), ("performances", None, 0.3)]
 )
 def test_a_record_finds_the_same_clips_again(clips, how, subjects, fraction):
-    """Through JSON, as checkpoints and artifacts carry it; a bare request, as older checkpoints have it, too."""
+    """Through JSON, as checkpoints and artifacts carry it; and a bare request, as older checkpoints have."""
     data = ClipSet("made-up", "kinect20", ("a", "b"), tuple(clips))
     split = hold_out(clips, how, subjects, fraction)
     kept = json.loads(json.dumps(record(split, how, subjects, fraction)))
@@ -113,7 +113,7 @@ def test_a_record_finds_the_same_clips_again(clips, how, subjects, fraction):
 
 def test_the_way_of_the_set_is_kept(clip):
     """What the set says of its test decides again: subjects, though clips share performances."""
-    clips = tuple(clip(f"x_s{s}_v0{v}", 1, subject=s, view=v, label=0) for s in (1, 2, 3) for v in (1, 2))
+    clips = tuple(clip(f"x_s{s}_v0{v}", 1, subject=s, view=v) for s in (1, 2, 3) for v in (1, 2))
     data = ClipSet("made-up", "kinect20", ("a",), clips, unseen="subjects")
     split = hold_out(clips, unseen="subjects")
     assert {c.subject for c in split.validation} == {1}
@@ -121,7 +121,7 @@ def test_the_way_of_the_set_is_kept(clip):
 
 
 def test_clips_that_changed_are_refused(clips, clip, refused):
-    """Another label or id among the held-out clips; one more clip elsewhere is none of validation's business."""
+    """Another label or id among the held-out clips; one more clip in training is none of its business."""
     kept = record(hold_out(clips, fraction=0.1), "auto", None, 0.1)
     whole = tuple(clips)
     held = [place for place, c in enumerate(whole) if c.subject in (2, 4)]
@@ -134,9 +134,7 @@ def test_clips_that_changed_are_refused(clips, clip, refused):
         clip(whole[held[0]].id, frames=1, subject=2, label=1 - whole[held[0]].label),
     ):
         changed = tuple(odd if place == held[0] else c for place, c in enumerate(whole))
-        refused(
-            lambda c=changed: again(c), "made-up: validation clips", "the 5 that training held out", "restore"
-        )
+        refused(lambda c=changed: again(c), "made-up: validation clips", "the 5 that training", "restore")
     assert again((*whole, clip("one more", frames=1, subject=3))).validation == again(whole).validation
 
 
