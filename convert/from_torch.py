@@ -1,4 +1,4 @@
-"""torch module to graph, by tracing: the one file outside train/ that knows torch.
+"""torch module to graph, by tracing: with `torch_layers` the only file outside train/ that knows torch.
 
 `torch.fx` walks the model with our layers and the common torch modules as leaves; each leaf becomes one
 node. A model speaks time-major tensors [T, N, *shape]; its graph is per step. What would lose state or mix
@@ -9,47 +9,27 @@ recurrent torch module, a loop over steps, an operation without a meaning here.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx, nn
 
 from convert import tensor_ops
 from convert.held import changed, held, restore
 from convert.ir import (
-    IF,
-    LIF,
     Add,
-    Affine,
-    AvgPool2d,
-    BatchNorm,
-    ChannelMix,
-    Conv2d,
-    CubaLIF,
     Graph,
-    GraphConv,
     Input,
-    JointMap,
-    JointMean,
-    LeakyIntegrator,
     Node,
-    Relu,
-    Reshape,
     Shape,
-    StepConv,
-    StepMap,
-    StepMean,
     Unsupported,
     check,
 )
-from train import frame_layers, fusion, layers, neurons
-from train.stepwise import Stepwise
+from convert.torch_layers import HANDLERS, Handler, handler_of, stepwise
+from train import neurons
 
-Handler = Callable[[str, Any, Shape], Node | None]  # None: the module is an identity at inference
-HANDLERS: dict[type[nn.Module], Handler] = {}
 _ADDITIONS = {operator.add, operator.iadd, torch.add}
 _IMAGE = (nn.Conv2d, nn.AvgPool2d, nn.BatchNorm1d, nn.BatchNorm2d)  # torch's axes: batch, channels, ...
 _MOVES = {"contiguous", "float", "clone"}
@@ -79,20 +59,13 @@ def from_torch(
             module.training = was
 
 
-def _handler(module: nn.Module, known: Mapping[type[nn.Module], Handler]) -> Handler | None:
-    """The handler of the module's type or nearest base; none for a base whose forward it has replaced."""
-    kind = type(module)
-    base = next((cls for cls in kind.__mro__ if cls in known), None)
-    return known[base] if base is not None and kind.forward is base.forward else None
-
-
 class _Tracer(fx.Tracer):
     def __init__(self, known: Mapping[type[nn.Module], Handler]) -> None:
         super().__init__()
         self.known = known
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        if _handler(m, self.known) is not None:
+        if handler_of(m, self.known) is not None:
             return True
         return type(m).__module__.startswith("torch.nn") and not isinstance(m, nn.Sequential)
 
@@ -167,7 +140,7 @@ class _Builder:
 
     def _call_module(self, step: fx.Node) -> str:
         name, module = str(step.target), self.modules[str(step.target)]
-        handler = _handler(module, self.known)
+        handler = handler_of(module, self.known)
         if handler is None:
             kind = type(module).__name__
             why = "keeps hidden state" if isinstance(module, nn.RNNBase) else "has no node"
@@ -179,8 +152,8 @@ class _Builder:
             raise Unsupported(
                 name, f"{type(module).__name__} mixes steps and batch", "put it into a Stepwise"
             )
-        if handler is _stepwise:
-            handler = partial(_stepwise, known=self.known)
+        if handler is stepwise:
+            handler = partial(stepwise, known=self.known)
         node = handler(name, module, self.shapes[source])
         if isinstance(module, neurons.LeakyIntegrator):
             self.meta[f"read.{name}"] = module.read
@@ -248,171 +221,3 @@ class _Builder:
             "forward reads this tensor outside a known layer: hidden state or a parameter of no layer",
             "put it into a layer of train/",
         )
-
-
-def _handles(*types: type[nn.Module]) -> Callable[[Handler], Handler]:
-    def register(function: Handler) -> Handler:
-        for cls in types:
-            HANDLERS[cls] = function
-        return function
-
-    return register
-
-
-def _values(tensor: torch.Tensor | None) -> np.ndarray | None:
-    return None if tensor is None else tensor.detach().cpu().double().numpy()
-
-
-@_handles(layers.ChannelMix)
-def _channel_mix(name: str, m: layers.ChannelMix, shape: Shape) -> Node:
-    return ChannelMix(_values(m.weight), _values(m.bias))
-
-
-@_handles(layers.GraphConv)
-def _graph_conv(name: str, m: layers.GraphConv, shape: Shape) -> Node:
-    # Added in the model's own precision, as its forward does.
-    return GraphConv(_values(m.weight), _values(m.A + m.B))
-
-
-@_handles(layers.StepConv)
-def _step_conv(name: str, m: layers.StepConv, shape: Shape) -> Node:
-    return StepConv(_values(m.weight))
-
-
-_PLAIN: dict[type[nn.Module], type[Node]] = {  # modules without numbers
-    layers.JointMean: JointMean, frame_layers.FrameMean: JointMean, layers.StepMean: StepMean, nn.ReLU: Relu
-}  # fmt: skip
-
-
-@_handles(*_PLAIN)
-def _plain(name: str, m: nn.Module, shape: Shape) -> Node:
-    return next(_PLAIN[cls] for cls in type(m).__mro__ if cls in _PLAIN)()
-
-
-@_handles(frame_layers.FrameConv)
-def _frame_conv(name: str, m: frame_layers.FrameConv, shape: Shape) -> Node:
-    weight = _values(m.weight)[:, :, None]  # the image is (C, V, F)
-    return Conv2d(weight, None, (1, m.stride), (0, m.dilation * (weight.shape[3] // 2)), (1, m.dilation))
-
-
-@_handles(frame_layers.ModalityMix)
-def _modality_mix(name: str, m: frame_layers.ModalityMix, shape: Shape) -> Node:
-    weight = _values(m.weight)
-    return Conv2d(weight.reshape(-1, weight.shape[2], 1, 1), groups=len(weight))
-
-
-@_handles(fusion.ModalityFusion)
-def _modality_fusion(name: str, m: fusion.ModalityFusion, shape: Shape) -> Node:
-    return ChannelMix(_values(m.folded))  # multiplied in the model's own precision, as its forward does
-
-
-@_handles(layers.JointMap, layers.StepMap)
-def _fixed_map(name: str, m: Any, shape: Shape) -> Node:
-    return (JointMap if isinstance(m, layers.JointMap) else StepMap)(_values(m.matrix))
-
-
-@_handles(nn.Linear)
-def _linear(name: str, m: nn.Linear, shape: Shape) -> Node:
-    if len(shape) != 1:
-        raise Unsupported(
-            name, f"Linear over the last axis of {shape}", "flatten before it, or use ChannelMix"
-        )
-    return Affine(_values(m.weight), _values(m.bias))
-
-
-@_handles(nn.Conv2d)
-def _conv2d(name: str, m: nn.Conv2d, shape: Shape) -> Node:
-    if m.padding_mode != "zeros" or isinstance(m.padding, str):
-        raise Unsupported(
-            name, f"padding {m.padding!r} in mode {m.padding_mode!r}", "use zero padding in numbers"
-        )
-    return Conv2d(_values(m.weight), _values(m.bias), m.stride, m.padding, m.dilation, m.groups)
-
-
-@_handles(layers.ChannelNorm, nn.BatchNorm1d, nn.BatchNorm2d)
-def _batch_norm(name: str, m: nn.BatchNorm1d, shape: Shape) -> Node:
-    if m.running_mean is None or m.running_var is None:
-        raise Unsupported(
-            name,
-            "batch norm without running statistics depends on the batch",
-            "train with track_running_stats=True",
-        )
-    ones = np.ones(m.num_features)
-    gamma, beta = _values(m.weight), _values(m.bias)
-    return BatchNorm(
-        ones if gamma is None else gamma,
-        0 * ones if beta is None else beta,
-        _values(m.running_mean),
-        _values(m.running_var),
-        m.eps,
-    )
-
-
-@_handles(nn.AvgPool2d)
-def _avg_pool(name: str, m: nn.AvgPool2d, shape: Shape) -> Node:
-    if m.padding not in (0, (0, 0)) or m.ceil_mode or m.divisor_override:
-        raise Unsupported(
-            name, "average pooling with padding, ceil_mode or divisor", "pool whole windows only"
-        )
-    return AvgPool2d(_pair(m.kernel_size), _pair(m.stride))
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[return-value]
-
-
-@_handles(nn.Flatten)
-def _flatten(name: str, m: nn.Flatten, shape: Shape, start: int = 2) -> Node:
-    if (m.start_dim, m.end_dim) != (start, -1):
-        raise Unsupported(
-            name,
-            f"Flatten({m.start_dim}, {m.end_dim})",
-            f"flatten the axes from {start} on, behind the batch",
-        )
-    return Reshape((int(np.prod(shape)),))
-
-
-@_handles(nn.Identity, nn.Dropout, nn.Dropout2d)
-def _identity(name: str, m: nn.Module, shape: Shape) -> None:
-    return None
-
-
-@_handles(Stepwise)
-def _stepwise(
-    name: str, m: Stepwise, shape: Shape, known: Mapping[type[nn.Module], Handler] = HANDLERS
-) -> Node | None:
-    handler = _handler(m.module, known)
-    if handler is None:
-        raise Unsupported(name, f"{type(m.module).__name__} has no node", "use a stateless torch.nn layer")
-    if handler is _flatten:  # steps and batch are one axis there
-        return _flatten(name, m.module, shape, start=1)
-    return handler(name, m.module, shape)
-
-
-def _scalar(value: Any) -> float:
-    return float(value.detach()) if isinstance(value, torch.Tensor) else float(value)
-
-
-def _neuron_bias(m: Any) -> np.ndarray | None:
-    bias = _scalar(getattr(m, "bias", 0.0))
-    return np.asarray(bias) if bias else None
-
-
-@_handles(neurons.LIF)
-def _lif(name: str, m: neurons.LIF, shape: Shape) -> Node:
-    return LIF(_scalar(m.dv), _scalar(m.threshold), _neuron_bias(m))
-
-
-@_handles(neurons.CubaLIF)
-def _cuba_lif(name: str, m: neurons.CubaLIF, shape: Shape) -> Node:
-    return CubaLIF(_scalar(m.du), _scalar(m.dv), _scalar(m.threshold), _neuron_bias(m))
-
-
-@_handles(neurons.IF)
-def _if(name: str, m: neurons.IF, shape: Shape) -> Node:
-    return IF(_scalar(m.threshold), _neuron_bias(m))
-
-
-@_handles(neurons.LeakyIntegrator)
-def _leaky_integrator(name: str, m: neurons.LeakyIntegrator, shape: Shape) -> Node:
-    return LeakyIntegrator(_scalar(m.dv))

@@ -45,17 +45,25 @@ class GraphConv(nn.Module):
     """y[o, w] = sum_k sum_c sum_v W[k, o, c] x[c, v] (A[k, v, w] + B[k, v, w]), in every frame alike.
 
     weight [K, out, in]; A [K, V, V] the fixed skeleton graph (a buffer); B [K, V, V] learned, small
-    at the start. MK-SGN's spatial step; the learned B is 2s-AGCN's.
+    at the start. MK-SGN's spatial step; the learned B is 2s-AGCN's. With normalised, each column of A + B is
+    divided by its Euclidean length (Signal-SGN).
     """
 
-    def __init__(self, c_in: int, c_out: int, adjacency: Tensor) -> None:
+    def __init__(self, c_in: int, c_out: int, adjacency: Tensor, normalised: bool = False) -> None:
         super().__init__()
         k = adjacency.shape[0]
+        self.normalised = normalised
         self.weight = nn.Parameter(torch.empty(k, c_out, c_in))
         self.register_buffer("A", adjacency.clone())
         self.B = nn.Parameter(torch.full_like(adjacency, 1e-6))
         # The K products are summed, so that each starts with 1/K of the variance.
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / (k * c_out)))
+
+    def adjacency(self) -> Tensor:
+        """[K, V, V]: what the joints are mixed by."""
+        mix = self.A + self.B
+        # A column without an edge stays zero: its length is a few 1e-6 of B, not what it is divided by.
+        return mix / mix.norm(dim=1, keepdim=True).clamp_min(1e-4) if self.normalised else mix
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V, ...] -> [T, N, out, V, ...]."""
@@ -65,7 +73,7 @@ class GraphConv(nn.Module):
         flat = rows.view(-1, v, c)
         # Joints first, all k at once, with rows ordered (w, k): the result of one joint is then one
         # row of k C numbers, and the channels of all partitions are summed by a single product.
-        mix = (self.A + self.B).permute(2, 0, 1).reshape(v * k, v)
+        mix = self.adjacency().permute(2, 0, 1).reshape(v * k, v)
         # bmm over an expanded view: matmul would fold the batch by transposing x, at twice the time.
         mixed = torch.bmm(mix.expand(len(flat), -1, -1), flat).view(-1, k * c)
         y = mixed @ self.weight.transpose(1, 2).reshape(k * c, c_out)
@@ -121,11 +129,12 @@ class ChannelNorm(nn.BatchNorm1d):
     """y = weight (x - mean) / sqrt(var + eps) + bias per channel: batch norm over all other axes.
 
     Training uses the batch's mean and variance, inference the running ones; an affine map per
-    channel.
+    channel. gain: what the weight starts from.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, gain: float = 1.0) -> None:
         super().__init__(channels)
+        nn.init.constant_(self.weight, gain)
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, C, V, ...] -> [T, N, C, V, ...]."""

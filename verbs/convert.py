@@ -13,7 +13,7 @@ import numpy as np
 from convert.artifact import is_artifact, new_artifact
 from convert.ir import BadInput, Graph, WindowNode, save_graph, save_program
 from verbs.covering import summary
-from verbs.feed import Feed, load_feed, per_sample, reduced, scores
+from verbs.feed import Feed, load_feed, per_sample, reduced, scores, source
 from verbs.float_only import write_float_only
 from verbs.options import json_option
 from verbs.output import say, table, write_json
@@ -142,9 +142,8 @@ def convert(
 
 def _told(about: Mapping[str, Any], adjacency: str, pruned: Any) -> dict[str, Any]:
     """What every manifest says of the checkpoint and the graph."""
-    kept = ("model", "model_config", "dataset", "recipe", "classes", "epoch")
     return {
-        "source": {key: about[key] for key in kept},
+        "source": source(about),
         "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
         "adjacency": {"form": adjacency, "pruned": [asdict(node) for node in pruned]},
     }
