@@ -6,6 +6,7 @@
     [data]                   options of the data set, such as protocol = "xsub"
     [recipe]                 fields of train.data.recipe.Recipe
     [train]                  fields of train.config.TrainConfig
+    [settings]               fields of the model's own config; in a file of a model alone
 
 A field that is not in the file keeps the default of its class; what the command line says goes before both.
 Where a file is for every model, the model's own recipe (train.models.registry) goes before the file's. A data
@@ -23,9 +24,10 @@ from train.config import TrainConfig
 from train.data import registry
 from train.data.errors import DataError
 from train.data.recipe import Recipe
-from train.models.registry import MODELS
+from train.models.registry import MODELS, fields_of
 
 FOLDER = Path(__file__).parent / "configs"
+FOLLOWING = {"in_channels", "classes", "layout", "frames"}  # of a model: they follow from data and recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Configuration:
     data: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def names() -> tuple[str, ...]:
@@ -82,12 +85,15 @@ def _read(path: Path) -> Configuration:
         raise DataError.of(
             path, found=f"no readable TOML ({error})", expected="a configuration", do="correct --config"
         ) from error
+    elsewhere = {"model", "model_settings", "seed", "threads", "teacher"}
+    model = content.get("model", "")
     known = {
         "recipe": {f.name for f in fields(Recipe)},
-        "train": {f.name for f in fields(TrainConfig)} - {"model", "model_settings", "seed", "threads"},
+        "train": {f.name for f in fields(TrainConfig)} - elsewhere,
+        "settings": fields_of(model) - FOLLOWING if model in MODELS else set(),
     }
-    odd = sorted(set(content) - {"what", "dataset", "model", "data", "recipe", "train"})
-    for table in ("data", "recipe", "train"):
+    odd = sorted(set(content) - {"what", "dataset", "model", "data", "recipe", "train", "settings"})
+    for table in ("data", "recipe", "train", "settings"):
         if not isinstance(content.get(table, {}), dict):
             odd.append(f"{table} that is no table")
         elif table in known:
@@ -103,7 +109,7 @@ def _read(path: Path) -> Configuration:
             expected=f"one of {', '.join(registry.names())}",
             do="name the data set",
         )
-    if (model := content.get("model", "")) and model not in MODELS:
+    if model and model not in MODELS:
         raise DataError.of(
             path, found=f"model {model!r}", expected=f"one of {', '.join(MODELS)}", do="correct the name"
         )

@@ -250,7 +250,8 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
     from train.config import TrainConfig
 
     found = _settings(given)
-    model = {**found["model"], **_spiking(given, found["model"])}
+    own = {**chosen.settings, **found["model"]}
+    model = {**own, **_spiking(given, own)}
     distil = sorted({"distil_features", "distil_labels", "temperature"} & set(found["train"]))
     if distil and given["teacher"] is None:
         raise click.UsageError(f"--set {distil[0]}: there is no teacher; name one with --teacher")

@@ -14,6 +14,8 @@ from convert.ir import ChannelScale, Relu
 from convert.passes.fold_batchnorm import FOLD_BATCHNORM
 from deploy.reference import values
 from energy.counts import count
+from train.configuration import configuration, of_dataset
+from train.data.errors import DataError
 from train.frame_layers import FrameConv
 from train.models import registry
 from train.models.gcn_teacher import GCNTeacherConfig
@@ -169,3 +171,19 @@ def test_the_config_names_all_its_problems():
         registry.config("gcn-teacher", {**SETTINGS, "in_channels": 4, "channels": (6,), "kernel": 2})
     with pytest.raises(ValueError, match="repeat"):
         registry.check_repeat("gcn-teacher", 0)
+
+
+def test_a_configuration_sets_fields_of_its_model(tmp_path):
+    ours = of_dataset("nw-ucla", {}, "gcn-teacher")
+    assert ours.model == "gcn-teacher" and of_dataset("nw-ucla", {}, "base-sgn").model == ""
+    known = {**SETTINGS, **ours.settings}
+    assert registry.config("gcn-teacher", known).channels == tuple(ours.settings["channels"])
+    path = tmp_path / "mine.toml"
+    for text, words in (
+        ('model = "gcn-teacher"\n[settings]\nclasses = 3', "unknown settings.classes"),
+        ("[settings]\nkernel = 3", "unknown settings.kernel"),
+        ('[train]\nteacher = "run"', "unknown train.teacher"),
+    ):
+        path.write_text(f'dataset = "nw-ucla"\n{text}\n')
+        with pytest.raises(DataError, match=words):
+            configuration(str(path))
