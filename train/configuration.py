@@ -90,7 +90,7 @@ def _read(path: Path) -> Configuration:
     known = {
         "recipe": {f.name for f in fields(Recipe)},
         "train": {f.name for f in fields(TrainConfig)} - elsewhere,
-        "settings": fields_of(model) - FOLLOWING if model in MODELS else set(),
+        "settings": fields_of(model) - FOLLOWING if model in tuple(MODELS) else set(),
     }
     odd = sorted(set(content) - {"what", "dataset", "model", "data", "recipe", "train", "settings"})
     for table in ("data", "recipe", "train", "settings"):
@@ -109,7 +109,7 @@ def _read(path: Path) -> Configuration:
             expected=f"one of {', '.join(registry.names())}",
             do="name the data set",
         )
-    if model and model not in MODELS:
+    if model != "" and model not in tuple(MODELS):
         raise DataError.of(
             path, found=f"model {model!r}", expected=f"one of {', '.join(MODELS)}", do="correct the name"
         )

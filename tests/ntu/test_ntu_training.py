@@ -52,7 +52,9 @@ def test_cross_view_holds_out_performances(made, tmp_path, run):
 
 
 def test_every_configuration_can_be_used():
-    assert configuration.names() == ("ntu120-xset", "ntu120-xsub", "ntu60-xsub", "ntu60-xview", "nw-ucla")
+    assert configuration.names() == (
+        "ntu120-xset", "ntu120-xsub", "ntu60-xsub", "ntu60-xview", "nw-ucla", "nw-ucla-gcn-teacher",
+    )  # fmt: skip
     for name in configuration.names():
         found = configuration.configuration(name)
         config = TrainConfig.from_dict(dict(found.train))
@@ -99,7 +101,8 @@ def test_a_configuration_of_ones_own(tmp_path, refused, run):
     for text, words in (
         ("dataset = 'synthetic'\n[recipe]\nframe = 3\n", ["recipe.frame"]),
         ("dataset = 'synthetic'\n[train]\nseed = 3\n", ["train.seed"]),
-        ("dataset = 'synthetic'\nmodel = 3\n", ["unknown model"]),
+        ("dataset = 'synthetic'\nmodel = 3\n", ["model 3", "base-sgn"]),
+        ("dataset = 'synthetic'\nmodel = []\n", ["model []", "base-sgn"]),
         ("dataset = 'synthetic'\nrecipe = 3\n", ["recipe that is no table"]),
         ("dataset = 'mine'\n", ["'mine'", "ntu60"]),
         ("dataset = \n", ["no readable TOML"]),
