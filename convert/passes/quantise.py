@@ -13,7 +13,8 @@ and the bias register allow, then chosen among eighths of an octave for the leas
 the measured rate of each source. The mean current that rounding changed, at the measured rates, goes into the
 bias of layers that have one. Branches with one weighted node keep their node (convolutions stay shared);
 composed branches (graph convolution, mean and linear head) become one matrix per delay, of the synapses their
-nodes join; layers over frames become convolutions (`passes/images.py`). A product of spikes stays; its counts are a source like a neuron, and need no scale.
+nodes join; layers over frames become convolutions (`passes/images.py`). A product of spikes stays; its
+counts are a source like a neuron, and need no scale.
 
 A relay (a LeakyIntegrator with dv = 1 that feeds others, see `passes/adjacency.py`) becomes a LoihiSigmaDelta
 that sends what it gets: a graded source, one count of it worth 1 / S of its own layer.

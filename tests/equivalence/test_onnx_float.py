@@ -39,6 +39,7 @@ def linear_cases():
         "mix-vector": ((3,), ir.ChannelMix(grid(rng, 5, 3))),
         "mix-image": ((3, 4, 5), ir.ChannelMix(grid(rng, 2, 3), grid(rng, 2))),
         "graph": ((3, 4), ir.GraphConv(grid(rng, 2, 5, 3), grid(rng, 2, 4, 6), grid(rng, 5))),
+        "graph-frames": ((3, 4, 2), ir.GraphConv(grid(rng, 2, 5, 3), grid(rng, 2, 4, 6), grid(rng, 5))),
         "steps": ((3, 4), ir.StepConv(grid(rng, 5, 3, 3), grid(rng, 5))),
         "steps-vector": ((3,), ir.StepConv(grid(rng, 5, 3, 2))),
         "steps-image": ((3, 2, 4), ir.StepConv(grid(rng, 2, 3, 4))),
