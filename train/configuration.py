@@ -5,6 +5,7 @@
     model = "mk-sgn"         a name of train.models.registry; none: for every model
     [data]                   options of the data set, such as protocol = "xsub"
     [recipe]                 fields of train.data.recipe.Recipe
+    [settings]               fields of the model's config, where a model is named
     [train]                  fields of train.config.TrainConfig
 
 A field that is not in the file keeps the default of its class; what the command line says goes before both.
@@ -26,6 +27,7 @@ from train.data.recipe import Recipe
 from train.models.registry import MODELS
 
 FOLDER = Path(__file__).parent / "configs"
+FROM_DATA = {"in_channels", "classes", "layout"}  # of a model's config: nothing that a file could set
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Configuration:
     model: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     train: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -82,17 +85,12 @@ def _read(path: Path) -> Configuration:
         raise DataError.of(
             path, found=f"no readable TOML ({error})", expected="a configuration", do="correct --config"
         ) from error
-    known = {
-        "recipe": {f.name for f in fields(Recipe)},
-        "train": {f.name for f in fields(TrainConfig)} - {"model", "model_settings", "seed", "threads"},
-    }
-    odd = sorted(set(content) - {"what", "dataset", "model", "data", "recipe", "train"})
-    for table in ("data", "recipe", "train"):
-        if not isinstance(content.get(table, {}), dict):
-            odd.append(f"{table} that is no table")
-        elif table in known:
-            odd += sorted(f"{table}.{key}" for key in set(content.get(table, {})) - known[table])
-    if odd:
+    model = content.get("model", "")
+    if model and model not in [*MODELS]:
+        raise DataError.of(
+            path, found=f"model {model!r}", expected=f"one of {', '.join(MODELS)}", do="correct the name"
+        )
+    if odd := _unknown(content, model):
         raise DataError.of(
             path, found=f"unknown {', '.join(odd)}", expected="known fields", do="correct the file"
         )
@@ -103,8 +101,21 @@ def _read(path: Path) -> Configuration:
             expected=f"one of {', '.join(registry.names())}",
             do="name the data set",
         )
-    if (model := content.get("model", "")) and model not in MODELS:
-        raise DataError.of(
-            path, found=f"model {model!r}", expected=f"one of {', '.join(MODELS)}", do="correct the name"
-        )
     return Configuration(path.stem, **{"what": "", **content})
+
+
+def _unknown(content: Mapping[str, Any], model: str) -> list[str]:
+    """What a file holds that no configuration, or none of this model, has."""
+    known = {
+        "recipe": {f.name for f in fields(Recipe)},
+        "train": {f.name for f in fields(TrainConfig)} - {"model", "model_settings", "seed", "threads"},
+    }
+    if model:
+        known["settings"] = {f.name for f in fields(MODELS[model].config)} - FROM_DATA
+    odd = sorted(set(content) - {"what", "dataset", "model", "data", *known})
+    for table in ("data", *known):
+        if not isinstance(content.get(table, {}), dict):
+            odd.append(f"{table} that is no table")
+        elif table in known:
+            odd += sorted(f"{table}.{key}" for key in set(content.get(table, {})) - known[table])
+    return odd

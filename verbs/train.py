@@ -240,7 +240,7 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
     from train.config import TrainConfig
 
     found = _settings(given)
-    model = {**found["model"], "backend": given["backend"]}
+    model = {**chosen.settings, **found["model"], "backend": given["backend"]}
     if given["surrogate"]:
         model["surrogate"] = given["surrogate"]
     elif given["backend"].startswith("norse"):
