@@ -61,7 +61,7 @@ def test_mutual_information_is_that_of_the_events(batch):
     s, labels = batch
     fired, classes, both = tables(s.permute(0, 1, 4, 3, 2), labels, SHAPE)
     rel, red = brute_force(s, labels)
-    assert rel.max() > 0.05 and red.max() > 0.1, "vacuous case"
+    assert rel.max() > 0.02 and red.max() > 0.1, "vacuous case"
     # float32: logarithms of frequencies of some hundred events
     torch.testing.assert_close(relevance(fired, classes), rel, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(redundancy(both), red, rtol=1e-4, atol=1e-6)
