@@ -27,6 +27,7 @@ from convert.ir import (
     AvgPool2d,
     BatchNorm,
     ChannelMix,
+    ChannelScale,
     Conv2d,
     CubaLIF,
     Graph,
@@ -44,7 +45,7 @@ from convert.ir import (
     Unsupported,
     check,
 )
-from train import frame_layers, fusion, layers, neurons
+from train import frame_layers, layers, modality_fusion, neurons, signal_layers
 from train.stepwise import Stepwise
 
 Handler = Callable[[str, Any, Shape], Node | None]  # None: the module is an identity at inference
@@ -267,7 +268,7 @@ def _channel_mix(name: str, m: layers.ChannelMix, shape: Shape) -> Node:
 @_handles(layers.GraphConv)
 def _graph_conv(name: str, m: layers.GraphConv, shape: Shape) -> Node:
     # Added in the model's own precision, as its forward does.
-    return GraphConv(_values(m.weight), _values(m.A + m.B))
+    return GraphConv(_values(m.weight), _values(m.adjacency()))
 
 
 @_handles(layers.StepConv)
@@ -292,14 +293,42 @@ def _modality_mix(name: str, m: frame_layers.ModalityMix, shape: Shape) -> Node:
     return Conv2d(weight.reshape(-1, weight.shape[2], 1, 1), groups=len(weight))
 
 
-@_handles(fusion.ModalityFusion)
-def _modality_fusion(name: str, m: fusion.ModalityFusion, shape: Shape) -> Node:
+@_handles(modality_fusion.ModalityFusion)
+def _modality_fusion(name: str, m: modality_fusion.ModalityFusion, shape: Shape) -> Node:
     return ChannelMix(_values(m.folded))  # multiplied in the model's own precision, as its forward does
 
 
-@_handles(layers.JointMap, layers.StepMap)
+@_handles(layers.JointMap, layers.StepMap, signal_layers.FixedStepMap)
 def _fixed_map(name: str, m: Any, shape: Shape) -> Node:
     return (JointMap if isinstance(m, layers.JointMap) else StepMap)(_values(m.matrix))
+
+
+@_handles(signal_layers.JointConv)
+def _joint_conv(name: str, m: signal_layers.JointConv, shape: Shape) -> Node:
+    return GraphConv(_values(m.weight), m.shifts(shape[-1]))
+
+
+@_handles(
+    signal_layers.ComplexMix, signal_layers.ComplexColumns, signal_layers.FixedMix, signal_layers.RealPart
+)
+def _made_mix(name: str, m: Any, shape: Shape) -> Node:
+    return ChannelMix(_values(m.weight()))
+
+
+@_handles(signal_layers.JointFourier, signal_layers.StepFourier)
+def _fourier(name: str, m: Any, shape: Shape) -> Node:
+    of_joints = isinstance(m, signal_layers.JointFourier)
+    return (JointMap if of_joints else StepMap)(_values(m.matrix()))
+
+
+@_handles(signal_layers.JointSum)
+def _joint_sum(name: str, m: signal_layers.JointSum, shape: Shape) -> Node:
+    return JointMap(np.ones((1, 1, 1, shape[-1])))
+
+
+@_handles(signal_layers.Gain)
+def _gain(name: str, m: signal_layers.Gain, shape: Shape) -> Node:
+    return ChannelScale(np.full(shape[0], _scalar(m.gain)))
 
 
 @_handles(nn.Linear)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.layers import of_rows, to_rows
+from train.layers import channels_last, channels_second
 
 
 class FrameConv(nn.Module):
@@ -31,11 +31,11 @@ class FrameConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V, F] -> [T, N, out, V, F']."""
-        rows = to_rows(x)
+        rows = channels_last(x)
         image = rows.flatten(0, 1).permute(0, 3, 1, 2)  # [T N, C, F, V], channels last in memory
         padding = self.weight.shape[2] // 2
         y = F.conv2d(image, self.weight[..., None], stride=(self.stride, 1), padding=(padding, 0))
-        return of_rows(y.permute(0, 2, 3, 1).unflatten(0, rows.shape[:2]))
+        return channels_second(y.permute(0, 2, 3, 1).unflatten(0, rows.shape[:2]))
 
 
 class FrameMean(nn.Module):
@@ -59,4 +59,4 @@ class ModalityMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, M C, V, ...] -> [T, N, M O, V, ...]."""
-        return of_rows(F.linear(to_rows(x), torch.block_diag(*self.weight)))
+        return channels_second(F.linear(channels_last(x), torch.block_diag(*self.weight)))

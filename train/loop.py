@@ -26,7 +26,7 @@ from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
 from train.data.samples import Samples
-from train.data.split import Split, hold_out
+from train.data.split import Split, hold_out, record
 from train.data.transform import Recipe, prepare, standardised
 from train.evaluate import accuracy, evaluate
 from train.files import json_bytes, write_whole
@@ -89,6 +89,9 @@ def fit(
     here = layout(data.layout)
     recipe = standardised(split.train, recipe, here, config.seed)
     about = _about(config, recipe, data, data_options or {})
+    about["validation"] = record(
+        split, config.validation, config.validation_subjects, config.validation_fraction
+    )
     held = prepare(split.validation, recipe, here)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -135,6 +138,8 @@ def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[
         "classes": len(data.class_names),
         "layout": data.layout,
     }
+    if "frames" in registry.fields_of(config.model):  # a model of a whole window
+        settings["frames"] = recipe.frames
     kept = {"name": data.name, "layout": data.layout, "options": dict(options)}
     try:
         model_config = registry.config(config.model, settings)

@@ -1,7 +1,7 @@
 """MK-SGN's student: multimodal fusion, graph convolution with global attention, convolution over frames.
 
     SSC     S_m = SN(BN(W_m X_m))                         of each modality m, the clip shown T steps
-    SMF     S_0 = SN(BN(W (g . [S_1 .. S_M])))            gates g by mutual information: train.fusion
+    SMF     S_0 = SN(BN(W (g . [S_1 .. S_M])))            gates g by mutual information: train.modality_fusion
     SA-SGC  Z = SN( BN(sum_k W_k S (A_k + B_k)) + BN(W_a O) + R(S) )
             Q, K = SN(BN(W mean_f S))  [h, d, V];  P = SN(BN(W S))  [h, d, V, F]
             M = SN_0.5(Q^T K)  [h, V, V];          O = SN_0.5(0.25 M P)  [h d, V, F]
@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from train.data.streams import COORDINATES
 from train.frame_layers import FrameConv, FrameMean, ModalityMix
-from train.fusion import ModalityFusion
 from train.layers import ChannelMix, ChannelNorm, GraphConv, JointMean
+from train.modality_fusion import ModalityFusion
 from train.models.base_sgn import BaseSGNConfig, count
 from train.neurons import LIF, LeakyIntegrator
 from train.skeletons import adjacency

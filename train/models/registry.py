@@ -9,6 +9,7 @@ from torch import nn
 from train.models.attention_sgn import AttentionSGN, AttentionSGNConfig
 from train.models.base_sgn import BaseSGN, BaseSGNConfig
 from train.models.mk_sgn import MKSGN, MKSGNConfig
+from train.models.signal_sgn import SignalSGN, SignalSGNConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ MODELS: dict[str, Entry] = {
         MKSGN,
         {"repeat": 4, "frames": 64, "stream": "joint+bone+joint-motion+bone-motion"},
     ),
+    "signal-sgn": Entry(SignalSGNConfig, SignalSGN),
 }
 
 
@@ -44,8 +46,7 @@ def entry(name: str) -> Entry:
 
 def config(name: str, values: Mapping[str, Any]) -> Any:
     """The model's config from plain values (JSON lists become tuples); unknown keys are refused."""
-    kind = entry(name).config
-    known = {f.name for f in fields(kind)}
+    kind, known = entry(name).config, fields_of(name)
     if odd := sorted(set(values) - known):
         raise ValueError(f"model {name}: unknown setting {', '.join(odd)}; known: {sorted(known)}")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
@@ -59,6 +60,11 @@ def check_repeat(name: str, repeat: int) -> None:
         raise ValueError(
             f"model {name}: takes {takes}, found a recipe with repeat {repeat}; set repeat={own}"
         )
+
+
+def fields_of(name: str) -> set[str]:
+    """The names of the settings that the model's config has."""
+    return {f.name for f in fields(entry(name).config)}
 
 
 def build(name: str, values: Mapping[str, Any]) -> nn.Module:

@@ -33,7 +33,7 @@ from convert.ir import (
 )
 from convert.passes.fold_batchnorm import FOLD_BATCHNORM
 from deploy.reference import values
-from train import frame_layers, fusion, layers, neurons
+from train import frame_layers, layers, modality_fusion, neurons
 from train.models.base_sgn import BaseSGN, BaseSGNConfig
 from train.stepwise import Stepwise
 
@@ -78,7 +78,7 @@ LINEAR = {
     "frames, every second": (frame_layers.FrameConv(3, 4, 5, 2), (3, 2, 5), Conv2d),
     "frame mean": (frame_layers.FrameMean(), (3, 2, 4), JointMean),
     "modalities": (frame_layers.ModalityMix(2, 3, 4), (6, 2, 3), Conv2d),
-    "fusion": (fusion.ModalityFusion(2, 3, 4, 5, 1.0), (6, 2, 3), ChannelMix),
+    "fusion": (modality_fusion.ModalityFusion(2, 3, 4, 5, 1.0), (6, 2, 3), ChannelMix),
     "channel norm": (layers.ChannelNorm(3), (3, 4), BatchNorm),
     "joint mean": (layers.JointMean(), (3, 4), JointMean),
     "joint map": (layers.JointMap(np.arange(24).reshape(2, 1, 3, 4) / 8 - 1), (3, 4), JointMap),
