@@ -10,7 +10,7 @@ from deploy.target import target
 
 TINY = [
     "--set", "channels=4,6", "--set", "heads=1", "--set", "head_width=2", "--set", "kernel=3", "--set",
-    "coding=2", "--frames", "3", "--repeat", "3", "--epochs", "2", "--batch", "8", "--threads", "1",
+    "coding=2", "--frames", "3", "--repeat", "3", "--epochs", "6", "--batch", "4", "--threads", "1",
     "--set", "average=0", "--data-option", "train_per_class=4", "--data-option", "test_per_class=1",
 ]  # fmt: skip
 
