@@ -308,6 +308,43 @@ def _parts() -> Graph:
     return net.done()
 
 
+def _frames() -> Graph:
+    """Joints and frames: a block of MK-SGN, its attention over joints included."""
+    net = _Net(14, Input((2, 5, 3), "binary"))
+    net.add("joints_first", Permute((0, 2, 1)))
+    net.add("code", Conv2d(net.weight(4, 1, 1, 1, gain=2.0), groups=2))
+    net.add("s", LIF(0.5))
+    net.add("there", Permute((0, 2, 1)))
+    net.add("back", Permute((0, 2, 1)))
+    net.add("graph", GraphConv(net.weight(2, 6, 4), net.draw.uniform(0.1, 0.5, (2, 3, 3))))
+    net.add("graph_norm", net.norm(6))
+    net.add("branch", ChannelMix(net.weight(6, 4)), "back")
+    net.add("pooled", JointMean(), "back")
+    net.add("query", ChannelMix(net.weight(6, 4, gain=4.0)))
+    net.add("q", LIF(0.5))
+    net.add("q_rows", Permute((1, 0)))
+    net.add("map", SpikeMatMul(), "q_rows", "q")
+    net.add("m", LIF(0.5, 0.5))
+    net.add("v_rows", Permute((1, 2, 0)), "s")
+    net.add("v_flat", Reshape((3, 20)))
+    net.add("mix", SpikeMatMul(), "m", "v_flat")
+    net.add("half", ChannelScale(np.full(3, 0.5)))
+    net.add("o", LIF(0.5, 0.5))
+    net.add("o_parted", Reshape((3, 5, 4)))
+    net.add("o_channels", Permute((2, 0, 1)))
+    net.add("project", ChannelMix(net.weight(6, 4)))
+    net.add("sum", Add(), "graph_norm", "branch", "project")
+    net.add("lif1", LIF(0.5))
+    net.add("frames", Conv2d(net.weight(6, 6, 1, 3), None, (1, 2), (0, 1)))
+    net.add("frames_norm", net.norm(6))
+    net.add("lif2", LIF(0.5))
+    net.add("frame_mean", JointMean())
+    net.add("joint_mean", JointMean())
+    net.add("head", Affine(net.weight(2, 6)))
+    net.add("out", LeakyIntegrator())
+    return net.done()
+
+
 CASES: dict[str, Callable[[], Graph]] = {
     "dense": _dense,
     "conv": _conv,
@@ -320,6 +357,7 @@ CASES: dict[str, Callable[[], Graph]] = {
     "on-threshold": _on_threshold,
     "attention": _attention,
     "parts": _parts,
+    "frames": _frames,
 }
 
 

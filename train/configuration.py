@@ -5,8 +5,8 @@
     model = "mk-sgn"         a name of train.models.registry; none: for every model
     [data]                   options of the data set, such as protocol = "xsub"
     [recipe]                 fields of train.data.recipe.Recipe
+    [settings]               fields of the model's config, where a model is named
     [train]                  fields of train.config.TrainConfig
-    [settings]               fields of the model's own config; in a file of a model alone
 
 A field that is not in the file keeps the default of its class; what the command line says goes before both.
 Where a file is for every model, the model's own recipe (train.models.registry) goes before the file's. A data
@@ -27,7 +27,7 @@ from train.data.recipe import Recipe
 from train.models.registry import MODELS, fields_of
 
 FOLDER = Path(__file__).parent / "configs"
-FOLLOWING = {"in_channels", "classes", "layout", "frames"}  # of a model: they follow from data and recipe
+FROM_DATA = {"in_channels", "classes", "layout", "frames"}  # of a model: they follow from data and recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Configuration:
     model: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    train: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any] = field(default_factory=dict)
 
 
 def names() -> tuple[str, ...]:
@@ -85,20 +85,12 @@ def _read(path: Path) -> Configuration:
         raise DataError.of(
             path, found=f"no readable TOML ({error})", expected="a configuration", do="correct --config"
         ) from error
-    elsewhere = {"model", "model_settings", "seed", "threads", "teacher"}
     model = content.get("model", "")
-    known = {
-        "recipe": {f.name for f in fields(Recipe)},
-        "train": {f.name for f in fields(TrainConfig)} - elsewhere,
-        "settings": fields_of(model) - FOLLOWING if model in tuple(MODELS) else set(),
-    }
-    odd = sorted(set(content) - {"what", "dataset", "model", "data", "recipe", "train", "settings"})
-    for table in ("data", "recipe", "train", "settings"):
-        if not isinstance(content.get(table, {}), dict):
-            odd.append(f"{table} that is no table")
-        elif table in known:
-            odd += sorted(f"{table}.{key}" for key in set(content.get(table, {})) - known[table])
-    if odd:
+    if model != "" and model not in [*MODELS]:
+        raise DataError.of(
+            path, found=f"model {model!r}", expected=f"one of {', '.join(MODELS)}", do="correct the name"
+        )
+    if odd := _unknown(content, model):
         raise DataError.of(
             path, found=f"unknown {', '.join(odd)}", expected="known fields", do="correct the file"
         )
@@ -109,8 +101,22 @@ def _read(path: Path) -> Configuration:
             expected=f"one of {', '.join(registry.names())}",
             do="name the data set",
         )
-    if model != "" and model not in tuple(MODELS):
-        raise DataError.of(
-            path, found=f"model {model!r}", expected=f"one of {', '.join(MODELS)}", do="correct the name"
-        )
     return Configuration(path.stem, **{"what": "", **content})
+
+
+def _unknown(content: Mapping[str, Any], model: str) -> list[str]:
+    """What a file holds that no configuration, or none of this model, has."""
+    elsewhere = {"model", "model_settings", "seed", "threads", "teacher"}
+    known = {
+        "recipe": {f.name for f in fields(Recipe)},
+        "train": {f.name for f in fields(TrainConfig)} - elsewhere,
+    }
+    if model:
+        known["settings"] = fields_of(model) - FROM_DATA
+    odd = sorted(set(content) - {"what", "dataset", "model", "data", *known})
+    for table in ("data", *known):
+        if not isinstance(content.get(table, {}), dict):
+            odd.append(f"{table} that is no table")
+        elif table in known:
+            odd += sorted(f"{table}.{key}" for key in set(content.get(table, {})) - known[table])
+    return odd

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.layers import of_rows, to_rows
+from train.layers import channels_last, channels_second
 
 
 class FrameConv(nn.Module):
@@ -32,17 +32,17 @@ class FrameConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V, F] -> [T, N, out, V, F']."""
-        rows = to_rows(x)
+        rows = channels_last(x)
         if self.weight.shape[2] == 1:
             # A product is faster, and torch 2.13's convolution of kernel 1, stride 2 and less than 8 channels
             # writes beyond its memory (channels last).
-            return of_rows(F.linear(rows[:, :, :: self.stride], self.weight[:, :, 0]))
+            return channels_second(F.linear(rows[:, :, :: self.stride], self.weight[:, :, 0]))
         image = rows.flatten(0, 1).permute(0, 3, 1, 2)  # [T N, C, F, V], channels last in memory
         y = F.conv2d(
             image, self.weight[..., None], stride=(self.stride, 1), dilation=(self.dilation, 1),
             padding=(self.dilation * (self.weight.shape[2] // 2), 0),
         )  # fmt: skip
-        return of_rows(y.permute(0, 2, 3, 1).unflatten(0, rows.shape[:2]))
+        return channels_second(y.permute(0, 2, 3, 1).unflatten(0, rows.shape[:2]))
 
 
 class FrameMean(nn.Module):
@@ -66,4 +66,4 @@ class ModalityMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, M C, V, ...] -> [T, N, M O, V, ...]."""
-        return of_rows(F.linear(to_rows(x), torch.block_diag(*self.weight)))
+        return channels_second(F.linear(channels_last(x), torch.block_diag(*self.weight)))

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 
-def to_rows(x: Tensor) -> Tensor:
+def channels_last(x: Tensor) -> Tensor:
     """[T, N, C, V, ...] -> [T, N, ..., V, C], contiguous; free of a copy where x lies that way already."""
-    return of_rows(x).contiguous()
+    return channels_second(x).contiguous()
 
 
-def of_rows(rows: Tensor) -> Tensor:
+def channels_second(rows: Tensor) -> Tensor:
     """[T, N, ..., V, C] -> [T, N, C, V, ...], a view."""
     return rows.permute(0, 1, *range(rows.dim() - 1, 1, -1))
 
@@ -38,7 +38,7 @@ class ChannelMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V, ...] -> [T, N, out, V, ...]."""
-        return of_rows(F.linear(to_rows(x), self.weight, self.bias))
+        return channels_second(F.linear(channels_last(x), self.weight, self.bias))
 
 
 class GraphConv(nn.Module):
@@ -67,7 +67,7 @@ class GraphConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V, ...] -> [T, N, out, V, ...]."""
-        rows = to_rows(x)
+        rows = channels_last(x)
         *places, v, c = rows.shape
         k, c_out, _ = self.weight.shape
         flat = rows.view(-1, v, c)
@@ -77,7 +77,7 @@ class GraphConv(nn.Module):
         # bmm over an expanded view: matmul would fold the batch by transposing x, at twice the time.
         mixed = torch.bmm(mix.expand(len(flat), -1, -1), flat).view(-1, k * c)
         y = mixed @ self.weight.transpose(1, 2).reshape(k * c, c_out)
-        return of_rows(y.view(*places, v, c_out))
+        return channels_second(y.view(*places, v, c_out))
 
 
 class _CausalConv(torch.autograd.Function):
@@ -119,7 +119,7 @@ class StepConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V] -> [T, N, out, V]."""
-        rows = to_rows(x)
+        rows = channels_last(x)
         t, n, v, c = rows.shape
         y = _CausalConv.apply(rows.view(t, n * v, c), self.weight)
         return y.view(t, n, v, -1).transpose(2, 3)
@@ -138,7 +138,7 @@ class ChannelNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, C, V, ...] -> [T, N, C, V, ...]."""
-        rows = to_rows(x)
+        rows = channels_last(x)
         if self.training:
             self.num_batches_tracked.add_(1)
         # As an image of one column in channels-last order: torch's fast path for this memory order.
@@ -147,7 +147,7 @@ class ChannelNorm(nn.BatchNorm1d):
             image, self.running_mean, self.running_var, self.weight, self.bias,
             self.training, self.momentum, self.eps,
         )  # fmt: skip
-        return of_rows(y.permute(0, 2, 3, 1).reshape(rows.shape))
+        return channels_second(y.permute(0, 2, 3, 1).reshape(rows.shape))
 
 
 class JointMean(nn.Module):

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.labelled import Labelled
-from train.layers import of_rows, to_rows
+from train.layers import channels_last, channels_second
 
 MOMENTUM = 0.1  # of the running tables, as batch norm's
 
@@ -52,10 +52,10 @@ class ModalityFusion(Labelled):
 
     def forward(self, s: Tensor) -> Tensor:
         """Spikes in, currents out; in training with labels the tables take in this batch first."""
-        rows = to_rows(s)
+        rows = channels_last(s)
         if self.gated and self.training and self.labels is not None:
             self._take_in(rows, self.labels)
-        return of_rows(F.linear(rows, self.folded))
+        return channels_second(F.linear(rows, self.folded))
 
     @torch.no_grad()
     def _take_in(self, rows: Tensor, labels: Tensor) -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.fixed_maps import fourier
-from train.layers import StepMap, to_rows
+from train.layers import StepMap, channels_last
 
 
 class JointConv(nn.Module):
@@ -36,7 +36,7 @@ class JointConv(nn.Module):
         """[T, N, in, V] -> [T, N, out, V]."""
         kernel, c_out, _ = self.weight.shape
         margin = kernel // 2
-        padded = F.pad(to_rows(x), (0, 0, margin, margin))
+        padded = F.pad(channels_last(x), (0, 0, margin, margin))
         taps = torch.cat([padded[:, :, k : k + x.shape[3]] for k in range(kernel)], dim=3)
         return (taps @ self.weight.transpose(1, 2).reshape(-1, c_out)).transpose(2, 3)
 
@@ -59,7 +59,7 @@ class JointFourier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, C, V] -> [T, N, 2C, V]."""
-        flat = to_rows(x)
+        flat = channels_last(x)
         t, n, v, c = flat.shape
         mix = self.matrix()[:, 0].transpose(0, 1).reshape(2 * v, v)
         y = torch.bmm(mix.expand(t * n, -1, -1), flat.view(t * n, v, c))
@@ -113,7 +113,7 @@ class ComplexMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, 2 in, V] -> [T, N, 2 out, V]."""
-        return F.linear(to_rows(x), self.weight()).transpose(2, 3)
+        return F.linear(channels_last(x), self.weight()).transpose(2, 3)
 
 
 class ComplexColumns(nn.Module):
@@ -132,7 +132,7 @@ class ComplexColumns(nn.Module):
         return self._shared[0].weight().chunk(2, dim=1)[self.part]
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(to_rows(x), self.weight()).transpose(2, 3)
+        return F.linear(channels_last(x), self.weight()).transpose(2, 3)
 
 
 class FixedMix(nn.Module):
@@ -148,7 +148,7 @@ class FixedMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V] -> [T, N, out, V]."""
-        return F.linear(to_rows(x), self.fixed).transpose(2, 3)
+        return F.linear(channels_last(x), self.fixed).transpose(2, 3)
 
 
 class Gain(nn.Module):
@@ -195,4 +195,4 @@ class RealPart(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, 2C, V] -> [T, N, C, V]."""
-        return F.linear(to_rows(x), self.weight()).transpose(2, 3)
+        return F.linear(channels_last(x), self.weight()).transpose(2, 3)

@@ -28,8 +28,17 @@ RTOL = 1e-5
 CANNOT: dict[tuple[str, str], str] = {}
 
 # Between them: dense and shared weights, residuals of two latencies, delays, graded input with a floor shift,
-# currents that wrap, sums on the threshold.
-LAVA = ("conv", "two-outputs", "step-conv", "int-delay", "int-negative-exp", "int-wrap", "int-threshold")
+# currents that wrap, sums on the threshold, a clip at every step with attention over its joints.
+LAVA = (
+    "frames",
+    "conv",
+    "two-outputs",
+    "step-conv",
+    "int-delay",
+    "int-negative-exp",
+    "int-wrap",
+    "int-threshold",
+)
 
 
 def model_of(target, graph: Graph):

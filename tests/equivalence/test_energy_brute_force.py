@@ -146,21 +146,26 @@ def test_pool_before_weights(kernel, gap, sides, taps, seed):
 
 
 @settings(max_examples=40, deadline=None)
-@given(sizes=st.tuples(*[st.integers(1, 3)] * 3), joints=st.integers(1, 5), seed=st.integers(0, 999))
-def test_graph_conv(sizes, joints, seed):
+@given(
+    sizes=st.tuples(*[st.integers(1, 3)] * 3), joints=st.integers(1, 5),
+    frames=st.sampled_from([(), (1,), (3,)]), seed=st.integers(0, 999),
+)  # fmt: skip
+def test_graph_conv(sizes, joints, frames, seed):
+    """A frame is a place: each counts as the graph convolution without frames does."""
     subsets, outs, channels = sizes
     rng = np.random.default_rng(seed)
     adjacency = rng.integers(0, 2, (subsets, joints, joints)).astype(float)
     nodes = {
-        "x": Input((channels, joints), "binary"),
+        "x": Input((channels, joints, *frames), "binary"),
         "gc": GraphConv(np.ones((subsets, outs, channels)), adjacency),
     }
     graph = Graph(nodes, (("x", "gc"),), ("gc",), "folded")
-    x = rng.integers(0, 2, (2, 2, channels, joints))
+    x = rng.integers(0, 2, (2, 2, channels, joints, *frames))
     mix, spread, links = [0, 0], [0, 0], [0, 0]
-    for t, n, k, _, u in itertools.product(range(2), range(2), range(subsets), range(outs), range(joints)):
-        mix[n] += int((x[t, n, :, u] != 0).sum())
-        if x[t, n, :, u].any():  # z[k, o, u] is a real value: it meets every joint
+    places = [range(n) for n in (2, 2, subsets, outs, joints, *frames)]
+    for t, n, k, _, u, *f in itertools.product(*places):
+        mix[n] += int((x[(t, n, slice(None), u, *f)] != 0).sum())
+        if x[(t, n, slice(None), u, *f)].any():  # z[k, o, u] is a real value: it meets every joint
             spread[n] += joints
             links[n] += int((adjacency[k, u] != 0).sum())
     c = count(graph, {"x": x})

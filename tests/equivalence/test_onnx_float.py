@@ -41,6 +41,7 @@ def linear_cases():
         "graph": ((3, 4), ir.GraphConv(grid(rng, 2, 5, 3), grid(rng, 2, 4, 6), grid(rng, 5))),
         "slice": ((5, 2, 3), ir.Slice(1, 4)),
         "relu": ((3, 4), ir.Relu()),
+        "graph-frames": ((3, 4, 2), ir.GraphConv(grid(rng, 2, 5, 3), grid(rng, 2, 4, 6), grid(rng, 5))),
         "steps": ((3, 4), ir.StepConv(grid(rng, 5, 3, 3), grid(rng, 5))),
         "steps-vector": ((3,), ir.StepConv(grid(rng, 5, 3, 2))),
         "steps-image": ((3, 2, 4), ir.StepConv(grid(rng, 2, 3, 4))),

@@ -34,7 +34,7 @@ from convert.ir import (
 )
 from convert.passes.fold_batchnorm import FOLD_BATCHNORM
 from deploy.reference import values
-from train import layers, neurons
+from train import frame_layers, layers, modality_fusion, neurons
 from train.models.base_sgn import BaseSGN, BaseSGNConfig
 from train.stepwise import Stepwise
 
@@ -73,7 +73,13 @@ LINEAR = {
     "mix": (layers.ChannelMix(3, 5, bias=True), (3, 4), ChannelMix),
     "mix without bias": (layers.ChannelMix(3, 5), (3, 4), ChannelMix),
     "graph": (layers.GraphConv(4, 5, ADJACENCY), (4, 3), GraphConv),
+    "graph over frames": (layers.GraphConv(4, 5, ADJACENCY), (4, 3, 2), GraphConv),
     "steps": (layers.StepConv(3, 4, 4), (3, 2), StepConv),
+    "frames": (frame_layers.FrameConv(3, 4, 3), (3, 2, 5), Conv2d),
+    "frames, every second": (frame_layers.FrameConv(3, 4, 5, 2), (3, 2, 5), Conv2d),
+    "frame mean": (frame_layers.FrameMean(), (3, 2, 4), JointMean),
+    "modalities": (frame_layers.ModalityMix(2, 3, 4), (6, 2, 3), Conv2d),
+    "fusion": (modality_fusion.ModalityFusion(2, 3, 4, 5, 1.0), (6, 2, 3), ChannelMix),
     "channel norm": (layers.ChannelNorm(3), (3, 4), BatchNorm),
     "joint mean": (layers.JointMean(), (3, 4), JointMean),
     "relu": (nn.ReLU(), (3, 4), Relu),
@@ -106,7 +112,7 @@ def test_a_linear_layer_keeps_its_values(kind):
     x = spikes(shape)
     want, got = torch_out(model, x), values(graph, x)[graph.outputs[0]]
     assert want.any(), "vacuous case"
-    if kind == "graph":  # its B is added to A in float32 by both; the rest is exact
+    if kind.startswith("graph"):  # its B is added to A in float32 by both; the rest is exact
         assert dyadic(layer).B.abs().max() > 0
     if kind == "step mean":  # 1/30 rounds in float32: 30 sums of 2^-24 each
         np.testing.assert_allclose(got, want, rtol=2e-6)

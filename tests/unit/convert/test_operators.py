@@ -52,6 +52,8 @@ NODE = {
     "graph": (GraphConv(draw(2, 5, 3), ADJACENCY, draw(5)), (3, 4), 15 * 6),
     "graph, all joined": (GraphConv(draw(2, 5, 3), draw(2, 4, 4)), (3, 4), 15 * 16),
     "slice": (Slice(1, 3), (4, 2, 3), 12),
+    "graph over frames": (GraphConv(draw(2, 5, 3), ADJACENCY, draw(5)), (3, 4, 6), 15 * 6 * 6),
+    "graph over frames, all joined": (GraphConv(draw(2, 5, 3), draw(2, 4, 4)), (3, 4, 6), 15 * 16 * 6),
     "steps": (StepConv(draw(4, 3, 3)), (3, 2), 4 * 3 * 3 * 2),
     "steps over vectors": (StepConv(draw(4, 3, 2), draw(4)), (3,), 24),
     "conv": (Conv2d(draw(4, 1, 3, 2), draw(4), (2, 1), (1, 0), (1, 2), 2), (2, 5, 4), None),

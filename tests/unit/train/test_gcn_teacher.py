@@ -181,7 +181,7 @@ def test_a_configuration_sets_fields_of_its_model(tmp_path):
     path = tmp_path / "mine.toml"
     for text, words in (
         ('model = "gcn-teacher"\n[settings]\nclasses = 3', "unknown settings.classes"),
-        ("[settings]\nkernel = 3", "unknown settings.kernel"),
+        ("[settings]\nkernel = 3", "unknown settings"),
         ('[train]\nteacher = "run"', "unknown train.teacher"),
     ):
         path.write_text(f'dataset = "nw-ucla"\n{text}\n')
