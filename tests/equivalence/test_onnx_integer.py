@@ -51,16 +51,16 @@ def linear_cases(exp=0):
         "affine": ((3, 2), ir.Affine(whole(rng, 4, 6), weight_exp=exp)),
         "mix": ((3, 4), ir.ChannelMix(whole(rng, 5, 3), weight_exp=exp)),
         "graph": ((3, 4), ir.GraphConv(whole(rng, 2, 5, 3), whole(rng, 2, 4, 6), weight_exp=exp)),
-        "graph over frames": (
-            (3, 4, 2),
-            ir.GraphConv(whole(rng, 2, 5, 3), whole(rng, 2, 4, 6), weight_exp=exp),
-        ),
         "steps": ((3, 4), ir.StepConv(whole(rng, 5, 3, 3), weight_exp=exp)),
         "steps-longer-than-window": ((2, 2), ir.StepConv(whole(rng, 3, 2, 60), weight_exp=exp)),
         "conv": ((4, 7, 5), ir.Conv2d(whole(rng, 6, 2, 3, 2), None, (2, 1), (1, 0), (1, 2), 2, exp)),
         "scale": ((3, 4), ir.ChannelScale(whole(rng, 3), weight_exp=exp)),
         "reshape": ((3, 4), ir.Reshape((2, 6))),
         "delay": ((3, 4), ir.Delay(2)),
+        "graph over frames": (
+            (3, 4, 2),
+            ir.GraphConv(whole(rng, 2, 5, 3), whole(rng, 2, 4, 6), weight_exp=exp),
+        ),
     }
 
 
