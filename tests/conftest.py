@@ -329,7 +329,7 @@ def _frames() -> Graph:
     net.add("v_flat", Reshape((3, 20)))
     net.add("mix", SpikeMatMul(), "m", "v_flat")
     net.add("half", ChannelScale(np.full(3, 0.5)))
-    net.add("o", LIF(0.5, 0.5))
+    net.add("o", LIF(0.5, 0.6))
     net.add("o_parted", Reshape((3, 5, 4)))
     net.add("o_channels", Permute((2, 0, 1)))
     net.add("project", ChannelMix(net.weight(6, 4)))
