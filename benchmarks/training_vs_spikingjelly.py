@@ -1,0 +1,158 @@
+"""Seconds of a training epoch: Base-SGN of ours beside the same network of SpikingJelly's modules.
+
+    python -m benchmarks.training_vs_spikingjelly [--data DIR] [--threads 2] [--share 1] [--quick] [--json F]
+
+On NW-UCLA (--data) or the synthetic set, with its own recipe and schedule. All three train from the same
+weights, on the same augmented batches in the same order, through the same optimiser, average and loss; every
+batch is timed on ours, on SpikingJelly step by step and on its multi-step modules, one after the other in an
+order that turns, so that a load on the machine falls on all. Only forward, backward and update are timed.
+
+The first batch, on equal weights, must give the same loss up to TOLERANCE; later losses drift apart, as spikes
+at their thresholds flip, and are printed. Needs what requirements-bench.txt says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.machine import describe, machine
+from train.config import TrainConfig
+from train.configuration import of_dataset
+from train.data import registry
+from train.data.recipe import Recipe
+from train.data.split import Split, hold_out
+from train.data.transform import standardised
+from train.models import registry as models
+from train.objective import Objective
+from train.skeletons import Layout, layout
+from train.trainer import Trainer, batches
+
+TOLERANCE = 1e-4
+"""Relative, of the first loss: float32 products and norms that sum in another order (1e-6 of a value), and a
+spike in 10^5 that lies within that of its threshold and flips."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One network under training, the seconds of its updates and their losses."""
+
+    name: str
+    trainer: Trainer
+    seconds: list[float] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+    def update(self, x: Tensor, labels: Tensor) -> None:
+        """One timed iteration."""
+        start = time.perf_counter()
+        loss, _, _ = self.trainer.update(x, labels)
+        self.seconds.append(time.perf_counter() - start)
+        self.losses.append(loss)
+
+
+def setting(data: Path | None, threads: int, quick: bool) -> tuple[Split, Recipe, Layout, TrainConfig, int]:
+    """Clips, recipe, layout, settings and classes of the set's own configuration."""
+    name = "synthetic" if data is None else "nw-ucla"
+    chosen = of_dataset(name, {})
+    clips = registry.load(name, data, "train", **({"train_per_class": 4} if quick and data is None else {}))
+    config = TrainConfig.from_dict({**(chosen.train if chosen else {}), "threads": threads})
+    recipe = Recipe.from_dict({"stream": "joint+bone", **(chosen.recipe if chosen else {})})
+    if quick:
+        config, recipe = replace(config, batch=4), replace(recipe, frames=8)
+    here = layout(clips.layout)
+    split = hold_out(clips.clips, config.validation, None, config.validation_fraction, clips.unseen)
+    return split, standardised(split.train, recipe, here, 0), here, config, len(clips.class_names)
+
+
+def rows(config: TrainConfig, here: Layout, classes: int, iterations: int) -> list[Row]:
+    """Ours, and the two peers with its weights."""
+    from benchmarks.spikingjelly_sgn import MODES, Peer
+
+    torch.manual_seed(config.seed)
+    ours = models.build(config.model, {"in_channels": 6, "classes": classes, "layout": here.name})
+    nets = {"basalt": ours, **{f"spikingjelly {name}": Peer(ours, mode) for name, mode in MODES.items()}}
+    count = sum(p.numel() for p in ours.parameters())
+    if any(sum(p.numel() for p in net.parameters()) != count for net in nets.values()):
+        raise SystemExit("the networks have other numbers of weights")
+    smooth = config.label_smoothing
+    return [Row(name, Trainer(Objective(net, (), smooth), config, iterations)) for name, net in nets.items()]
+
+
+def check(found: list[Row]) -> None:
+    """Equal weights, equal batch: equal loss."""
+    mine = found[0].losses[0]
+    for row in found[1:]:
+        if not math.isclose(row.losses[0], mine, rel_tol=TOLERANCE):
+            raise SystemExit(f"{row.name}: first loss {row.losses[0]}, basalt {mine}: not the same network")
+
+
+def compare(asked: argparse.Namespace) -> list[dict]:
+    """Train all on a share of an epoch, batch by batch; a row each."""
+    split, recipe, here, config, classes = setting(asked.data, asked.threads, asked.quick)
+    torch.set_num_threads(asked.threads)
+    per_epoch = -(-len(split.train) // config.batch)
+    count = max(3, round(asked.share * per_epoch))
+    found = rows(config, here, classes, per_epoch * config.epochs)
+    warm_up(found, next(batches(split.train, recipe, here, config, 0)))
+    for k, (x, labels, _) in enumerate(islice(batches(split.train, recipe, here, config, 1), count)):
+        for row in found[k % 3 :] + found[: k % 3]:
+            row.update(x, labels)
+        if k == 0:
+            check(found)
+    best = sum(found[0].seconds)
+    return [
+        {
+            "network": row.name, "batches": len(row.seconds), "epoch_s": sum(row.seconds) / count * per_epoch,
+            "ratio": sum(row.seconds) / best, "first_loss": row.losses[0],
+            "mean_loss": sum(row.losses) / len(row.losses),
+        }
+        for row in found
+    ]  # fmt: skip
+
+
+def warm_up(found: list[Row], batch: tuple[Tensor, Tensor, int]) -> None:
+    """Compile and allocate on one batch; no weight, average, momentum or statistic moves."""
+    for row in found:
+        objective = row.trainer.objective.train()
+        kept = {k: v.clone() for k, v in objective.state_dict().items()}
+        objective(*batch[:2])[0].backward()
+        objective.zero_grad()
+        objective.load_state_dict(kept)
+
+
+def main() -> None:
+    """Parse, run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="the NW-UCLA folder; without it the synthetic set")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--share", type=float, default=1.0, help="share of an epoch that is run")
+    parser.add_argument("--quick", action="store_true", help="three small batches")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    if find_spec("spikingjelly") is None:
+        raise SystemExit("SpikingJelly is not there; see requirements-bench.txt")
+    if asked.quick:
+        asked.share = 0.0
+    print(f"{describe()}, torch {torch.__version__}, threads {asked.threads}", flush=True)
+    found = compare(asked)
+    print(f"{'network':>20}{'batches':>9}{'s/epoch':>9}{'ratio':>7}{'first loss':>12}{'mean loss':>11}")
+    for row in found:
+        print(
+            f"{row['network']:>20}{row['batches']:9}{row['epoch_s']:9.2f}{row['ratio']:7.2f}"
+            f"{row['first_loss']:12.6f}{row['mean_loss']:11.4f}"
+        )
+    if asked.json:
+        asked.json.write_text(json.dumps({"machine": machine(), "rows": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
