@@ -7,8 +7,8 @@ weights, on the same augmented batches in the same order, through the same optim
 batch is timed on ours, on SpikingJelly step by step and on its multi-step modules, one after the other in an
 order that turns, so that a load on the machine falls on all. Only forward, backward and update are timed.
 
-The first batch, on equal weights, must give the same loss up to TOLERANCE; later losses drift apart, as spikes
-at their thresholds flip, and are printed. Needs what requirements-bench.txt says.
+The first batch, on equal weights, must give the same loss up to TOLERANCE; later losses drift apart, as
+spikes at their thresholds flip, and are printed. Needs what requirements-bench.txt says.
 """
 
 from __future__ import annotations
