@@ -8,7 +8,7 @@ the last one has entered it: both forms call the multi-step norm, once a layer.
 
     v = v - v / tau + x,  tau = 1 / dv;   spike where v >= threshold;   v = 0 where s
 
-Their neuron spikes on the threshold and ours above it: theirs gets the next float32 above ours.
+Their neuron spikes on the threshold and ours above it: theirs gets the next float above ours.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from train.models.base_sgn import BaseSGN, Block
 from train.neurons import LIF
 
 MODES = {"step": "s", "multi": "m"}
+NEURON = neuron.LIFNode
 
 
 class Peer(nn.Module):
@@ -122,6 +123,15 @@ class _PeerSteps(nn.Module):
             last = [x_t, *last[:-1]]
             out.append(self.conv(torch.cat(last, 1)))
         return torch.stack(out)
+
+
+def strict(net: nn.Module) -> nn.Module:
+    """Of a float64 network: thresholds at the float64 above ours, where they were the float32 above it."""
+    for module in net.modules():
+        if isinstance(module, neuron.LIFNode):
+            ours = np.nextafter(np.float32(module.v_threshold), np.float32(-np.inf))
+            module.v_threshold = float(np.nextafter(np.float64(ours), np.inf))
+    return net
 
 
 def _run(module: nn.Module, x: Tensor) -> Tensor:

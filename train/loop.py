@@ -178,7 +178,8 @@ def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[
 def _refuse_unlike(group: Processes, about: dict[str, Any], split: Split) -> None:
     """Every process must train the same run: commands and data of several machines may differ."""
     ids = hashlib.sha256("\n".join(clip.id for clip in (*split.train, *split.validation)).encode())
-    mine = {**about, "clips": ids.hexdigest()}
+    options = {k: v for k, v in about["dataset"]["options"].items() if k != "path"}  # a machine's own
+    mine = {**about, "dataset": {**about["dataset"], "options": options}, "clips": ids.hexdigest()}
     first = group.told(mine)
     if odd := [key for key in mine if mine[key] != first[key]]:
         raise TrainingError(
