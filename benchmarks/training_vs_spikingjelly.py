@@ -9,8 +9,8 @@ order that turns, so that a load on the machine falls on all. Only forward, back
 
 Before that, the first batch goes through all of them in float64, on equal weights: every spike count must be
 the same, and the loss up to TOLERANCE. In float32 sums round in another order and spikes within rounding of
-their thresholds flip: the losses of the first batch, and the means, are printed. Seconds are those on the wall
-and those of the processor, which a load on the machine moves less. Needs what requirements-bench.txt says.
+their thresholds flip: the losses of the first batch, and the means, are printed. Seconds are those on the
+wall and those of the processor, which a load on the machine moves less. See requirements-bench.txt.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
 from train.data.samples import Samples
-from train.data.split import Split, hold_out
+from train.data.split import Split, hold_out, record
 from train.data.transform import Recipe, prepare, standardised
 from train.evaluate import accuracy, evaluate
 from train.files import json_bytes, write_whole
@@ -96,6 +96,9 @@ def fit(
     here = layout(data.layout)
     recipe = standardised(split.train, recipe, here, config.seed)
     about = _about(config, recipe, data, data_options or {})
+    about["validation"] = record(
+        split, config.validation, config.validation_subjects, config.validation_fraction
+    )
     _refuse_unlike(group, about, split)
     held = prepare(split.validation, recipe, here)
     trainer = _trainer(config, about, split, held, here, group)
@@ -179,7 +182,8 @@ def _refuse_unlike(group: Processes, about: dict[str, Any], split: Split) -> Non
     """Every process must train the same run: commands and data of several machines may differ."""
     ids = hashlib.sha256("\n".join(clip.id for clip in (*split.train, *split.validation)).encode())
     options = {k: v for k, v in about["dataset"]["options"].items() if k != "path"}  # a machine's own
-    mine = {**about, "dataset": {**about["dataset"], "options": options}, "clips": ids.hexdigest()}
+    described = {**about, "dataset": {**about["dataset"], "options": options}, "clips": ids.hexdigest()}
+    mine = json.loads(json_bytes(described))  # as it comes from process 0
     first = group.told(mine)
     if odd := [key for key in mine if mine[key] != first[key]]:
         raise TrainingError(

@@ -13,7 +13,7 @@ import numpy as np
 from convert.artifact import is_artifact, new_artifact
 from convert.ir import BadInput, Graph, WindowNode, save_graph, save_program
 from verbs.covering import summary
-from verbs.feed import Feed, load_feed, per_sample, reduced, scores
+from verbs.feed import Feed, load_feed, per_sample, reduced, scores, source
 from verbs.options import json_option
 from verbs.output import say, table, write_json
 
@@ -105,9 +105,7 @@ def convert(
     quantise = Quantise(calibrate(split.chip, x), bits, input_bits)
     integer = quantise(split.chip)
     manifest = {
-        "source": {
-            key: about[key] for key in ("model", "model_config", "dataset", "recipe", "classes", "epoch")
-        },
+        "source": source(about),
         "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
         "quantisation": {
             "bits": bits,
