@@ -12,6 +12,7 @@ from torch import nn
 from train import processes
 from train.config import TrainConfig
 from train.layers import ChannelNorm
+from train.models import registry
 from train.objective import Objective
 from train.processes import ALONE, DeviceError, Processes, joined
 from train.synchronised import GlobalNorm, synchronise
@@ -158,6 +159,18 @@ def test_synchronise_keeps_parameters_and_names() -> None:
     assert all(a is b for a, b in zip(holder.parameters(), before, strict=True))
     assert list(holder.state_dict()) == names
     assert holder.train()(torch.randn(4, 2)).std() > 0.1  # alone, it is a batch norm
+
+
+@pytest.mark.parametrize("name", sorted(registry.MODELS))
+def test_a_model_can_be_shared(name: str) -> None:
+    """Each parameter has a part in every batch, as DistributedDataParallel wants; norms are shared."""
+    settings = {"in_channels": 3, "classes": 4, "layout": "kinect20"}
+    if "frames" in registry.fields_of(name):
+        settings["frames"] = 16
+    objective = Objective(registry.build(name, settings)).train()
+    _refuse_own_statistics(objective)
+    objective(torch.randn(16, 2, 3, 20), torch.tensor([0, 1]))[0].backward()
+    assert [k for k, p in objective.named_parameters() if p.grad is None] == []
 
 
 def test_a_norm_of_its_own_statistics_is_refused() -> None:
