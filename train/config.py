@@ -6,6 +6,9 @@ from typing import Any
 
 from train.schedule import schedule
 
+AMP = ("none", "bf16", "fp16")
+"""Precisions of the products while training: train.precision."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
@@ -18,7 +21,8 @@ class TrainConfig:
     teacher is the run folder or checkpoint of the model to learn from, "" for none; distil_features,
     distil_labels and temperature are alpha, beta and tau of train.terms.distillation.
     validation is how training clips are held out (train.data.split); validation_subjects None leaves the
-    choice to `validation_fraction`.
+    choice to `validation_fraction`. batch counts the clips of one iteration over all processes,
+    threads those of one machine.
     """
 
     model: str = "base-sgn"
@@ -40,6 +44,7 @@ class TrainConfig:
     temperature: float = 4.0
     seed: int = 0
     threads: int = 2
+    amp: str = "none"
     validation: str = "auto"
     validation_subjects: tuple[int, ...] | None = None
     validation_fraction: float = 0.1
@@ -69,6 +74,7 @@ class TrainConfig:
                 ("average", 0 <= self.average < 1, "0 <= average < 1"),
                 ("seed", 0 <= self.seed < 2**32, "0 <= seed < 2^32"),
                 ("threads", self.threads >= 1, "at least 1"),
+                ("amp", self.amp in AMP, f"one of {', '.join(AMP)}"),
             )
             if not legal
         ]

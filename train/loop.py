@@ -7,10 +7,12 @@ checkpoint with its JSON copy. The best epoch is the one with the highest accura
 file.
 """
 
+import hashlib
 import json
 import platform
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from torch import nn
 from tqdm import tqdm
 
 from train import checkpoint
+from train.ahead import ahead
 from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
@@ -33,13 +36,14 @@ from train.files import json_bytes, write_whole
 from train.journal import Journal
 from train.models import registry
 from train.objective import Objective
+from train.processes import ALONE, Processes
 from train.rates import firing_rates
 from train.revision import revision
 from train.skeletons import Layout, layout
 from train.teacher import Teacher, told
 from train.terms import registry as term_registry
 from train.terms.registry import Setting
-from train.trainer import SettingsError, Trainer, TrainingError, batches
+from train.trainer import SettingsError, Trainer, TrainingError, batches, check_batches
 
 BEST, LAST, RUN = checkpoint.BEST, "last.safetensors", "run.json"
 
@@ -75,18 +79,21 @@ def fit(
     data_options: Mapping[str, Any] | None = None,
     resume: bool = False,
     progress: bool = True,
+    group: Processes = ALONE,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Result:
     """Train on `data` (a training split) and fill the folder `run`.
 
     Mean and spread of the input come from the training clips alone. data_options are kept for whoever
     loads the same data again. on_epoch gets every log entry after its files are written. An
-    interruption leaves the files of the last whole epoch.
+    interruption leaves the files of the last whole epoch. Of a `group`, every process calls this with
+    the same arguments; the first one writes the files, calls on_epoch and shows the progress.
     """
     started = time.monotonic()
     split = hold_out(
         data.clips, config.validation, config.validation_subjects, config.validation_fraction, data.unseen
     )
+    check_batches(len(split.train), config, group)
     here = layout(data.layout)
     teacher = Teacher.load(Path(config.teacher)) if config.teacher else None
     recipe = recipe if teacher is None else teacher.shared(recipe, data)
@@ -95,37 +102,56 @@ def fit(
     about["validation"] = record(
         split, config.validation, config.validation_subjects, config.validation_fraction
     )
+    _refuse_unlike(group, about, split)
     held = prepare(split.validation, recipe, here)
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    per_epoch = -(-len(split.train) // config.batch)
-    model = registry.build(config.model, about["model_config"])
-    terms = term_registry.build(config, _setting(model, held, len(data.class_names), here, teacher))
-    objective = Objective(model, terms, config.label_smoothing)
-    trainer = Trainer(objective, config, per_epoch * config.epochs)
-    first, best = 1, Best()
-    last = _open(run, about, split, resume)  # after all that may refuse: then no folder is left behind
-    if last is not None:
-        trainer.restore(last)
-        first, best = last.about["epoch"] + 1, _best_of(last.about)
-        if trainer.done != per_epoch * last.about["epoch"]:
-            raise TrainingError(
-                f"{run}: found {trainer.done} iterations in {last.about['epoch']} epochs, expected "
-                f"{per_epoch} an epoch; the data is not what the run began with: restore it"
-            )
+    trainer = _trainer(config, about, split, held, here, teacher, group)
+    last = _open(run, about, split, resume, group)  # after all that may refuse: no folder is left behind
+    first, best = (1, Best()) if last is None else _resumed(trainer, last)
     with (
-        Journal(run, first - 1) as journal,
-        tqdm(total=trainer.iterations, initial=trainer.done, disable=not progress, unit="it") as bar,
+        Journal(run, first - 1) if group.first else nullcontext() as journal,
+        tqdm(
+            total=trainer.iterations, initial=trainer.done, disable=not (progress and group.first), unit="it"
+        ) as bar,
     ):
         for epoch in range(first, config.epochs + 1):
             entry = _train_epoch(trainer, split, recipe, here, epoch, bar)
-            entry |= _validate(trainer.best_model, held, epoch)
-            # The log first: a resume drops a line beyond its checkpoint, but cannot write a missing one.
-            journal.write(entry)
+            entry |= _validate(trainer.best_model, held, epoch, group)
+            if journal:  # first: a resume drops a line beyond its checkpoint, but cannot write a missing one
+                journal.write(entry)
             best = _keep(run, about, trainer, best, entry)
-            if on_epoch:
+            if on_epoch and group.first:
                 on_epoch(entry)
     return Result(run, best, time.monotonic() - started)
+
+
+def _trainer(
+    config: TrainConfig,
+    about: Mapping[str, Any],
+    split: Split,
+    held: Samples,
+    here: Layout,
+    teacher: Teacher | None,
+    group: Processes,
+) -> Trainer:
+    """Model, terms and optimiser as they are before the first iteration."""
+    torch.set_num_threads(group.threads(config.threads))
+    torch.manual_seed(config.seed)
+    model = registry.build(config.model, about["model_config"])
+    terms = term_registry.build(config, _setting(model, held, len(about["classes"]), here, teacher))
+    objective = Objective(model, terms, config.label_smoothing)
+    return Trainer(objective, config, -(-len(split.train) // config.batch) * config.epochs, group)
+
+
+def _resumed(trainer: Trainer, last: checkpoint.Checkpoint) -> tuple[int, Best]:
+    """The trainer as it was after the checkpoint's epoch; the next epoch, and the best so far."""
+    trainer.restore(last)
+    epoch, per_epoch = last.about["epoch"], trainer.iterations // trainer.config.epochs
+    if trainer.done != per_epoch * epoch:
+        raise TrainingError(
+            f"{last.path.parent}: found {trainer.done} iterations in {epoch} epochs, expected "
+            f"{per_epoch} an epoch; the data is not what the run began with: restore it"
+        )
+    return epoch + 1, _best_of(last.about)
 
 
 def _setting(model: nn.Module, held: Samples, classes: int, here: Layout, teacher: Teacher | None) -> Setting:
@@ -165,7 +191,34 @@ def _about(
     return json.loads(json_bytes(about))  # as it will be read back
 
 
-def _open(run: Path, about: dict[str, Any], split: Split, resume: bool) -> checkpoint.Checkpoint | None:
+def _refuse_unlike(group: Processes, about: dict[str, Any], split: Split) -> None:
+    """Every process must train the same run: commands and data of several machines may differ."""
+    ids = hashlib.sha256("\n".join(clip.id for clip in (*split.train, *split.validation)).encode())
+    options = {k: v for k, v in about["dataset"]["options"].items() if k != "path"}  # a machine's own
+    described = {**about, "dataset": {**about["dataset"], "options": options}, "clips": ids.hexdigest()}
+    mine = json.loads(json_bytes(described))  # as it comes from process 0
+    first = group.told(mine)
+    if odd := [key for key in mine if mine[key] != first[key]]:
+        raise TrainingError(
+            f"process {group.rank} of {group.size} differs from process 0: {_differences(first, mine, odd)}; "
+            "start all with the same settings, data and code"
+        )
+
+
+def _open(
+    run: Path, about: dict[str, Any], split: Split, resume: bool, group: Processes
+) -> checkpoint.Checkpoint | None:
+    """`_opened` by the first process, told to the others: they need not see the folder."""
+    last = _opened(run, about, split, resume, group) if group.first else None
+    described = group.told(last and last.about)
+    if described is None:
+        return None
+    return checkpoint.Checkpoint(run / LAST, group.told_tensors(last.tensors if last else {}), described)
+
+
+def _opened(
+    run: Path, about: dict[str, Any], split: Split, resume: bool, group: Processes
+) -> checkpoint.Checkpoint | None:
     """Make the run folder, or find the checkpoint to continue from; None is a start from the beginning."""
     if resume and (run / RUN).is_file() and not (run / LAST).exists():
         _refuse_another(run, _read_facts(run / RUN), about)  # interrupted in its first epoch
@@ -180,6 +233,8 @@ def _open(run: Path, about: dict[str, Any], split: Split, resume: bool) -> check
     facts = {
         "split": split.note,
         "clips": {"train": len(split.train), "validation": len(split.validation)},
+        "processes": group.size,
+        "device": group.device.type,
         "versions": {
             "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
         },
@@ -248,14 +303,17 @@ def _train_epoch(
 ) -> dict[str, Any]:
     """One pass over the training clips; the epoch's loss, accuracy, rates, as a log entry."""
     trainer.objective.train()
-    torch.manual_seed(trainer.config.seed * 1_000_003 + epoch)  # dropout: a function of the epoch
+    group = trainer.group
+    # Dropout: a function of the epoch, and of the process: two parts of a batch shall not share their masks.
+    torch.manual_seed(trainer.config.seed * 1_000_003 + epoch + group.rank * 2**53)
     loss = right = seen = 0
     parts: dict[str, float] = {}
     started = time.monotonic()
-    with firing_rates(trainer.model) as rates:
-        for x, labels in batches(split.train, recipe, here, trainer.config, epoch):
+    made = batches(split.train, recipe, here, trainer.config, epoch, group)
+    with firing_rates(trainer.model) as rates, ahead(made) as coming:
+        for x, labels, whole in coming:
             lr = trainer.lr
-            value, scores, of_terms = trainer.update(x, labels)
+            value, scores, of_terms = trainer.update(x, labels, whole)
             seen += len(labels)
             loss += value * len(labels)
             parts = {k: parts.get(k, 0.0) + v * len(labels) for k, v in of_terms.items()}
@@ -265,6 +323,10 @@ def _train_epoch(
                 refresh=False,
             )
             bar.update()
+    rates.gather(group)
+    sums = torch.tensor([loss, right, seen, *parts.values()], dtype=torch.float64)
+    loss, right, seen, *totals = group.total(sums).tolist()
+    parts = dict(zip(parts, totals, strict=True))
     return {
         "epoch": epoch,
         "lr": lr,
@@ -277,7 +339,7 @@ def _train_epoch(
     }
 
 
-def _validate(model: nn.Module, held: Samples, epoch: int) -> dict[str, float]:
+def _validate(model: nn.Module, held: Samples, epoch: int, group: Processes) -> dict[str, float]:
     # A neuron whose membrane is NaN stays silent, so that a broken layer need not show in the loss.
     wrong = [name for name, x in model.state_dict().items() if not torch.isfinite(x).all()]
     if wrong:
@@ -285,26 +347,28 @@ def _validate(model: nn.Module, held: Samples, epoch: int) -> dict[str, float]:
             f"epoch {epoch}: NaN or infinity in {wrong[0]}; lower lr or set clip_norm; "
             "the last checkpoint is untouched"
         )
-    scores = evaluate(model, held)
+    scores = evaluate(model, held, group=group)
     loss = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(held.labels))
     return {"loss_val": float(loss), "accuracy_val": accuracy(scores, held.labels)}
 
 
 def _keep(run: Path, about: dict[str, Any], trainer: Trainer, best: Best, entry: dict[str, Any]) -> Best:
-    """Write last, and best where this epoch is it; the best so far."""
+    """Write last, and best where this epoch is it (the first process does); the best so far."""
     # Times stay in the log: the same run twice gives the same checkpoint, byte for byte.
     metrics = {k: v for k, v in entry.items() if isinstance(v, float) and k != "epoch_s"}
     of_epoch = {**about, "epoch": entry["epoch"], "metrics": metrics}
     if best.beaten_by(entry["accuracy_val"], entry["loss_val"]):
         best = Best(entry["epoch"], entry["accuracy_val"], entry["loss_val"])
-        weights = trainer.best_model.state_dict()
-        checkpoint.save(run / BEST, {f"model.{k}": x for k, x in weights.items()}, of_epoch)
+        if trainer.group.first:
+            weights = trainer.best_model.state_dict()
+            checkpoint.save(run / BEST, {f"model.{k}": x for k, x in weights.items()}, of_epoch)
     state = {
         "iterations_done": trainer.done,
         "best": {"epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss},
     }
     # Best first: an interruption in between repeats this epoch, and writes the same best again.
-    checkpoint.save(run / LAST, trainer.tensors(), {**of_epoch, **state})
+    if trainer.group.first:
+        checkpoint.save(run / LAST, trainer.tensors(), {**of_epoch, **state})
     return best
 
 

@@ -78,6 +78,7 @@ class Teacher:
     @torch.no_grad()
     def look(self, clip: Tensor, stages: tuple[str, ...]) -> tuple[Tensor, dict[str, Tensor]]:
         """clip [N, C, F, V] -> scores [N, K], and what these stages give, [N, C', F', V] by name."""
+        self.model.to(clip.device)  # where the student is
         with tapped(self.model, stages) as taps:
             scores = self.model(shown(clip, self.recipe.repeat))
         return scores, {name: per_clip(y) for name, y in taps.items()}

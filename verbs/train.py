@@ -13,6 +13,7 @@ from verbs.output import say, table, write_json
 
 if TYPE_CHECKING:
     from train.configuration import Configuration
+    from train.processes import Processes
 
 # Fields that --set would lose to an option's default or to the data: where they come from instead.
 ELSEWHERE = {
@@ -52,7 +53,7 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     help="Folder of the run: checkpoints, log, TensorBoard events.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Passes over the training split.")
-@click.option("--batch", type=click.IntRange(min=1), default=None, help="Clips per step.")
+@click.option("--batch", type=click.IntRange(min=1), default=None, help="Clips per step, over all processes.")
 @click.option("--lr", type=float, default=None, help="Highest learning rate of the schedule.")
 @click.option(
     "--seed",
@@ -61,7 +62,26 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     show_default=True,
     help="Same seed, machine and threads: the same result, bit for bit.",
 )
-@click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads. Default: all cores.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Threads of this machine, shared by the processes on it. Default: all cores.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to train; auto: a GPU where there is one.",
+)
+@click.option(
+    "--amp",
+    type=click.Choice(["none", "bf16", "fp16"]),
+    default=None,
+    help="Products of the training in 16 bits; membranes, norms, validation and files stay float32."
+    " Default: none.",
+)
 @click.option("--frames", type=click.IntRange(min=1), default=None, help="Frames a clip is resampled to.")
 @click.option(
     "--repeat",
@@ -122,7 +142,20 @@ def train(ctx: click.Context, **given: Any) -> None:
 
     RUN gets best.safetensors (the chosen epoch), last.safetensors (for --resume), log.jsonl and events/
     for TensorBoard. Ctrl-C loses at most the running epoch: go on with --resume.
+
+    Several processes (docs/training.md), one a GPU or some a CPU; the batch is divided over them:
+
+    \b
+    torchrun --nproc-per-node 2 cli.py train --dataset synthetic --out runs/two
     """
+    from train.processes import joined
+
+    with joined(given["device"]) as group:
+        _train(ctx, given, group)
+
+
+def _train(ctx: click.Context, given: dict[str, Any], group: Processes) -> None:
+    """What every process does; the first one speaks."""
     from train.data import registry
     from train.loop import fit
 
@@ -132,10 +165,12 @@ def train(ctx: click.Context, **given: Any) -> None:
     data = given["data"]
     clips = registry.load(chosen.dataset, data, "train", **options)
     kept = {**options, **({"path": str(data.resolve())} if data is not None else {})}
-    if clips.dropped:
+    if clips.dropped and group.first:
         click.echo(f"left out {len(clips.dropped)} clips or bodies: {clips.dropped[0]} ...", err=True)
-    result = fit(config, recipe, clips, given["out"], data_options=kept, resume=given["resume"])
+    result = fit(config, recipe, clips, given["out"], data_options=kept, resume=given["resume"], group=group)
     best = result.best
+    if not group.first:
+        return
     say(
         table(
             ("run", "best epoch", "validation accuracy", "minutes"),
@@ -264,7 +299,7 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
         "threads": given["threads"] or cores(),
         "teacher": "" if given["teacher"] is None else str(given["teacher"].resolve()),
     }
-    values |= {k: given[k] for k in ("epochs", "batch", "lr") if given[k] is not None}
+    values |= {k: given[k] for k in ("epochs", "batch", "lr", "amp") if given[k] is not None}
     if given["validation_subjects"]:
         chosen = _value(given["validation_subjects"])
         values["validation_subjects"] = chosen if isinstance(chosen, list) else [chosen]

@@ -341,3 +341,10 @@ def test_a_clip_repeated_for_a_model_of_frames(run, tmp_path):
     got = run("train", "--out", tmp_path / "run", "--repeat", 4)
     assert got.code == 2 and "takes one frame a step" in got.err and "Traceback" not in got.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_gpu_that_is_not_there(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    got = run("train", "--out", tmp_path / "run", "--device", "cuda")
+    assert got.code == 2 and "found no GPU" in got.err and len(got.error_lines) == 1
+    assert not (tmp_path / "run").exists()

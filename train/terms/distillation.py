@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from train.config import TrainConfig
 from train.evaluate import mean_over_persons
+from train.layers import ChannelMix, ChannelNorm
 from train.objective import Seen, Term, probe
 from train.teacher import Teacher, TeacherError, clip_of, per_clip
 
@@ -66,12 +67,13 @@ class FTM(nn.Module):
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
-        self.mix = nn.Conv2d(c_in, c_out, 1, bias=False)
-        self.norm = nn.BatchNorm2d(c_out)
+        self.mix, self.norm = ChannelMix(c_in, c_out), ChannelNorm(c_out)
 
     def forward(self, y: Tensor, frames: int) -> Tensor:
         """Frames are resized by straight lines between them."""
-        z = self.norm(self.mix(y))
+        z = self.norm(self.mix(y.transpose(2, 3)[None]))[0].transpose(
+            2, 3
+        )  # layers have joints before frames
         if z.shape[2] != frames:
             z = F.interpolate(z, (frames, z.shape[3]), mode="bilinear", align_corners=False)
         return z.sigmoid()

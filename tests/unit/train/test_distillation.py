@@ -101,7 +101,7 @@ def test_divergence_against_numpy():
 def translated(ftm, y, frames):
     """FTM in numpy, in evaluation: y [N, C', F', V]."""
     state = {k: v.double().numpy() for k, v in ftm.state_dict().items()}
-    z = np.einsum("oc,ncfv->nofv", state["mix.weight"][:, :, 0, 0], y)
+    z = np.einsum("oc,ncfv->nofv", state["mix.weight"], y)
     column = (-1, 1, 1)
     z = (z - state["norm.running_mean"].reshape(column)) / np.sqrt(
         state["norm.running_var"].reshape(column) + ftm.norm.eps
