@@ -18,6 +18,7 @@ from convert.ir import (
     AvgPool2d,
     BatchNorm,
     ChannelMix,
+    ChannelScale,
     Conv2d,
     CubaLIF,
     Delay,
@@ -34,7 +35,7 @@ from convert.ir import (
 )
 from convert.passes.fold_batchnorm import FOLD_BATCHNORM
 from deploy.reference import values
-from train import frame_layers, layers, modality_fusion, neurons
+from train import frame_layers, layers, modality_fusion, neurons, signal_layers
 from train.models.base_sgn import BaseSGN, BaseSGNConfig
 from train.stepwise import Stepwise
 
@@ -87,6 +88,20 @@ LINEAR = {
     "joint map, stacked": (layers.JointMap(np.arange(24).reshape(1, 2, 3, 4) / 8 - 1), (6, 4), JointMap),
     "step map": (layers.StepMap(np.arange(5 * STEPS).reshape(5, STEPS) / 8 - 2), (3, 4), StepMap),
     "step mean": (layers.StepMean(), (3, 4), StepMean),
+    "joint conv": (signal_layers.JointConv(3, 4), (3, 5), GraphConv),
+    "complex mix": (signal_layers.ComplexMix(3, 4), (6, 5), ChannelMix),
+    "complex columns": (
+        signal_layers.ComplexColumns(dyadic(signal_layers.ComplexMix(3, 4)), 1),
+        (3, 5),
+        ChannelMix,
+    ),
+    "real part": (signal_layers.RealPart(3, imaginary=True), (6, 5), ChannelMix),
+    "fixed mix": (signal_layers.FixedMix(np.arange(12).reshape(4, 3) / 8), (3, 5), ChannelMix),
+    "fixed step map": (signal_layers.FixedStepMap(np.eye(STEPS)[::2]), (3, 4), StepMap),
+    "joint sum": (signal_layers.JointSum(), (3, 4), JointMap),
+    "gain": (signal_layers.Gain(0.375), (3,), ChannelScale),
+    "joint fourier": (signal_layers.JointFourier(5), (3, 5), JointMap),
+    "step fourier": (signal_layers.StepFourier(signal_layers.Window(STEPS), 1), (3, 4), StepMap),
     "linear": (nn.Linear(6, 5), (6,), Affine),
     "linear without bias": (nn.Linear(6, 5, bias=False), (6,), Affine),
     "linear in steps": (Stepwise(nn.Linear(6, 5)), (6,), Affine),
@@ -100,6 +115,8 @@ LINEAR = {
     "flatten": (nn.Flatten(2), (2, 3, 4), Reshape),
     "flatten in steps": (Stepwise(nn.Flatten()), (2, 3, 4), Reshape),
 }
+ROUNDED = {"step mean", "joint fourier", "step fourier"}
+"""1/30, sines and cosines round in float32: up to 30 sums of 2^-24 each, of values up to 3."""
 
 
 @pytest.mark.parametrize("kind", list(LINEAR))
@@ -114,8 +131,8 @@ def test_a_linear_layer_keeps_its_values(kind):
     assert want.any(), "vacuous case"
     if kind.startswith("graph"):  # its B is added to A in float32 by both; the rest is exact
         assert dyadic(layer).B.abs().max() > 0
-    if kind == "step mean":  # 1/30 rounds in float32: 30 sums of 2^-24 each
-        np.testing.assert_allclose(got, want, rtol=2e-6)
+    if kind in ROUNDED:
+        np.testing.assert_allclose(got, want, rtol=2e-6, atol=2e-6)
         return
     np.testing.assert_array_equal(got, want)
 
