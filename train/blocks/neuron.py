@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from train.neurons import IF, LIF
+
+KINDS = ("spike", "relu")
 
 BRANCH_GAIN = 0.1
 """What the norm of a residual branch starts from. At 1 the branch's noise drowns the spike that comes
@@ -12,7 +16,11 @@ round it, layer upon layer: four blocks of Signal-SGN learn nothing in their fir
 
 @dataclass(frozen=True, slots=True)
 class Neurons:
-    """dv [1/step], threshold [units of v]; which surrogate gradient and which back-end compute them."""
+    """dv [1/step], threshold [units of v]; which surrogate gradient and which back-end compute them.
+
+    kind relu puts max(0, x) in the place of every neuron: the same architecture as a network of real values,
+    the twin that energy is compared with.
+    """
 
     dv: float = 0.5
     threshold: float = 1.0
@@ -20,15 +28,23 @@ class Neurons:
     surrogate: str = "sigmoid"
     backend: str = "house"
     learn_dv: bool = False
+    kind: str = "spike"
 
-    def layer(self) -> LIF:
+    def layer(self) -> nn.Module:
         """A spiking layer behind a linear map."""
-        return LIF(self.dv, self.threshold, self.surrogate, self.backend, self.learn_dv)
+        return self._lif(self.threshold)
 
-    def counting(self) -> LIF:
+    def _lif(self, threshold: float) -> nn.Module:
+        if self.kind == "relu":
+            return nn.ReLU()
+        return LIF(self.dv, threshold, self.surrogate, self.backend, self.learn_dv)
+
+    def counting(self) -> nn.Module:
         """A spiking layer behind a product of spikes."""
-        return LIF(self.dv, self.attention, self.surrogate, self.backend, self.learn_dv)
+        return self._lif(self.attention)
 
-    def integrating(self, threshold: float | None = None) -> IF:
+    def integrating(self, threshold: float | None = None) -> nn.Module:
         """A spiking layer without leak."""
+        if self.kind == "relu":
+            return nn.ReLU()
         return IF(self.threshold if threshold is None else threshold, self.surrogate, self.backend)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from train.blocks.fsc import AXES, FrequencyConv
 from train.blocks.mwtf import LEGENDRE, WaveletFusion
-from train.blocks.neuron import Neurons
+from train.blocks.neuron import KINDS, Neurons
 from train.blocks.released import ReleasedBlock
 from train.blocks.sgc import MERGES, SpatialGraphConv
 from train.fixed_maps import wavelet_bands
@@ -42,6 +42,7 @@ class SignalSGNConfig:
     wavelet     none, legendre8, or an orthogonal wavelet of PyWavelets; levels: J of MWTF
     graph       what the learned adjacency starts from: skeleton or identity
     threshold   0.7: a spike that comes round a branch (1 into the neuron) passes at once; at 1 it would not
+    activation  spike; relu: the twin of real values, for comparing energy
     merge       how the branches of 1D-SGC meet: currents (ours) or spikes (the paper's figure)
     """
 
@@ -61,6 +62,7 @@ class SignalSGNConfig:
     graph: str = "skeleton"
     merge: str = "currents"
     dropout: float = 0.3
+    activation: str = "spike"
     dv: float = 0.5
     learn_dv: bool = False
     threshold: float = 0.7
@@ -80,6 +82,7 @@ class SignalSGNConfig:
                 ("heads", heads, f"0, or a divisor of every width in {self.channels}"),
                 ("fft_axis", self.fft_axis in AXES, " or ".join(AXES)),
                 ("steps", self.steps == 0 or count(self.steps), "a whole number"),
+                ("activation", self.activation in KINDS, " or ".join(KINDS)),
                 ("graph", self.graph in GRAPHS, " or ".join(GRAPHS)),
                 ("merge", self.merge in MERGES, " or ".join(MERGES)),
                 ("dropout", 0.0 <= self.dropout < 1.0, "0 <= dropout < 1"),
@@ -106,8 +109,9 @@ class SignalSGNConfig:
     def neurons(self) -> Neurons:
         """What the layers are made of."""
         return Neurons(
-            self.dv, self.threshold, surrogate=self.surrogate, backend=self.backend, learn_dv=self.learn_dv
-        )
+            self.dv, self.threshold, surrogate=self.surrogate, backend=self.backend, learn_dv=self.learn_dv,
+            kind=self.activation,
+        )  # fmt: skip
 
 
 class Block(nn.Module):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from convert.from_torch import from_torch
-from convert.ir import WindowNode
+from convert.ir import Relu, WindowNode
 from convert.passes.fold_batchnorm import FOLD_BATCHNORM
 from convert.passes.partition import partition
 from deploy.reference import Reference
@@ -93,6 +93,7 @@ OPTIONS = {
     "without attention": {"heads": 0},
     "identity": {"graph": "identity"},
     "released": {"variant": "released"},
+    "relu": {"activation": "relu"},
 }
 
 
@@ -105,7 +106,7 @@ def test_every_option_trains_and_fires(name):
     scores.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
     found = {n: round(r, 4) for n, r in rates.per_layer().items() if not 0.0005 < r < 0.99}
-    assert len(rates.per_layer()) > 8 and not found, "silent or always firing"
+    assert (len(rates.per_layer()) > 8 or name == "relu") and not found, "silent or always firing"
 
 
 @pytest.mark.parametrize("name", list(OPTIONS))
@@ -134,6 +135,14 @@ def test_all_before_the_window_is_on_the_chip(name):
     assert {n for n in on_cpu if n.startswith(("embed", "blocks"))} == set()
     assert {n for n in split.chip.nodes if n.startswith("blocks")}
     assert any(isinstance(node, WindowNode) for node in split.host.nodes.values())
+
+
+def test_the_twin_of_real_values_has_the_same_linear_maps():
+    """ReLU for every neuron, and nothing else: what the energy of the spiking model is compared with."""
+    ours, twin = (from_torch(model(activation=kind), (3, 20)) for kind in ("spike", "relu"))
+    swapped = {n for n in ours.nodes if type(ours.nodes[n]) is not type(twin.nodes[n])}
+    assert list(ours.nodes) == list(twin.nodes) and swapped == {*ours.spiking()}
+    assert all(isinstance(twin.nodes[n], Relu) for n in swapped)
 
 
 def test_over_time_the_window_begins_in_the_first_block():
