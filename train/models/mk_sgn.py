@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from train.blocks.neuron import BRANCH_GAIN
 from train.data.streams import COORDINATES
 from train.frame_layers import FrameConv, FrameMean, ModalityMix
 from train.layers import ChannelMix, ChannelNorm, GraphConv, JointMean
@@ -42,6 +43,7 @@ class MKSGNConfig(BaseSGNConfig):
     heads       h, attention heads         head_width   d, channels of a head
     attention   False: SA-SGC is Base-SGN's graph convolution
     fusion      False: SMF weighs all modalities alike
+    threshold   0.7: a spike that comes round a branch passes at once (train.models.signal_sgn)
     sharpness   factor of relevance minus redundancy [1/nat] in the softmax of the gates
     """
 
@@ -52,6 +54,7 @@ class MKSGNConfig(BaseSGNConfig):
     head_width: int = 4
     attention: bool = True
     fusion: bool = True
+    threshold: float = 0.7
     sharpness: float = 20.0
 
     def __post_init__(self) -> None:
@@ -108,17 +111,17 @@ class Block(nn.Module):
         super().__init__()
         stride = 2 if c_out > c_in else 1
         self.graph = GraphConv(c_in, c_out, graph)
-        self.graph_norm = ChannelNorm(c_out)
+        self.graph_norm = ChannelNorm(c_out, BRANCH_GAIN if c_in == c_out else 1.0)
         self.residual = (
             nn.Identity() if c_in == c_out else nn.Sequential(ChannelMix(c_in, c_out), ChannelNorm(c_out))
         )
         self.attention = Attention(c_in, config) if config.attention else None
         if config.attention:
             self.project = ChannelMix(config.heads * config.head_width, c_out)
-            self.project_norm = ChannelNorm(c_out)
+            self.project_norm = ChannelNorm(c_out, BRANCH_GAIN)
         self.graph_spike = config.neuron()
         self.frames = FrameConv(c_out, c_out, config.kernel, stride)
-        self.frames_norm = ChannelNorm(c_out)
+        self.frames_norm = ChannelNorm(c_out, BRANCH_GAIN if stride == 1 else 1.0)
         self.shortcut = (
             nn.Identity()
             if stride == 1
