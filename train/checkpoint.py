@@ -98,7 +98,10 @@ def load(path: Path) -> Checkpoint:
 
 
 def load_model(path: Path, name: str | None = None) -> tuple[nn.Module, Checkpoint]:
-    """The trained model, in eval mode, and its checkpoint; a given `name` must be the model's."""
+    """The trained model, in eval mode, and its checkpoint; a given `name` must be the model's.
+
+    Of a fine-tuned run (`train.qat`) the model is the float parent; what was trained are integers, beside it.
+    """
     checkpoint = load(path)
     about = checkpoint.about
     if name is not None and about["model"] != name:
@@ -107,7 +110,9 @@ def load_model(path: Path, name: str | None = None) -> tuple[nn.Module, Checkpoi
         model = registry.build(about["model"], about["model_config"])
     except (ValueError, TypeError) as error:
         raise CheckpointError(path, str(error), "a model of this version") from error
-    checkpoint.load_into(model)
+    if "qat" in about and not checkpoint.under("parent"):
+        raise CheckpointError(path, "a fine-tuned run's state, without its parent", "its best.safetensors")
+    checkpoint.load_into(model, "parent" if "qat" in about else "model")
     return model.eval(), checkpoint
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from train import checkpoint
@@ -41,11 +41,12 @@ from train.terms.registry import Setting
 from train.trainer import SettingsError, Trainer, TrainingError, batches
 
 BEST, LAST, RUN = "best.safetensors", "last.safetensors", "run.json"
+Beside = Callable[[nn.Module], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best epoch so far, counted from 1; accuracy a share, loss in nats."""
+    """The best epoch so far, counted from 1 (0: the model as it began); accuracy a share, loss in nats."""
 
     epoch: int = 0
     accuracy: float = -1.0
@@ -83,43 +84,95 @@ def fit(
     interruption leaves the files of the last whole epoch.
     """
     started = time.monotonic()
+    material = gather(config, recipe, data)
+    about = _about(config, material.recipe, data, data_options or {})
+    prepare_torch(config)
+    model = registry.build(config.model, about["model_config"])
+    terms = term_registry.build(
+        config, _setting(model, material.held, len(data.class_names), material.layout)
+    )
+    objective = Objective(model, terms, config.label_smoothing)
+    best = run_epochs(
+        objective, config, about, material, run, resume=resume, progress=progress, on_epoch=on_epoch
+    )
+    return Result(run, best, time.monotonic() - started)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """The clips of a run, parted, the recipe that makes samples of them, and the held-out ones made."""
+
+    split: Split
+    recipe: Recipe
+    layout: Layout
+    held: Samples
+
+
+def gather(config: TrainConfig, recipe: Recipe, data: ClipSet) -> Material:
+    """What the config trains on and chooses the epoch by; the recipe with mean and spread of the clips."""
     split = hold_out(
         data.clips, config.validation, config.validation_subjects, config.validation_fraction, data.unseen
     )
     here = layout(data.layout)
     recipe = standardised(split.train, recipe, here, config.seed)
-    about = _about(config, recipe, data, data_options or {})
-    held = prepare(split.validation, recipe, here)
+    return Material(split, recipe, here, prepare(split.validation, recipe, here))
+
+
+def prepare_torch(config: TrainConfig) -> None:
+    """Threads and the seed that parameters are drawn with."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    per_epoch = -(-len(split.train) // config.batch)
-    model = registry.build(config.model, about["model_config"])
-    terms = term_registry.build(config, _setting(model, held, len(data.class_names), here))
-    objective = Objective(model, terms, config.label_smoothing)
+
+
+def run_epochs(
+    objective: Objective,
+    config: TrainConfig,
+    about: dict[str, Any],
+    material: Material,
+    run: Path,
+    *,
+    resume: bool,
+    progress: bool,
+    on_epoch: Callable[[dict[str, Any]], None] | None,
+    beside: Beside | None = None,
+    from_start: bool = False,
+) -> Best:
+    """Train, validate and keep, epoch by epoch; the best one.
+
+    beside: tensors that best.safetensors holds beside the weights of a model. from_start: the model as it is
+    given is a candidate too, as epoch 0.
+    """
+    per_epoch = -(-len(material.split.train) // config.batch)
     trainer = Trainer(objective, config, per_epoch * config.epochs)
-    first, best = 1, Best()
-    last = _open(run, about, split, resume)  # after all that may refuse: then no folder is left behind
-    if last is not None:
-        trainer.restore(last)
-        first, best = last.about["epoch"] + 1, _best_of(last.about)
-        if trainer.done != per_epoch * last.about["epoch"]:
-            raise TrainingError(
-                f"{run}: found {trainer.done} iterations in {last.about['epoch']} epochs, expected "
-                f"{per_epoch} an epoch; the data is not what the run began with: restore it"
-            )
+    last = _open(run, about, material.split, resume)  # after all that may refuse: no folder is left behind
+    first, best = (1, Best()) if last is None else _continued(trainer, last, run, per_epoch)
+    keeper = _Keeper(run, about, trainer, beside)
     with (
-        Journal(run, first - 1) as journal,
+        Journal(run, -1 if last is None else first - 1) as journal,
         tqdm(total=trainer.iterations, initial=trainer.done, disable=not progress, unit="it") as bar,
     ):
-        for epoch in range(first, config.epochs + 1):
-            entry = _train_epoch(trainer, split, recipe, here, epoch, bar)
-            entry |= _validate(trainer.best_model, held, epoch)
+        for epoch in range(0 if from_start and last is None else first, config.epochs + 1):
+            entry: dict[str, Any] = {"epoch": epoch}
+            if epoch:
+                entry |= _train_epoch(trainer, material, epoch, bar)
+            entry |= _validate(trainer.best_model, material.held, epoch)
             # The log first: a resume drops a line beyond its checkpoint, but cannot write a missing one.
             journal.write(entry)
-            best = _keep(run, about, trainer, best, entry)
+            best = keeper.keep(best, entry)
             if on_epoch:
                 on_epoch(entry)
-    return Result(run, best, time.monotonic() - started)
+    return best
+
+
+def _continued(trainer: Trainer, last: checkpoint.Checkpoint, run: Path, per_epoch: int) -> tuple[int, Best]:
+    """The trainer as it was at the end of the last epoch; the next epoch, and the best so far."""
+    trainer.restore(last)
+    if trainer.done != per_epoch * last.about["epoch"]:
+        raise TrainingError(
+            f"{run}: found {trainer.done} iterations in {last.about['epoch']} epochs, expected "
+            f"{per_epoch} an epoch; the data is not what the run began with: restore it"
+        )
+    return last.about["epoch"] + 1, Best(**last.about["best"])
 
 
 def _setting(model: nn.Module, held: Samples, classes: int, here: Layout) -> Setting:
@@ -189,7 +242,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
 
 def _refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """A run is resumed with the settings that it was begun with."""
-    same = ("model", "model_config", "recipe", "dataset", "classes", "train_config")
+    same = ("model", "model_config", "recipe", "dataset", "classes", "train_config", "qat")
     old, new = there.get("recipe"), about["recipe"]
     if isinstance(old, dict) and {k for k in new if old.get(k) != new[k]} & {"mean", "spread"}:
         # Other settings of the recipe move them too; equal settings leave only the clips.
@@ -199,7 +252,7 @@ def _refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any
                 "the data is not what the run began with: restore it"
             )
         about = {**about, "recipe": {**new, "mean": old.get("mean"), "spread": old.get("spread")}}
-    if odd := [key for key in same if there.get(key) != about[key]]:
+    if odd := [key for key in same if there.get(key) != about.get(key)]:
         raise TrainingError(
             f"{run}: the run to resume has another {_differences(there, about, odd)}; "
             "resume with the settings of the run, or start another folder"
@@ -210,7 +263,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: list[str]
     """The differing settings by name, with both values where they are small."""
     out = []
     for key in keys:
-        a, b = old.get(key), new[key]
+        a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
             names = sorted(k for k in {*a, *b} if a.get(k) != b.get(k))
             out += [f"{key}.{k} ({a.get(k)} there, {b.get(k)} here)" for k in names]
@@ -219,9 +272,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: list[str]
     return ", ".join(out)
 
 
-def _train_epoch(
-    trainer: Trainer, split: Split, recipe: Recipe, here: Layout, epoch: int, bar: tqdm
-) -> dict[str, Any]:
+def _train_epoch(trainer: Trainer, material: Material, epoch: int, bar: tqdm) -> dict[str, Any]:
     """One pass over the training clips; the epoch's loss, accuracy, rates, as a log entry."""
     trainer.objective.train()
     torch.manual_seed(trainer.config.seed * 1_000_003 + epoch)  # dropout: a function of the epoch
@@ -229,7 +280,9 @@ def _train_epoch(
     parts: dict[str, float] = {}
     started = time.monotonic()
     with firing_rates(trainer.model) as rates:
-        for x, labels in batches(split.train, recipe, here, trainer.config, epoch):
+        for x, labels in batches(
+            material.split.train, material.recipe, material.layout, trainer.config, epoch
+        ):
             lr = trainer.lr
             value, scores, of_terms = trainer.update(x, labels)
             seen += len(labels)
@@ -242,7 +295,6 @@ def _train_epoch(
             )
             bar.update()
     return {
-        "epoch": epoch,
         "lr": lr,
         "loss_train": loss / seen,
         **{f"loss_{name}": total / seen for name, total in parts.items()},
@@ -266,23 +318,31 @@ def _validate(model: nn.Module, held: Samples, epoch: int) -> dict[str, float]:
     return {"loss_val": float(loss), "accuracy_val": accuracy(scores, held.labels)}
 
 
-def _keep(run: Path, about: dict[str, Any], trainer: Trainer, best: Best, entry: dict[str, Any]) -> Best:
-    """Write last, and best where this epoch is it; the best so far."""
-    # Times stay in the log: the same run twice gives the same checkpoint, byte for byte.
-    metrics = {k: v for k, v in entry.items() if isinstance(v, float) and k != "epoch_s"}
-    of_epoch = {**about, "epoch": entry["epoch"], "metrics": metrics}
-    if best.beaten_by(entry["accuracy_val"], entry["loss_val"]):
-        best = Best(entry["epoch"], entry["accuracy_val"], entry["loss_val"])
-        weights = trainer.best_model.state_dict()
-        checkpoint.save(run / BEST, {f"model.{k}": x for k, x in weights.items()}, of_epoch)
-    state = {
-        "iterations_done": trainer.done,
-        "best": {"epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss},
-    }
-    # Best first: an interruption in between repeats this epoch, and writes the same best again.
-    checkpoint.save(run / LAST, trainer.tensors(), {**of_epoch, **state})
-    return best
+@dataclass(frozen=True, slots=True, eq=False)
+class _Keeper:
+    """Writes the checkpoints of a run."""
 
+    run: Path
+    about: dict[str, Any]
+    trainer: Trainer
+    beside: Beside | None
 
-def _best_of(about: Mapping[str, Any]) -> Best:
-    return Best(**about["best"])
+    def keep(self, best: Best, entry: dict[str, Any]) -> Best:
+        """Write last, and best where this epoch is it; the best so far."""
+        # Times stay in the log: the same run twice gives the same checkpoint, byte for byte.
+        metrics = {k: v for k, v in entry.items() if isinstance(v, float) and k != "epoch_s"}
+        of_epoch = {**self.about, "epoch": entry["epoch"], "metrics": metrics}
+        if best.beaten_by(entry["accuracy_val"], entry["loss_val"]):
+            best = Best(entry["epoch"], entry["accuracy_val"], entry["loss_val"])
+            model = self.trainer.best_model
+            tensors = {f"model.{k}": x for k, x in model.state_dict().items()}
+            checkpoint.save(
+                self.run / BEST, tensors | dict(self.beside(model) if self.beside else {}), of_epoch
+            )
+        state = {
+            "iterations_done": self.trainer.done,
+            "best": {"epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss},
+        }
+        # Best first: an interruption in between repeats this epoch, and writes the same best again.
+        checkpoint.save(self.run / LAST, self.trainer.tensors(), {**of_epoch, **state})
+        return best

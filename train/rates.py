@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from train.neurons import IF, LIF, CubaLIF
+from train.qat.neurons import IntegerLIF
 
-SPIKING = (LIF, CubaLIF, IF)
+SPIKING = (LIF, CubaLIF, IF, IntegerLIF)
 
 
 class Rates:

@@ -44,7 +44,11 @@ def load_feed(
     about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str, limit: int | None
 ) -> Feed:
     """The samples a checkpoint or artifact is to run on; `about` names the defaults and the recipe."""
-    clips = load_clips(about, dataset, data, split)
+    return feed_of(about, load_clips(about, dataset, data, split), limit)
+
+
+def feed_of(about: Mapping[str, Any], clips: ClipSet, limit: int | None) -> Feed:
+    """The samples of these clips, refused where the model was made for others."""
     known = about["dataset"]
     if clips.layout != known["layout"]:
         raise BadInput(f"{clips.name}: joints of layout {clips.layout}, the model takes {known['layout']}")

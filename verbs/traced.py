@@ -1,0 +1,82 @@
+"""From a run to graphs: traced, folded and parted, quantised. What `convert` and `train --qat` begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convert.artifact import is_artifact
+from convert.ir import BadInput, Graph
+from verbs.feed import Feed, reduced
+
+if TYPE_CHECKING:
+    from convert.passes.partition import Split
+    from convert.passes.quantise import Quantise
+    from train.checkpoint import Checkpoint
+
+CALIBRATION = 64  # training samples that quantisation sees
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A run's float model: the torch module, the graph of it, the checkpoint they are of."""
+
+    graph: Graph
+    checkpoint: Checkpoint
+    model: Any
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """The torch model's scores of rows x [T, rows, C, V]."""
+        import torch
+
+        with torch.no_grad():
+            out = self.model(torch.from_numpy(x)).numpy()
+        return reduced(self.graph, out)
+
+
+def traced(run: Path, do: str) -> Traced:
+    """The best checkpoint of a run folder, or a .safetensors file. do: what is wanted of it, for errors."""
+    from convert.from_torch import from_torch
+    from train.checkpoint import load_model
+    from train.data.streams import channels
+    from train.loop import BEST
+    from train.skeletons import layout
+
+    if is_artifact(run):
+        raise BadInput(f"{run}: is an artifact already; {do} the run it was made from")
+    model, checkpoint = load_model(run / BEST if run.is_dir() else run)
+    about = checkpoint.about
+    joints = len(layout(about["dataset"]["layout"]).joints)
+    return Traced(from_torch(model, (channels(about["recipe"]["stream"]), joints)), checkpoint, model)
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """The float graph whole, what was pruned of its adjacencies, and its parts for chip and CPU."""
+
+    graph: Graph
+    pruned: list[Any]
+    split: Split
+
+
+def folded(graph: Graph, adjacency: str) -> Folded:
+    """Batch norms folded, adjacencies in the form asked for, parted."""
+    from convert.passes import adjacency as forms
+    from convert.passes.fold_batchnorm import FOLD_BATCHNORM
+    from convert.passes.partition import parted
+
+    floating, pruned = forms.apply(FOLD_BATCHNORM(graph), adjacency)
+    return Folded(floating, pruned, parted(floating))
+
+
+def quantised(chip: Graph, feed: Feed, bits: int, input_bits: int) -> tuple[Graph, Quantise]:
+    """The integer graph by these samples, and the pass with its report and masters."""
+    from convert.passes.quantise import Quantise
+    from deploy.calibration import calibrate
+
+    x = np.concatenate([rows for _, rows in feed.batches(CALIBRATION)], axis=1)
+    quantise = Quantise(calibrate(chip, x), bits, input_bits)
+    return quantise(chip), quantise
