@@ -94,6 +94,7 @@ def _refuse_host(split: Any) -> None:
 
 def _config(ctx: click.Context, given: Mapping[str, Any], parent: Any) -> tuple[Any, float]:
     """The training config of the fine-tuning, and the weight of the parent's scores."""
+    from train.checkpoint import CheckpointError
     from train.config import TrainConfig
     from train.qat.fine_tune import Choice, settings
 
@@ -114,5 +115,7 @@ def _config(ctx: click.Context, given: Mapping[str, Any], parent: Any) -> tuple[
     values["threads"] = given["threads"] or cores()
     try:
         return settings(parent, values), distil
-    except TypeError as error:
+    except CheckpointError:
+        raise
+    except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from error

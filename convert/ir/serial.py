@@ -53,7 +53,7 @@ def packed(graph: Graph) -> tuple[dict[str, Any], Arrays]:
 
 
 def unpacked(body: Mapping[str, Any], arrays: Arrays, where: str) -> Graph:
-    """The checked graph of what `packed` gave; ArtifactError naming `where` if it is none."""
+    """The checked graph of what `packed` gave (nodes as pairs will do); ArtifactError names `where`."""
     try:
         return _graph(dict(body), arrays)
     except LimitError as error:
@@ -124,7 +124,7 @@ def _node(name: str, packed: dict[str, Any], arrays: Arrays) -> Node:
 def _graph(body: dict[str, Any], arrays: Arrays) -> Graph:
     return check(
         Graph(
-            nodes={n: _node(n, p, arrays) for n, p in body["nodes"].items()},
+            nodes={n: _node(n, p, arrays) for n, p in dict(body["nodes"]).items()},
             edges=tuple((a, b) for a, b in body["edges"]),
             outputs=tuple(body["outputs"]),
             stage=body["stage"],
