@@ -10,9 +10,8 @@ class _Rounded(torch.autograd.Function):
     def forward(ctx: FunctionCtx, w: Tensor, step: float, low: int, high: int) -> Tensor:
         k = torch.round(w / step)
         held = k.clamp(low, high)
-        beyond = k - held
         ctx.step = step
-        ctx.save_for_backward(beyond if bool(beyond.any()) else None)
+        ctx.save_for_backward(None if torch.equal(k, held) else k - held)
         return held
 
     @staticmethod
