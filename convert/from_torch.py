@@ -27,6 +27,7 @@ from convert.ir import (
     AvgPool2d,
     BatchNorm,
     ChannelMix,
+    ChannelScale,
     Conv2d,
     CubaLIF,
     Graph,
@@ -44,7 +45,7 @@ from convert.ir import (
     Unsupported,
     check,
 )
-from train import layers, neurons
+from train import layers, neurons, signal_layers
 from train.stepwise import Stepwise
 
 Handler = Callable[[str, Any, Shape], Node | None]  # None: the module is an identity at inference
@@ -267,7 +268,7 @@ def _channel_mix(name: str, m: layers.ChannelMix, shape: Shape) -> Node:
 @_handles(layers.GraphConv)
 def _graph_conv(name: str, m: layers.GraphConv, shape: Shape) -> Node:
     # Added in the model's own precision, as its forward does.
-    return GraphConv(_values(m.weight), _values(m.A + m.B))
+    return GraphConv(_values(m.weight), _values(m.adjacency()))
 
 
 @_handles(layers.StepConv)
@@ -280,9 +281,37 @@ def _mean(name: str, m: nn.Module, shape: Shape) -> Node:
     return JointMean() if isinstance(m, layers.JointMean) else StepMean()
 
 
-@_handles(layers.JointMap, layers.StepMap)
+@_handles(layers.JointMap, layers.StepMap, signal_layers.FixedStepMap)
 def _fixed_map(name: str, m: Any, shape: Shape) -> Node:
     return (JointMap if isinstance(m, layers.JointMap) else StepMap)(_values(m.matrix))
+
+
+@_handles(signal_layers.JointConv)
+def _joint_conv(name: str, m: signal_layers.JointConv, shape: Shape) -> Node:
+    return GraphConv(_values(m.weight), m.shifts(shape[-1]))
+
+
+@_handles(
+    signal_layers.ComplexMix, signal_layers.ComplexColumns, signal_layers.FixedMix, signal_layers.RealPart
+)
+def _made_mix(name: str, m: Any, shape: Shape) -> Node:
+    return ChannelMix(_values(m.weight()))
+
+
+@_handles(signal_layers.JointFourier, signal_layers.StepFourier)
+def _fourier(name: str, m: Any, shape: Shape) -> Node:
+    of_joints = isinstance(m, signal_layers.JointFourier)
+    return (JointMap if of_joints else StepMap)(_values(m.matrix()))
+
+
+@_handles(signal_layers.JointSum)
+def _joint_sum(name: str, m: signal_layers.JointSum, shape: Shape) -> Node:
+    return JointMap(np.ones((1, 1, 1, shape[-1])))
+
+
+@_handles(signal_layers.Gain)
+def _gain(name: str, m: signal_layers.Gain, shape: Shape) -> Node:
+    return ChannelScale(np.full(shape[0], _scalar(m.gain)))
 
 
 @_handles(nn.Linear)

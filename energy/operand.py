@@ -267,9 +267,9 @@ def _product(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> 
 def multiplied(node: Product, shapes: tuple[Shape, ...], a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The product of flat values [T, N, P] of these shapes, flat again."""
     lead = a.shape[:2]
-    if not isinstance(node, SpikeMatMul):
-        return a * b
     left, right = a.reshape(*lead, *shapes[0]), b.reshape(*lead, *shapes[1])
+    if not isinstance(node, SpikeMatMul):
+        return (left * right).reshape(*lead, -1)
     # Whole numbers below 2^53 stay exact in the float product, which is the fast one.
     out = (left.astype(np.float64) @ right.astype(np.float64)).reshape(*lead, -1)
     return out.astype(np.int64) if a.dtype.kind in "iub" else out

@@ -11,6 +11,7 @@ then a ChannelMix of [[Wr, -Wi], [Wi, Wr]], a window of one weight per joint is 
 import math
 
 import numpy as np
+import pywt
 
 
 def fourier(n: int) -> np.ndarray:
@@ -35,46 +36,67 @@ def complex_mix(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
     return np.block([[real, -imaginary], [imaginary, real]])
 
 
-def wavelet(n: int, levels: int = 1, moments: int = 1) -> np.ndarray:
+def wavelet(n: int, levels: int = 1, name: str = "haar") -> np.ndarray:
     """Orthonormal wavelet transform of n numbers on a circle: [n, n], rows coarse to fine.
 
-    moments: vanishing moments of Daubechies' wavelet, 1 (Haar) to 10. Rows of J levels: n/2^J scaling
-    coefficients, then the details of level J, J-1, ... 1. n must be a multiple of 2^levels, and at no level
-    shorter than the filter. The inverse is the transpose. Order and phase are PyWavelets' of the mode
-    'periodization' (compared once, to 1e-9); the definition is short enough not to need the library.
+    name: an orthogonal wavelet of PyWavelets (haar, db2, sym4, coif1, ...), its filters and its mode
+    'periodization'. Rows of J levels: n/2^J scaling coefficients, then the details of level J, J-1, ... 1. n
+    must be a multiple of 2^levels, and at no level shorter than the filter. The inverse is the transpose.
     """
-    if levels < 1 or n % (1 << levels) or (n >> (levels - 1)) < 2 * moments:
+    _fits(n, levels, _orthogonal(name).dec_len)
+    return np.concatenate(pywt.wavedec(np.eye(n), name, mode="periodization", level=levels, axis=0))
+
+
+def wavelet_bands(n: int, levels: int, name: str = "haar") -> list[tuple[np.ndarray, np.ndarray]]:
+    """(trend, detail) of each level 1..J, [n / 2^j, n] each: scaling and detail coefficients of n numbers."""
+    _fits(n, levels, _orthogonal(name).dec_len)
+    bands, trend = [], np.eye(n)
+    for _ in range(levels):
+        trend, detail = pywt.dwt(trend, name, mode="periodization", axis=0)
+        bands.append((trend, detail))
+    return bands
+
+
+def _orthogonal(name: str) -> pywt.Wavelet:
+    if name not in pywt.wavelist(kind="discrete") or not pywt.Wavelet(name).orthogonal:
         raise ValueError(
-            f"{levels} levels of {2 * moments} taps do not fit {n} steps: "
+            f"wavelet {name!r}; expected an orthogonal one of PyWavelets: haar, db2, sym4, coif1, ..."
+        )
+    return pywt.Wavelet(name)
+
+
+def _fits(n: int, levels: int, taps: int) -> None:
+    if levels < 1 or n % (1 << levels) or (n >> (levels - 1)) < taps:
+        raise ValueError(
+            f"{levels} levels of {taps} taps do not fit {n} steps: "
             f"n must be a multiple of {1 << max(levels, 0)}, its last level no shorter than the filter"
         )
-    low = daubechies(moments)
-    high = low[::-1] * (-1.0) ** np.arange(len(low))
-    coarse, details = np.eye(n), []
-    for _ in range(levels):
-        at = 2 * np.arange(len(coarse) // 2)[:, None] + np.arange(len(low)) - (moments - 1)
-        details.append(np.einsum("k,mkn->mn", high, coarse[at % len(coarse)]))
-        coarse = np.einsum("k,mkn->mn", low, coarse[at % len(coarse)])
-    return np.concatenate([coarse, *details[::-1]])
 
 
-def daubechies(moments: int) -> np.ndarray:
-    """Daubechies' scaling filter of 2 p taps, extremal phase, sum sqrt(2).
+def legendre(order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Multiwavelet filters of the Legendre polynomials below `order`: H, G [order, 2 order] each.
 
-    By its definition: h(z) = c ((1 + z) / 2)^p q(z), where q has the roots inside the unit circle of
-    sum_k C(p - 1 + k, k) y^k,  y = (2 - z - 1/z) / 4   (Daubechies 1988).
+    With s[n] the `order` coefficients of cell n, the cell that holds cells 2n and 2n+1 has the trend
+    H [s[2n]; s[2n+1]] and the detail G [s[2n]; s[2n+1]]; [H; G] is orthogonal. H is made of the orthonormal
+    Legendre polynomials phi_i of [0, 1], for the halves c = 0, 1 (Alpert 1993):
+
+        H[i, c order + j] = sqrt(1/2) integral phi_i((y + c) / 2) phi_j(y) dy
+
+    G spans what is left, by orthonormalising the polynomials with their sign turned in the left half; within
+    that span its basis is free, and Alpert's further vanishing moments are not asked for.
     """
-    if not 1 <= moments <= 10:
-        raise ValueError(f"{moments} vanishing moments; 1 to 10 are exact enough in double precision")
-    half = np.roots([math.comb(moments - 1 + k, k) for k in range(moments)][::-1])
-    q = np.ones(1, complex)
-    for y in half:
-        pair = np.roots([1.0, 4.0 * y - 2.0, 1.0])  # z of this y; the other root is its inverse
-        q = np.convolve(q, [1.0, -pair[np.abs(pair).argmin()]])
-    h = q.real
-    for _ in range(moments):
-        h = np.convolve(h, [1.0, 1.0])
-    return h * math.sqrt(2.0) / h.sum()
+    y, weight = np.polynomial.legendre.leggauss(order)
+    y, weight = (y + 1.0) / 2.0, weight / 2.0
+
+    def phi(at: np.ndarray) -> np.ndarray:
+        scale = np.sqrt(2.0 * np.arange(order) + 1.0)
+        return scale[:, None] * np.polynomial.legendre.legvander(2.0 * at - 1.0, order - 1).T
+
+    left, right = (math.sqrt(0.5) * (phi((y + c) / 2.0) * weight) @ phi(y).T for c in (0.0, 1.0))
+    h = np.hstack([left, right])
+    turned = np.hstack([-left, right])
+    q, r = np.linalg.qr((turned - turned @ h.T @ h).T)
+    return h, (q * np.sign(np.diag(r))).T
 
 
 def interpolation(after: int, before: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 
-def _rows(x: Tensor) -> Tensor:
+def channels_last(x: Tensor) -> Tensor:
     """[T, N, C, V] -> [T, N, V, C], contiguous; free of a copy where x lies that way already."""
     return x.transpose(2, 3).contiguous()
 
@@ -32,33 +32,41 @@ class ChannelMix(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V] -> [T, N, out, V]."""
-        return F.linear(_rows(x), self.weight, self.bias).transpose(2, 3)
+        return F.linear(channels_last(x), self.weight, self.bias).transpose(2, 3)
 
 
 class GraphConv(nn.Module):
     """y[o, w] = sum_k sum_c sum_v W[k, o, c] x[c, v] (A[k, v, w] + B[k, v, w]).
 
     weight [K, out, in]; A [K, V, V] the fixed skeleton graph (a buffer); B [K, V, V] learned, small
-    at the start. MK-SGN's spatial step; the learned B is 2s-AGCN's.
+    at the start. MK-SGN's spatial step; the learned B is 2s-AGCN's. With normalised, each column of A + B is
+    divided by its Euclidean length (Signal-SGN).
     """
 
-    def __init__(self, c_in: int, c_out: int, adjacency: Tensor) -> None:
+    def __init__(self, c_in: int, c_out: int, adjacency: Tensor, normalised: bool = False) -> None:
         super().__init__()
         k = adjacency.shape[0]
+        self.normalised = normalised
         self.weight = nn.Parameter(torch.empty(k, c_out, c_in))
         self.register_buffer("A", adjacency.clone())
         self.B = nn.Parameter(torch.full_like(adjacency, 1e-6))
         # The K products are summed, so that each starts with 1/K of the variance.
         nn.init.normal_(self.weight, std=math.sqrt(2.0 / (k * c_out)))
 
+    def adjacency(self) -> Tensor:
+        """[K, V, V]: what the joints are mixed by."""
+        mix = self.A + self.B
+        # A column without an edge stays zero: its length is a few 1e-6 of B, not what it is divided by.
+        return mix / mix.norm(dim=1, keepdim=True).clamp_min(1e-4) if self.normalised else mix
+
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V] -> [T, N, out, V]."""
-        rows = _rows(x)
+        rows = channels_last(x)
         t, n, v, c = rows.shape
         k, c_out, _ = self.weight.shape
         # Joints first, all k at once, with rows ordered (w, k): the result of one joint is then one
         # row of k C numbers, and the channels of all partitions are summed by a single product.
-        mix = (self.A + self.B).permute(2, 0, 1).reshape(v * k, v)
+        mix = self.adjacency().permute(2, 0, 1).reshape(v * k, v)
         # bmm over an expanded view: matmul would fold the batch by transposing x, at twice the time.
         mixed = torch.bmm(mix.expand(t * n, -1, -1), rows.view(t * n, v, c)).view(t * n * v, k * c)
         y = mixed @ self.weight.transpose(1, 2).reshape(k * c, c_out)
@@ -104,7 +112,7 @@ class StepConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V] -> [T, N, out, V]."""
-        rows = _rows(x)
+        rows = channels_last(x)
         t, n, v, c = rows.shape
         y = _CausalConv.apply(rows.view(t, n * v, c), self.weight)
         return y.view(t, n, v, -1).transpose(2, 3)
@@ -122,7 +130,7 @@ class ChannelNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, C, V] -> [T, N, C, V]."""
-        rows = _rows(x)
+        rows = channels_last(x)
         if self.training:
             self.num_batches_tracked.add_(1)
         # As an image of one column in channels-last order: torch's fast path for this memory order.

@@ -188,6 +188,8 @@ def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[
         "classes": len(data.class_names),
         "layout": data.layout,
     }
+    if "frames" in registry.fields_of(config.model):  # a model of a whole window
+        settings["frames"] = recipe.frames
     kept = {"name": data.name, "layout": data.layout, "options": dict(options)}
     try:
         model_config = registry.config(config.model, settings)

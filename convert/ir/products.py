@@ -30,12 +30,17 @@ class SpikeMatMul(Product):
 
 @node
 class SpikeAnd(Product):
-    """y = a b, element by element; a, b, y of one shape. For spikes the logical AND: a Hadamard product."""
+    """y = a b, element by element. For spikes the logical AND: a Hadamard product.
+
+    a, b have as many axes; an axis of 1 in one of them is repeated as often as the other's is long (a gate of
+    one value for all joints).
+    """
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         a, b = in_shapes
-        if a != b:
+        if len(a) != len(b) or any(m != n and 1 not in (m, n) for m, n in zip(a, b, strict=True)):
             raise ShapeError(
-                name, expected="two inputs of one shape", got=f"{a} and {b}", hint="nothing is broadcast"
-            )
-        return a
+                name, expected="two inputs of one shape, or with axes of 1 in one", got=f"{a} and {b}",
+                hint="no other axis is broadcast",
+            )  # fmt: skip
+        return tuple(max(m, n) for m, n in zip(a, b, strict=True))

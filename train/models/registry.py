@@ -8,6 +8,7 @@ from torch import nn
 
 from train.models.attention_sgn import AttentionSGN, AttentionSGNConfig
 from train.models.base_sgn import BaseSGN, BaseSGNConfig
+from train.models.signal_sgn import SignalSGN, SignalSGNConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Entry:
 MODELS: dict[str, Entry] = {
     "base-sgn": Entry(BaseSGNConfig, BaseSGN),
     "base-sgn-attention": Entry(AttentionSGNConfig, AttentionSGN),
+    "signal-sgn": Entry(SignalSGNConfig, SignalSGN),
 }
 
 
@@ -33,11 +35,15 @@ def entry(name: str) -> Entry:
 
 def config(name: str, values: Mapping[str, Any]) -> Any:
     """The model's config from plain values (JSON lists become tuples); unknown keys are refused."""
-    kind = entry(name).config
-    known = {f.name for f in fields(kind)}
+    kind, known = entry(name).config, fields_of(name)
     if odd := sorted(set(values) - known):
         raise ValueError(f"model {name}: unknown setting {', '.join(odd)}; known: {sorted(known)}")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def fields_of(name: str) -> set[str]:
+    """The names of the settings that the model's config has."""
+    return {f.name for f in fields(entry(name).config)}
 
 
 def build(name: str, values: Mapping[str, Any]) -> nn.Module:

@@ -93,8 +93,10 @@ def test_shapes_must_meet():
     for a, b in (((2, 3), (4, 5)), ((4, 2, 3), (1, 3, 5)), ((2, 3), (4, 3, 5)), ((3,), (3,))):
         with pytest.raises(ShapeError, match=r"^y: expected \(\*batch, m, k\).*nothing is broadcast"):
             SpikeMatMul().out_shape("y", a, b)
-    with pytest.raises(ShapeError, match="nothing is broadcast"):
-        SpikeAnd().out_shape("y", (2, 3), (1, 3))
+    assert SpikeAnd().out_shape("y", (2, 3), (2, 1)) == (2, 3)
+    for a, b in (((2, 3), (4, 3)), ((2, 3), (3,))):
+        with pytest.raises(ShapeError, match="no other axis is broadcast"):
+            SpikeAnd().out_shape("y", a, b)
 
 
 SPIKES = Input((2, 2), "binary")

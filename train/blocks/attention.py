@@ -1,0 +1,48 @@
+"""Spiking self-attention over joints (1D-SGC's, Signal-SGN, figure 3).
+
+    Q, K, W = SN(BN(conv(S)))  split into heads, [T, N, heads, V, C/heads]
+    M = SN_0.5(Q K^T)          [T, N, heads, V, V]: spikes on the attention map
+    O = SN_0.5(a M W)          a: 0.125, or as given
+    S' = SN(BN(conv(O)) + S)
+
+S [T, N, C, V] spikes. Both products are of spikes by spikes: coincidence counts on a chip. Signal-SGN adds S
+behind the last neuron, which leaves {0, 1, 2}; here it is added before.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from train.blocks.neuron import Neurons
+from train.layers import ChannelMix, ChannelNorm
+
+SCALE = 0.125  # of M W in the released code, where M is a count
+
+
+class SelfAttention(nn.Module):
+    """The attention with its residual: [T, N, C, V] -> [T, N, C, V], spikes."""
+
+    def __init__(self, channels: int, heads: int, neurons: Neurons, scale: float = SCALE) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = scale
+        self.query, self.key, self.value, self.project = (ChannelMix(channels, channels) for _ in range(4))
+        self.query_norm, self.key_norm, self.value_norm = (ChannelNorm(channels) for _ in range(3))
+        self.query_spike, self.key_spike, self.value_spike = (neurons.layer() for _ in range(3))
+        self.map_spike = neurons.counting()
+        self.mixed_spike = neurons.counting()
+        self.project_norm = ChannelNorm(channels)
+        self.spike = neurons.layer()
+
+    def forward(self, s: Tensor) -> Tensor:
+        """Spikes in, spikes out."""
+        q = self._split(self.query_spike(self.query_norm(self.query(s))))
+        k = self._split(self.key_spike(self.key_norm(self.key(s))))
+        v = self._split(self.value_spike(self.value_norm(self.value(s))))
+        m = self.map_spike(torch.matmul(q.transpose(-1, -2), k))
+        o = self.mixed_spike(self.scale * torch.matmul(m, v.transpose(-1, -2)))
+        o = o.transpose(-1, -2).flatten(2, 3)
+        return self.spike(self.project_norm(self.project(o)) + s)
+
+    def _split(self, s: Tensor) -> Tensor:
+        """[T, N, C, V] -> [T, N, heads, C / heads, V]."""
+        return s.unflatten(2, (self.heads, -1))
