@@ -31,7 +31,7 @@ from train.qat.parent import FromParent
 from train.revision import revision
 
 DEFAULTS: Mapping[str, Any] = {
-    "epochs": 5, "lr": 0.02, "schedule": "one-cycle", "warm_up": 0.1, "weight_decay": 0.0, "average": 0.98,
+    "epochs": 5, "lr": 0.005, "schedule": "one-cycle", "warm_up": 0.1, "weight_decay": 0.0, "average": 0.98,
     "tfsm": 0.0,
 }  # fmt: skip
 """What fine-tuning does otherwise than its parent's training; data, batch and validation are the parent's."""
