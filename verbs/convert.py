@@ -81,10 +81,7 @@ def convert(
         integer, quantise = quantised(split.chip, feed, bits, input_bits)
         layers = [asdict(layer) for layer in quantise.report]
     manifest = {
-        "source": {
-            key: about[key] for key in ("model", "model_config", "dataset", "recipe", "classes", "epoch")
-        },
-        "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
+        **_origin(about),
         "quantisation": {
             "bits": bits,
             "input_bits": input_bits,
@@ -112,6 +109,15 @@ def convert(
         _print_tuned(manifest["fine_tuned"])
     _print_pruned(whole.pruned)
     say(summary(manifest["coverage"]))
+
+
+def _origin(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What the manifest says of the checkpoint."""
+    kept = ("model", "model_config", "dataset", "recipe", "classes", "epoch")
+    return {
+        "source": {key: about[key] for key in kept},
+        "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
+    }
 
 
 def _check_parity(

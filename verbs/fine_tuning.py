@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convert.ir import BadInput, Graph, Unsupported, packed
+from convert.ir import BadInput, Graph, packed
 from verbs.feed import feed_of, load_clips
 from verbs.options import cores
 from verbs.settings import fitted, pair
 from verbs.traced import CALIBRATION, folded, quantised, traced
 
 if TYPE_CHECKING:
+    from convert.passes.partition import Split
     from convert.passes.quantise import Quantise
     from train.loop import Result
     from train.qat.description import Description
@@ -41,7 +42,6 @@ def fine_tune(ctx: click.Context, given: Mapping[str, Any]) -> Result:
         )
     config, distil = _config(ctx, given, source.checkpoint)
     whole = folded(source.graph, given["adjacency"])
-    _refuse_host(whole.split)
     clips = load_clips(about, None, given["data"], "train")
     feed = feed_of(about, clips, CALIBRATION)
     integer, quantise = quantised(whole.split.chip, feed, given["bits"], given["input_bits"])
@@ -56,6 +56,7 @@ def fine_tune(ctx: click.Context, given: Mapping[str, Any]) -> Result:
         config,
         clips,
         Path(given["out"]),
+        host=_reader(whole.split),
         layers=[dataclasses.asdict(layer) for layer in quantise.report],
         resume=given["resume"],
     )
@@ -72,6 +73,19 @@ def description(integer: Graph, quantise: Quantise) -> Description:
     return Description(body, arrays, dict(integer.shapes), masters, units, quantise.bits)
 
 
+def _reader(split: Split) -> Description | None:
+    """The CPU part, where it gives the model's scores."""
+    host = split.host
+    return None if host is None or split.outputs[0] not in host.outputs else plain(host)
+
+
+def plain(graph: Graph) -> Description:
+    """A graph in plain values, nothing of which is trained."""
+    from train.qat.description import Description
+
+    return Description(*packed(graph), dict(graph.shapes))
+
+
 def _refuse_parents(ctx: click.Context) -> None:
     """Options that say what the parent has said."""
     for name in PARENTS:
@@ -80,16 +94,6 @@ def _refuse_parents(ctx: click.Context) -> None:
                 name, name.replace("_", "-")
             )
             raise click.UsageError(f"--{option}: with --qat it is what the run has; leave it out")
-
-
-def _refuse_host(split: Any) -> None:
-    """A model that a chip cannot hold whole: what is behind its spikes has no integers to tune."""
-    if split.host is not None:
-        node, reason = next(iter(split.reasons.items()))
-        raise Unsupported(
-            node, f"{reason}: it runs on the CPU, and fine-tuning needs a model that a chip holds whole",
-            "deploy the run without fine-tuning",
-        )  # fmt: skip
 
 
 def _config(ctx: click.Context, given: Mapping[str, Any], parent: Any) -> tuple[Any, float]:

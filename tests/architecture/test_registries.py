@@ -25,6 +25,7 @@ from deploy.target import TARGETS, Target, target
 from energy.fanout import RULES as FANOUT
 from energy.products import COUNTED
 from energy.updates import RULES as UPDATES
+from train.qat.host import RULES as ON_CPU
 from train.qat.network import RULES as FINE_TUNED
 
 # Why a linear node has no rule in a registry. A line that is no longer true fails.
@@ -178,6 +179,8 @@ def test_every_node_of_an_integer_graph_can_be_fine_tuned_or_is_refused():
     legal = {cls.__name__ for cls in LEGAL["integer"]}
     assert len(FINE_TUNED) >= 15 and set(FINE_TUNED) <= legal
     assert legal - set(FINE_TUNED) == set(NO_FINE_TUNING)
+    # Behind the chip anything of a folded graph may be.
+    assert set(ON_CPU) == {cls.__name__ for cls in LEGAL["folded"]}
 
 
 def test_every_target_keeps_the_contract():

@@ -144,3 +144,18 @@ def test_widths_belong_to_fine_tuning(run, tuned, tmp_path):
         assert done.code == 2 and f"fine-tuned with {option}" in done.error_lines[0]
     done = run("convert", tuned / "last.safetensors", "--to", "lava", "--out", tmp_path / "x")
     assert done.code == 3 and "its best.safetensors" in done.error_lines[0]
+
+
+def test_a_model_that_is_part_on_the_cpu(run, tmp_path):
+    """Signal-SGN's head needs the whole window: its integers on the chip are trained through the head."""
+    small = ("--set", "channels=8", "--set", "heads=2", "--frames", 8, "--batch", 16, "--threads", 1,
+             "--data-option", "train_per_class=4", "--data-option", "test_per_class=2")  # fmt: skip
+    made("train", "--model", "signal-sgn", "--out", tmp_path / "run", "--epochs", 1, *small)
+    made("train", "--qat", tmp_path / "run", "--bits", 3, "--out", tmp_path / "tuned", "--epochs", 1,
+         "--lr", 0.05, "--threads", 1, "--set", "average=0")  # fmt: skip
+    log = [json.loads(line) for line in (tmp_path / "tuned" / "log.jsonl").read_text().splitlines()]
+    assert log[0]["loss_val"] != log[1]["loss_val"], "nothing was trained"
+    made("convert", tmp_path / "tuned", "--to", "lava", "--out", tmp_path / "lava")
+    assert open_artifact(tmp_path / "lava").host() is not None
+    done = run("verify", tmp_path / "lava", "--targets", "reference,loihi-sim", "--samples", 2)
+    assert done.code == 0, done.err

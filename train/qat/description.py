@@ -43,6 +43,10 @@ class Description:
         """Packed nodes by name, inputs before users."""
         return dict(self.body["nodes"])
 
+    def averaged(self, output: str) -> bool:
+        """Whether the model reads the mean over steps of this output."""
+        return self.body["meta"].get(f"read.{output}") == "mean"
+
     def inputs(self, name: str) -> tuple[str, ...]:
         """The nodes that feed `name`, in input order."""
         return tuple(a for a, b in self.body["edges"] if b == name)

@@ -65,6 +65,7 @@ def fine_tune(
     data: ClipSet,
     run: Path,
     *,
+    host: Description | None,
     layers: list[dict[str, Any]],
     resume: bool = False,
     progress: bool = True,
@@ -72,15 +73,15 @@ def fine_tune(
 ) -> Result:
     """Fine-tune the integer graph `start` of `model`, the float network of the checkpoint `parent`.
 
-    data: the training split the parent was trained on. layers: how each layer was quantised, kept for people.
+    data: the training split the parent was trained on. host: the float graph of the CPU behind it, where that
+    gives the scores. layers: how each layer was quantised, kept for people.
     The graph as it is given is a candidate (epoch 0): validation never gets worse.
     """
     started = time.monotonic()
     material = gather(config, Recipe.from_dict(parent.about["recipe"]), data)
     about = _about(parent, start, choice, config, layers)
     prepare_torch(config)
-    gradient = getattr(getattr(model, "config", None), "surrogate", None)
-    network = IntegerNetwork(start, gradient or parent.about["model_config"].get("surrogate", "sigmoid"))
+    network = IntegerNetwork(start, parent.about["model_config"].get("surrogate", "sigmoid"), host)
     terms = [FromParent(model, choice.distil)] if choice.distil else []
     weights = {f"parent.{k}": x for k, x in model.state_dict().items()}
 

@@ -108,14 +108,14 @@ class ChannelMix(Weighted):
     """sum_c W[o, c] x[t, n, c, ...]."""
 
     def product(self, x: Tensor, w: Tensor) -> Tensor:
-        return _mixed(x, w)
+        return mixed(x, w)
 
 
 class StepConv(Weighted):
     """Taps W[:, :, k] over x k steps back."""
 
     def product(self, x: Tensor, w: Tensor) -> Tensor:
-        taps = [_mixed(_delayed(x, k), w[:, :, k]) for k in range(w.shape[2])]
+        taps = [mixed(delayed(x, k), w[:, :, k]) for k in range(w.shape[2])]
         return sum(taps[1:], taps[0])
 
 
@@ -132,7 +132,7 @@ class GraphConv(Weighted):
         return shape[0] * shape[2] * max(int(columns), 1)
 
     def product(self, x: Tensor, w: Tensor) -> Tensor:
-        taps = [_mixed(x @ a, m) for m, a in zip(w, self.adjacency.to(x.dtype), strict=True)]
+        taps = [mixed(x @ a, m) for m, a in zip(w, self.adjacency.to(x.dtype), strict=True)]
         return sum(taps[1:], taps[0])
 
 
@@ -188,7 +188,7 @@ class Delay(Move):
     """x some steps back, 0 before the first."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return _delayed(x, int(self.fields["steps"]))
+        return delayed(x, int(self.fields["steps"]))
 
 
 class Add(nn.Module):
@@ -227,12 +227,13 @@ class SpikeAnd(nn.Module):
         return a * b
 
 
-def _mixed(x: Tensor, w: Tensor) -> Tensor:
+def mixed(x: Tensor, w: Tensor) -> Tensor:
     """sum_c w[o, c] x[t, n, c, ...]."""
     return (w @ x.flatten(3)).view(*x.shape[:2], len(w), *x.shape[3:]) if x.dim() > 3 else x @ w.t()
 
 
-def _delayed(x: Tensor, steps: int) -> Tensor:
+def delayed(x: Tensor, steps: int) -> Tensor:
+    """x some steps back, 0 before the first."""
     if steps == 0:
         return x
     late = x[: max(len(x) - steps, 0)]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from train.qat import layers, neurons
 from train.qat.description import Description
 from train.qat.errors import NotTrainable
+from train.qat.host import Host
 from train.qat.site import Site
 
 RULES: dict[str, Callable[[Site], nn.Module]] = {
@@ -43,11 +44,18 @@ REMEDY = {
 
 
 class IntegerNetwork(nn.Module):
-    """x [T, N, *shape] float -> scores [N, K] of the graph's first output, in the float model's units."""
+    """x [T, N, *shape] float -> scores [N, K] of the model's first output, in the float model's units.
 
-    def __init__(self, description: Description, gradient: str = "sigmoid") -> None:
+    host: the float graph that runs on the CPU behind the spikes, where a chip cannot hold the model whole;
+    the scores are then its. It stays as it is.
+    """
+
+    def __init__(
+        self, description: Description, gradient: str = "sigmoid", host: Description | None = None
+    ) -> None:
         super().__init__()
         self.description = description
+        self.host = None if host is None else Host(host, gradient)
         self.inputs = {n: description.inputs(n) for n in description.nodes()}
         self.layers = nn.ModuleDict()  # a module's name may hold no dot
         for name, packed in description.nodes().items():
@@ -56,7 +64,7 @@ class IntegerNetwork(nn.Module):
         last = self.layer(self.output)
         if not isinstance(last, neurons.IntegerLIF | neurons.IntegerReadout):
             raise NotTrainable(self.output, "is the output but no neuron", "end the model in a neuron")
-        self.averaged = description.body["meta"].get(f"read.{self.output}") == "mean"
+        self.averaged = description.averaged(self.output)
 
     def _layer(self, name: str, kind: str, gradient: str) -> nn.Module:
         if kind not in RULES:
@@ -79,8 +87,11 @@ class IntegerNetwork(nn.Module):
         return got
 
     def forward(self, x: Tensor) -> Tensor:
-        out = self.values(x)[self.output]
-        last = self.layer(self.output)
+        got = self.values(x)
+        if self.host is not None:
+            fed = {n: got[n] if self.inputs.get(n) else x for n in self.host.inputs}
+            return self.host.scores(fed).flatten(1).to(torch.float32)
+        out, last = got[self.output], self.layer(self.output)
         # In float64: a membrane has 24 bits, its scores are differences of such.
         scores = out.sum(0) if isinstance(last, neurons.IntegerLIF) else out * last.constants.unit
         return (scores / len(x) if self.averaged else scores).flatten(1).to(torch.float32)

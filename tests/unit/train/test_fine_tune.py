@@ -63,7 +63,7 @@ def tune(start: tuple, clips: ClipSet) -> Callable:
         config = settings(parent.checkpoint, {"epochs": 3, "lr": 0.05, **given})
         return fine_tune(
             parent.checkpoint, parent.model, begun, Choice(BITS, 8, "dense", distil), config, clips, run,
-            layers=[], resume=resume, progress=False, on_epoch=on_epoch,
+            host=None, layers=[], resume=resume, progress=False, on_epoch=on_epoch,
         )  # fmt: skip
 
     return call

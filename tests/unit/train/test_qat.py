@@ -11,22 +11,30 @@ import torch.nn.functional as F
 from convert.ir import (
     LIF,
     Affine,
+    ChannelMix,
     Graph,
     Input,
+    JointMean,
     LeakyIntegrator,
     LoihiLIF,
     LoihiSigmaDelta,
+    StepMap,
+    StepMean,
     packed,
     unpacked,
 )
+from convert.passes.partition import parted
 from convert.passes.quantise import Calibration, Quantise
 from deploy.calibration import calibrate
-from deploy.reference import values
+from deploy.reference import Reference, values
+from deploy.split import SplitRunner
 from train import neurons
 from train.qat.description import Description
 from train.qat.errors import NotTrainable
+from train.qat.host import Host
 from train.qat.network import IntegerNetwork
 from train.qat.rounding import master, rounded, shifted
+from verbs.feed import scores
 from verbs.fine_tuning import description
 
 
@@ -203,3 +211,56 @@ def test_what_has_no_rule_is_refused_by_name():
     graph = Graph(nodes, tuple(pairwise(nodes)), ("lif",), "integer")
     with pytest.raises(NotTrainable, match=r"relay: LoihiSigmaDelta has no rule.*--adjacency dense"):
         IntegerNetwork(plain(graph))
+
+
+def test_the_cpu_part_has_the_references_values(case):
+    """Every rule of a folded graph; 1e-12 of a value: float64 sums in another order."""
+    x = np.asarray(case.x(12, 4, seed=2), np.float64)
+    got = Host(plain(case.graph), "sigmoid").scores({case.graph.input(): torch.from_numpy(x)})
+    record = Reference().compile(case.graph).run(x)
+    want = record.outputs[case.graph.outputs[0]].astype(np.float64)
+    assert want.any()
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-12, atol=1e-12)
+
+
+def windowed() -> Graph:
+    """Spikes, their differences from step to step and their mean over time, which no chip holds."""
+    draw = np.random.default_rng(3)
+    nodes = {
+        "input": Input((2, 3), "binary"),
+        "embed": ChannelMix(draw.normal(0.4, 0.5, (4, 2))),
+        "lif": LIF(0.5),
+        "steps": StepMap(np.eye(6) - np.eye(6, k=-1)),
+        "mix": ChannelMix(draw.normal(0.2, 0.5, (4, 4))),
+        "late": LIF(0.5, 0.5),
+        "joints": JointMean(),
+        "mean": StepMean(),
+        "head": Affine(draw.normal(size=(3, 4)), draw.normal(size=3)),
+        "out": LeakyIntegrator(),
+    }
+    return Graph(nodes, tuple(pairwise(nodes)), ("out",), "folded", meta={"read.out": "mean"})
+
+
+def test_a_model_in_two_parts_has_the_scores_it_is_deployed_with():
+    graph = windowed()
+    split = parted(graph)
+    x = (np.random.default_rng(1).random((6, 5, 2, 3)) < 0.5).astype(np.float32)
+    quantise = Quantise(calibrate(split.chip, x))
+    integer = quantise(split.chip)
+    network = IntegerNetwork(description(integer, quantise), host=plain(split.host))
+    runner = SplitRunner(Reference().compile(integer), integer, split.host, split.outputs)
+    want = scores(split.host, runner.run(x))
+    got = network(torch.from_numpy(x))
+    assert np.ptp(want, axis=0).min() > 0, "vacuous case"
+    # The network gives float32; on the way everything is float64.
+    assert np.array_equal(got.detach().numpy(), want.astype(np.float32))
+    got.square().sum().backward()
+    assert all(p.grad.any() for p in network.parameters())
+    assert {n for n, _ in network.named_parameters()} == {"layers.embed.weight"}
+
+
+def test_a_cpu_part_without_a_rule_is_refused_by_name():
+    body, arrays = packed(windowed())
+    nodes = {**body["nodes"], "mean": {"type": "Median"}}
+    with pytest.raises(NotTrainable, match="mean: Median on the CPU has no rule"):
+        Host(Description({**body, "nodes": nodes}, arrays, dict(windowed().shapes)), "sigmoid")
