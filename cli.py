@@ -18,6 +18,8 @@ from verbs.group import Verbs, root
 
 VERBS = {
     "train": "verbs.train:train",
+    "evaluate": "verbs.evaluate:evaluate",
+    "fuse": "verbs.fuse:fuse",
     "convert": "verbs.convert:convert",
     "simulate": "verbs.simulate:simulate",
     "energy-report": "verbs.energy_report:energy_report",

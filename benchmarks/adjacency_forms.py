@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,15 +24,10 @@ from deploy.cores.chip import chip
 from deploy.cores.partition import partition
 from deploy.loihi_sim import LoihiSim
 from train.checkpoint import load_model
-from train.config import TrainConfig
-from train.data.recipe import Recipe
-from train.data.samples import Samples
-from train.data.split import hold_out
 from train.data.streams import channels
-from train.data.transform import prepare
 from train.loop import BEST
 from train.skeletons import layout
-from verbs.feed import Feed, load_clips, load_feed, per_sample, scores
+from verbs.feed import Feed, load_feed, per_sample, scores, source
 
 CALIBRATION = 64
 
@@ -47,7 +41,7 @@ def main() -> None:
     folded = FOLD_BATCHNORM(from_torch(model, (channels(about["recipe"]["stream"]), joints)))
     calibration = load_feed(about, None, args.data, "train", CALIBRATION)
     x = np.concatenate([rows for _, rows in calibration.batches(CALIBRATION)], axis=1)
-    held = _validation(about, args.data)
+    held = load_feed(source(about), None, args.data, "validation", None)
     print(f"{len(held.samples)} validation samples")
     for form in args.form:
         print(_line(form, folded, x, held, args.chip), flush=True)
@@ -60,15 +54,6 @@ def _arguments() -> Namespace:
     parser.add_argument("--chip", default="loihi2")
     parser.add_argument("--data", type=Path, default=None)
     return parser.parse_args()
-
-
-def _validation(about: dict[str, Any], data: Path | None) -> Feed:
-    """The clips training validated on, split as it split them."""
-    clips = load_clips(about, None, data, "train")
-    config = TrainConfig(**about["train_config"])
-    split = hold_out(clips.clips, config.validation, config.validation_subjects, config.validation_fraction)
-    samples: Samples = prepare(split.validation, Recipe.from_dict(about["recipe"]), layout(clips.layout))
-    return Feed(samples, tuple(clips.class_names))
 
 
 def _line(form: str, folded: Graph, x: np.ndarray, held: Feed, name: str) -> str:

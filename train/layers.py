@@ -122,11 +122,12 @@ class ChannelNorm(nn.BatchNorm1d):
     """y = weight (x - mean) / sqrt(var + eps) + bias per channel: batch norm over T, N and V.
 
     Training uses the batch's mean and variance, inference the running ones; an affine map per
-    channel.
+    channel. gain: what the weight starts from.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, gain: float = 1.0) -> None:
         super().__init__(channels)
+        nn.init.constant_(self.weight, gain)
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, C, V] -> [T, N, C, V]."""

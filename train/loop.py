@@ -26,7 +26,7 @@ from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
 from train.data.samples import Samples
-from train.data.split import Split, hold_out
+from train.data.split import Split, hold_out, record
 from train.data.transform import Recipe, prepare, standardised
 from train.evaluate import accuracy, evaluate
 from train.files import json_bytes, write_whole
@@ -85,7 +85,7 @@ def fit(
     """
     started = time.monotonic()
     material = gather(config, recipe, data)
-    about = _about(config, material.recipe, data, data_options or {})
+    about = _about(config, material.recipe, data, data_options or {}) | {"validation": material.record}
     prepare_torch(config)
     model = registry.build(config.model, about["model_config"])
     terms = term_registry.build(
@@ -100,22 +100,23 @@ def fit(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """The clips of a run, parted, the recipe that makes samples of them, and the held-out ones made."""
+    """The clips of a run, parted, the recipe that makes samples of them, the held-out ones made, and which
+    these are, as JSON."""
 
     split: Split
     recipe: Recipe
     layout: Layout
     held: Samples
+    record: dict[str, Any]
 
 
 def gather(config: TrainConfig, recipe: Recipe, data: ClipSet) -> Material:
     """What the config trains on and chooses the epoch by; the recipe with mean and spread of the clips."""
-    split = hold_out(
-        data.clips, config.validation, config.validation_subjects, config.validation_fraction, data.unseen
-    )
+    asked = (config.validation, config.validation_subjects, config.validation_fraction)
+    split = hold_out(data.clips, *asked, data.unseen)
     here = layout(data.layout)
     recipe = standardised(split.train, recipe, here, config.seed)
-    return Material(split, recipe, here, prepare(split.validation, recipe, here))
+    return Material(split, recipe, here, prepare(split.validation, recipe, here), record(split, *asked))
 
 
 def prepare_torch(config: TrainConfig) -> None:

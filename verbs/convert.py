@@ -13,7 +13,7 @@ import numpy as np
 from convert.artifact import new_artifact
 from convert.ir import BadInput, Graph, WindowNode, save_graph, save_program
 from verbs.covering import summary
-from verbs.feed import Feed, load_feed, per_sample, scores
+from verbs.feed import Feed, load_feed, per_sample, scores, source
 from verbs.options import json_option, quantisation_options
 from verbs.output import say, table, write_json
 from verbs.traced import CALIBRATION, folded, quantised, traced
@@ -66,14 +66,14 @@ def convert(
     """
     from energy.coverage import coverage
 
-    source = traced(run, "convert")
-    about, own = source.checkpoint.about, tuned(source.checkpoint)
+    begun = traced(run, "convert")
+    about, own = begun.checkpoint.about, tuned(begun.checkpoint)
     if own is not None:
         bits, input_bits, adjacency = own.options(ctx)
     feed = load_feed(about, None, data, "train", CALIBRATION)
-    whole = folded(source.graph, adjacency)
+    whole = folded(begun.graph, adjacency)
     floating, split = whole.graph, whole.split
-    parity, rasters = _check_parity(floating, feed, source.scores, bool(whole.pruned))
+    parity, rasters = _check_parity(floating, feed, begun.scores, bool(whole.pruned))
     covered = coverage(floating, split, rasters)
     if own is not None:
         integer, layers = own.graph(split.chip), own.layers
@@ -81,7 +81,8 @@ def convert(
         integer, quantise = quantised(split.chip, feed, bits, input_bits)
         layers = [asdict(layer) for layer in quantise.report]
     manifest = {
-        **_origin(about),
+        "source": source(about),
+        "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
         "quantisation": {
             "bits": bits,
             "input_bits": input_bits,
@@ -109,15 +110,6 @@ def convert(
         _print_tuned(manifest["fine_tuned"])
     _print_pruned(whole.pruned)
     say(summary(manifest["coverage"]))
-
-
-def _origin(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What the manifest says of the checkpoint."""
-    kept = ("model", "model_config", "dataset", "recipe", "classes", "epoch")
-    return {
-        "source": {key: about[key] for key in kept},
-        "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
-    }
 
 
 def _check_parity(

@@ -73,12 +73,12 @@ def energy_report(
     from energy.costs import load_cost_table
     from energy.report import Report
     from verbs.feed import load_feed
-    from verbs.running import load
+    from verbs.running import best_target, load
 
     prices = load_cost_table(Path(cost_table)) if cost_table.endswith(".toml") else shipped(cost_table)
     opened = open_artifact(artifact)
     feed = load_feed(opened.about["source"], dataset, data, split, limit)
-    name = name or ("onnx" if opened.kind == "onnx" else "loihi-sim")
+    name = name or best_target(opened)
     loaded = load(opened, name, form, threads)
     header = {
         "artifact": str(artifact),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from train.data import registry
 from train.data.clip import ClipSet
 from train.data.recipe import Recipe
 from train.data.samples import Samples
+from train.data.split import held_again, request
 from train.data.transform import prepare
 from train.skeletons import layout
 
@@ -40,15 +41,30 @@ class Feed:
             yield start + sample, np.ascontiguousarray(np.moveaxis(rows, 1, 0))
 
 
+def source(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a converted model keeps of its checkpoint's description: all that feeding it again takes.
+
+    A checkpoint from before the held-out clips were recorded has at least the settings that chose them.
+    """
+    kept = {key: about[key] for key in ("model", "model_config", "dataset", "recipe", "classes", "epoch")}
+    if "validation" in about:
+        kept["validation"] = about["validation"]
+    elif isinstance(config := about.get("train_config"), Mapping):
+        fields = ("validation", "validation_subjects", "validation_fraction")
+        if all(field in config for field in fields):
+            kept["validation"] = request(*(config[field] for field in fields))
+    return kept
+
+
 def load_feed(
     about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str, limit: int | None
 ) -> Feed:
     """The samples a checkpoint or artifact is to run on; `about` names the defaults and the recipe."""
-    return feed_of(about, load_clips(about, dataset, data, split), limit)
+    return feed_of(load_clips(about, dataset, data, split), about, limit)
 
 
-def feed_of(about: Mapping[str, Any], clips: ClipSet, limit: int | None) -> Feed:
-    """The samples of these clips, refused where the model was made for others."""
+def feed_of(clips: ClipSet, about: Mapping[str, Any], limit: int | None = None) -> Feed:
+    """Clips as the model takes them; BadInput if their joints or classes are not the model's."""
     known = about["dataset"]
     if clips.layout != known["layout"]:
         raise BadInput(f"{clips.name}: joints of layout {clips.layout}, the model takes {known['layout']}")
@@ -62,13 +78,33 @@ def feed_of(about: Mapping[str, Any], clips: ClipSet, limit: int | None) -> Feed
 
 
 def load_clips(about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str) -> ClipSet:
-    """The clips of a data set, by default the one the model was trained on, from where it was."""
+    """The clips of a data set, by default the one the model was trained on, from where it was.
+
+    split "validation": the training clips that training held out to choose its epoch.
+    """
     known = about["dataset"]
     name = dataset or known["name"]
     same = name == known["name"]
+    if split == "validation" and not same:
+        raise BadInput(
+            f"{name}: found --split validation, which is held out of what the model was trained on, "
+            f"{known['name']}; leave --dataset out or take another split"
+        )
     options = dict(known.get("options", {})) if same else {}
     path = options.pop("path", None)
-    return registry.load(name, data or (Path(path) if path else None), split, **options)
+    where = data or (Path(path) if path else None)
+    clips = registry.load(name, where, "train" if split == "validation" else split, **options)
+    return held_out(clips, about) if split == "validation" else clips
+
+
+def held_out(clips: ClipSet, about: Mapping[str, Any]) -> ClipSet:
+    """Of a training split, the clips that training held out; BadInput where `about` does not say how."""
+    if not isinstance(about.get("validation"), Mapping):
+        raise BadInput(
+            "the model does not say which clips its training held out for validation: it was converted (or "
+            "trained) by an older Basalt; convert the run again"
+        )
+    return replace(clips, clips=held_again(clips, about["validation"]).validation)
 
 
 def reduced(graph: Graph, out: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ def fine_tune(ctx: click.Context, given: Mapping[str, Any]) -> Result:
     config, distil = _config(ctx, given, source.checkpoint)
     whole = folded(source.graph, given["adjacency"])
     clips = load_clips(about, None, given["data"], "train")
-    feed = feed_of(about, clips, CALIBRATION)
+    feed = feed_of(clips, about, CALIBRATION)
     integer, quantise = quantised(whole.split.chip, feed, given["bits"], given["input_bits"])
     if given["data"] is not None:
         options = {**about["dataset"].get("options", {}), "path": str(given["data"].resolve())}

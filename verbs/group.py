@@ -14,6 +14,8 @@ HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with th
 \b
   prepare        raw NTU RGB+D files, for train --data        -> FILE
   train          a model on skeleton data                     -> RUN
+  evaluate       accuracy of RUN, class by class
+  fuse           one decision from several RUNs or ARTIFACTs  -> FILE
   convert        RUN to ONNX or Lava                          -> ARTIFACT
   simulate       ARTIFACT on a target, over a data set
   verify         that all targets give the same spikes

@@ -106,7 +106,7 @@ def _checkpoint(path: Path) -> dict[str, Any]:
         told = about["qat"]
         say(
             f"fine-tuned: {told['bits']} bits, inputs {told['input_bits']}, adjacency {told['adjacency']}; "
-            f"integers of the float checkpoint {told['parent']['sha256'][:16]} (the parameters above)"
+            f"integers of the float checkpoint {told['parent']['sha256'][:16]}"
         )
     for key in ("model_config", "recipe", "train_config", "metrics"):
         if key in about:

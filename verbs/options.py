@@ -24,10 +24,10 @@ def dataset_options(command: Command) -> Command:
         ),
         click.option(
             "--split",
-            type=click.Choice(["train", "test", "all"]),
+            type=click.Choice(["train", "validation", "test", "all"]),
             default="test",
             show_default=True,
-            help="Which part of the data set.",
+            help="Which part of the data set; validation: what training held out of train.",
         ),
         click.option(
             "--data",

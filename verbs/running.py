@@ -41,6 +41,11 @@ class Loaded:
         return self.graph if self.host is None or first not in self.host.outputs else self.host
 
 
+def best_target(artifact: Artifact) -> str:
+    """The target an artifact is made for, of those that need nothing installed beside Basalt."""
+    return "onnx" if artifact.kind == "onnx" else "loihi-sim"
+
+
 def load(artifact: Artifact, name: str, form: str | None, threads: int | None = None) -> Loaded:
     """Compile the form of the artifact that the target takes; refuse with a reason what it cannot."""
     where = target(name)

@@ -38,16 +38,20 @@ class Traced:
 
 
 def traced(run: Path, do: str) -> Traced:
-    """The best checkpoint of a run folder, or a .safetensors file. do: what is wanted of it, for errors."""
+    """The best checkpoint of a run folder, or a .safetensors file; of a fine-tuned one its parent.
+
+    do: what is wanted of it, for errors.
+    """
     from convert.from_torch import from_torch
-    from train.checkpoint import load_model
+    from train.checkpoint import float_model, load
     from train.data.streams import channels
     from train.loop import BEST
     from train.skeletons import layout
 
     if is_artifact(run):
         raise BadInput(f"{run}: is an artifact already; {do} the run it was made from")
-    model, checkpoint = load_model(run / BEST if run.is_dir() else run)
+    checkpoint = load(run / BEST if run.is_dir() else run)
+    model = float_model(checkpoint)
     about = checkpoint.about
     joints = len(layout(about["dataset"]["layout"]).joints)
     return Traced(from_torch(model, (channels(about["recipe"]["stream"]), joints)), checkpoint, model)

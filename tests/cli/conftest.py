@@ -56,6 +56,25 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def streams(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs on the same clips, joint and joint-motion, trained until they know some classes."""
+    folder = tmp_path_factory.mktemp("streams")
+    more = ["--epochs", "8", "--data-option", "train_per_class=14", "--data-option", "test_per_class=3"]
+    for stream in ("joint", "joint-motion"):
+        made = ["--dataset", "synthetic", "--stream", stream, "--out", folder / stream]
+        _made("train", *made, *SMALL, *more)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def integers(streams: Path) -> Path:
+    """Both of them as lava artifacts: integers/joint, integers/joint-motion."""
+    for stream in ("joint", "joint-motion"):
+        _made("convert", streams / stream, "--to", "lava", "--out", streams / "lava" / stream)
+    return streams / "lava"
+
+
+@pytest.fixture(scope="session")
 def onnx_artifact(trained: Path) -> Path:
     out = trained.parent / "onnx"
     _made("convert", trained, "--to", "onnx", "--out", out)

@@ -17,7 +17,19 @@ def test_help_lists_every_verb_and_the_exit_codes(run):
 
 
 @pytest.mark.parametrize(
-    "verb", ["train", "convert", "simulate", "verify", "energy-report", "inspect", "datasets", "targets"]
+    "verb",
+    [
+        "train",
+        "evaluate",
+        "fuse",
+        "convert",
+        "simulate",
+        "verify",
+        "energy-report",
+        "inspect",
+        "datasets",
+        "targets",
+    ],
 )
 def test_every_verb_has_help_with_a_sentence(run, verb):
     got = run(verb, "--help")

@@ -82,6 +82,17 @@ def test_the_other_verbs_take_it_as_any_other(run, tuned, artifacts, tmp_path):
     assert told.code == 0 and "fine-tuned: 4 bits" in told.out
 
 
+def test_evaluate_has_the_deployed_accuracy(run, tuned, artifacts, tmp_path):
+    """The run in torch, its artifact on the simulator: the same decision on every sample."""
+    assert run("evaluate", tuned, "--json", tmp_path / "torch.json").code == 0
+    done = run("simulate", artifacts["lava"], "--target", "loihi-sim", "--json", tmp_path / "sim.json")
+    assert done.code == 0
+    ours, theirs = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("torch", "sim"))
+    assert ours["form"] == "integer"
+    assert ours["predictions"] == theirs["predictions"] and ours["accuracy"] == theirs["accuracy"]
+    np.testing.assert_allclose(ours["scores"], theirs["scores"], rtol=1e-6)  # torch gives float32
+
+
 def test_the_summary(tuned):
     told = json.loads((tuned.parent / "told.json").read_text())
     assert told["run"] == str(tuned) and 0 <= told["best_epoch"] <= 2
@@ -157,5 +168,6 @@ def test_a_model_that_is_part_on_the_cpu(run, tmp_path):
     assert log[0]["loss_val"] != log[1]["loss_val"], "nothing was trained"
     made("convert", tmp_path / "tuned", "--to", "lava", "--out", tmp_path / "lava")
     assert open_artifact(tmp_path / "lava").host() is not None
+    assert run("evaluate", tmp_path / "tuned", "--limit", 2).code == 0
     done = run("verify", tmp_path / "lava", "--targets", "reference,loihi-sim", "--samples", 2)
     assert done.code == 0, done.err

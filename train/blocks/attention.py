@@ -21,7 +21,9 @@ SCALE = 0.125  # of M W in the released code, where M is a count
 class SelfAttention(nn.Module):
     """The attention with its residual: [T, N, C, V] -> [T, N, C, V], spikes."""
 
-    def __init__(self, channels: int, heads: int, neurons: Neurons, scale: float = SCALE) -> None:
+    def __init__(
+        self, channels: int, heads: int, neurons: Neurons, scale: float = SCALE, gain: float = 1.0
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.scale = scale
@@ -30,7 +32,7 @@ class SelfAttention(nn.Module):
         self.query_spike, self.key_spike, self.value_spike = (neurons.layer() for _ in range(3))
         self.map_spike = neurons.counting()
         self.mixed_spike = neurons.counting()
-        self.project_norm = ChannelNorm(channels)
+        self.project_norm = ChannelNorm(channels, gain)
         self.spike = neurons.layer()
 
     def forward(self, s: Tensor) -> Tensor:

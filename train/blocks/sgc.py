@@ -8,14 +8,14 @@
 [fig] has SN around both branches of H and adds behind the last SN, which leaves {0, 1, 2} there: with
 `merge="spikes"` H adds spikes of its branches; "currents" (the default) adds what flows into one neuron and
 saves two layers of them. The last sum is taken before the neuron in both, so that only spikes leave. R is
-ConvBN, as in the paper. The code scales M W by 0.125 where M is a count of up to C/heads; M is binary here, and
-with 0.125 O fires at under 0.01 a step: hence 0.5.
+ConvBN, as in the paper. The code scales M W by 0.125 where M is a count of up to C/heads; M is binary here,
+and with 0.125 O fires at under 0.01 a step: hence 0.5.
 """
 
 from torch import Tensor, nn
 
 from train.blocks.attention import SelfAttention
-from train.blocks.neuron import Neurons
+from train.blocks.neuron import BRANCH_GAIN, Neurons
 from train.layers import ChannelMix, ChannelNorm, GraphConv
 
 MERGES = ("currents", "spikes")
@@ -30,14 +30,15 @@ class SpatialGraphConv(nn.Module):
     ) -> None:
         super().__init__()
         self.graph = GraphConv(c_in, c_out, graph, normalised=True)
-        self.graph_norm = ChannelNorm(c_out)
-        self.shortcut = ChannelMix(c_in, c_out)
-        self.shortcut_norm = ChannelNorm(c_out)
         apart = merge == "spikes"
+        same = c_in == c_out and not apart
+        self.graph_norm = ChannelNorm(c_out, BRANCH_GAIN if same else 1.0)
+        self.shortcut = nn.Identity() if same else ChannelMix(c_in, c_out)
+        self.shortcut_norm = nn.Identity() if same else ChannelNorm(c_out)
         self.graph_spike = neurons.layer() if apart else nn.Identity()
         self.shortcut_spike = neurons.layer() if apart else nn.Identity()
         self.spike = neurons.layer()
-        self.attention = SelfAttention(c_out, heads, neurons, SCALE) if heads else nn.Identity()
+        self.attention = SelfAttention(c_out, heads, neurons, SCALE, BRANCH_GAIN) if heads else nn.Identity()
 
     def forward(self, s: Tensor) -> Tensor:
         """Spikes in, spikes out."""

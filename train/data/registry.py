@@ -69,6 +69,12 @@ def describe() -> list[tuple[str, str, str]]:
     return [(name, source.what, source.how) for name, source in SOURCES.items()]
 
 
+def defaults(name: str) -> dict[str, object]:
+    """The options of a data set and what they are where nothing is said; empty for an unknown name."""
+    found = inspect.signature(SOURCES[name].load).parameters.values() if name in SOURCES else ()
+    return {p.name: p.default for p in found if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
 def load(name: str, root: Path | None, split: str, **options: object) -> ClipSet:
     """The clips of one split; options are the keyword arguments of the data set's own load."""
     if name not in SOURCES:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from train.data.clip import UNKNOWN_SUBJECT, Clip
+from train.data.clip import UNKNOWN_SUBJECT, Clip, ClipSet
 from train.data.errors import DataError
 
 
@@ -56,6 +59,50 @@ def hold_out(
     if subjects is None and how == "views":
         return _by_view(clips)
     return hold_out_subjects(clips, subjects, fraction)
+
+
+def record(split: Split, how: str, subjects: Sequence[int] | None, fraction: float) -> dict[str, Any]:
+    """What a run keeps of its split, as JSON: how `hold_out` was asked, and which clips it held out."""
+    return {**request(how, subjects, fraction), **_evidence(split.validation)}
+
+
+def request(how: str, subjects: Sequence[int] | None, fraction: float) -> dict[str, Any]:
+    """The part of a record that asks: what `held_again` needs at least."""
+    return {"how": how, "subjects": None if subjects is None else list(subjects), "fraction": fraction}
+
+
+def held_again(data: ClipSet, known: Mapping[str, Any]) -> Split:
+    """The split of a training set that a run recorded; DataError where other clips would be held out now."""
+    if not _asks(known):
+        raise DataError.of(
+            f"{data.name}: the record of validation clips",
+            found=f"{dict(known)}",
+            expected="how, subjects and fraction as training writes them",
+            do="take an unedited checkpoint",
+        )
+    split = hold_out(data.clips, known["how"], known["subjects"], known["fraction"], data.unseen)
+    found = _evidence(split.validation)
+    if "sha256" in known and known["sha256"] != found["sha256"]:
+        raise DataError.of(
+            f"{data.name}: validation clips",
+            found=f"{found['clips']} clips whose ids and labels have the sha256 {found['sha256'][:12]}",
+            expected=f"the {known.get('clips')} that training held out, {str(known['sha256'])[:12]}",
+            do="restore the data that the model was trained on",
+        )
+    return split
+
+
+def _asks(known: Mapping[str, Any]) -> bool:
+    """Whether a record has what `hold_out` takes, of the right types."""
+    how, subjects, fraction = (known.get(key) for key in ("how", "subjects", "fraction"))
+    numbers = subjects is None or (isinstance(subjects, list) and all(type(s) is int for s in subjects))
+    return isinstance(how, str) and numbers and isinstance(fraction, float)
+
+
+def _evidence(clips: Sequence[Clip]) -> dict[str, Any]:
+    """Number and sha256 of the ids and labels of clips, in order."""
+    text = json.dumps([(clip.id, clip.label) for clip in clips])
+    return {"clips": len(clips), "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def _by_performance(clips: Sequence[Clip], fraction: float) -> Split:

@@ -41,6 +41,7 @@ class SignalSGNConfig:
     steps       K of FSC's causal convolution over steps; 0: over 3 joints, as in the paper
     wavelet     none, legendre8, or an orthogonal wavelet of PyWavelets; levels: J of MWTF
     graph       what the learned adjacency starts from: skeleton or identity
+    threshold   0.7: a spike that comes round a branch (1 into the neuron) passes at once; at 1 it would not
     merge       how the branches of 1D-SGC meet: currents (ours) or spikes (the paper's figure)
     """
 
@@ -62,7 +63,7 @@ class SignalSGNConfig:
     dropout: float = 0.3
     dv: float = 0.5
     learn_dv: bool = False
-    threshold: float = 1.0
+    threshold: float = 0.7
     surrogate: str = "sigmoid"
     backend: str = "house"
 

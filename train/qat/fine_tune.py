@@ -1,8 +1,8 @@
 """Fine-tuning a run's integer graph: the training loop over an IntegerNetwork. `fine_tune` is all of it.
 
-The run that it leaves is one like any other. Its checkpoints say `qat` (what was chosen, and of which parent)
-and `integer` (the graph's nodes; best.safetensors alone has its arrays as integer.*), hold the float masters
-as model.*, and the float parent, whose config they carry, as parent.*.
+The run that it leaves is one like any other. Its checkpoints say `qat` (what was chosen, of which parent),
+and `integer` and `host` (nodes of the graphs), and hold the float masters as model.*; best.safetensors has the
+arrays of the graphs too, as integer.* and host.*, and the float parent, whose config it has, as parent.*.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from train.checkpoint import Checkpoint, CheckpointError
@@ -26,6 +24,7 @@ from train.files import json_bytes
 from train.loop import Result, gather, prepare_torch, run_epochs
 from train.objective import Objective
 from train.qat.description import Description
+from train.qat.kept import body, tensors
 from train.qat.network import IntegerNetwork
 from train.qat.parent import FromParent
 from train.revision import revision
@@ -79,15 +78,17 @@ def fine_tune(
     """
     started = time.monotonic()
     material = gather(config, Recipe.from_dict(parent.about["recipe"]), data)
-    about = _about(parent, start, choice, config, layers)
+    about = _about(parent, choice, config) | {"validation": material.record}
+    about |= {"integer": {**body(start), "layers": layers}, "host": None if host is None else body(host)}
+    about = json.loads(json_bytes(about))  # as it will be read back
     prepare_torch(config)
     network = IntegerNetwork(start, parent.about["model_config"].get("surrogate", "sigmoid"), host)
     terms = [FromParent(model, choice.distil)] if choice.distil else []
-    weights = {f"parent.{k}": x for k, x in model.state_dict().items()}
+    fixed = {f"parent.{k}": x for k, x in model.state_dict().items()}
+    fixed |= tensors("host", dict(host.arrays)) if host is not None else {}
 
     def beside(tuned: nn.Module) -> dict[str, Tensor]:
-        integers = tuned.integers()  # type: ignore[operator]
-        return weights | {f"integer.{k}": torch.from_numpy(np.array(x)) for k, x in integers.items()}
+        return fixed | tensors("integer", tuned.integers())  # type: ignore[operator]
 
     best = run_epochs(
         Objective(network, terms, config.label_smoothing), config, about, material, run,
@@ -96,20 +97,15 @@ def fine_tune(
     return Result(run, best, time.monotonic() - started)
 
 
-def _about(
-    parent: Checkpoint, start: Description, choice: Choice, config: TrainConfig, layers: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """The description that every checkpoint of the run carries."""
+def _about(parent: Checkpoint, choice: Choice, config: TrainConfig) -> dict[str, Any]:
+    """What every checkpoint of the run says, its graphs apart."""
     kept = {key: parent.about[key] for key in ("model", "model_config", "recipe", "dataset", "classes")}
     source = {"sha256": parent.about["sha256"], "epoch": parent.about["epoch"]}
     source["accuracy_val"] = parent.about.get("metrics", {}).get("accuracy_val")
-    about = {
+    return {
         **kept,
         "train_config": config.to_dict(),
         "seed": config.seed,
         "revision": revision(),
         "qat": {**asdict(choice), "parent": source},
-        # Nodes as pairs: their order is the graph's, and JSON objects are written in order of keys.
-        "integer": {**start.body, "nodes": list(start.nodes().items()), "layers": layers},
     }
-    return json.loads(json_bytes(about))  # as it will be read back

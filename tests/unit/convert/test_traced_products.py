@@ -99,5 +99,5 @@ def test_what_touches_steps_or_samples_is_refused(kind):
 
 @pytest.mark.parametrize("function", [lambda x: x * x.unsqueeze(2), lambda x: x @ x])
 def test_shapes_that_torch_would_broadcast_are_refused(function):
-    with pytest.raises(GraphError, match="other axis is broadcast|nothing is broadcast"):
+    with pytest.raises(GraphError, match=r"other axis is broadcast|nothing is broadcast"):
         from_torch(Calls(function), SHAPE, "binary")

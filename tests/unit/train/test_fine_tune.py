@@ -13,7 +13,7 @@ import torch
 from convert.ir import text, unpacked
 from deploy.reference import Reference
 from train import checkpoint
-from train.checkpoint import CheckpointError, load_model
+from train.checkpoint import CheckpointError, float_model, load_model
 from train.config import TrainConfig
 from train.data import registry as data
 from train.data.clip import ClipSet
@@ -51,7 +51,7 @@ def start(clips: ClipSet, tmp_path_factory: pytest.TempPathFactory) -> tuple:
     run = tmp_path_factory.mktemp("parent") / "run"
     fit(CONFIG, Recipe(frames=6), clips, run, progress=False)
     parent = traced(run, "fine-tune")
-    feed = feed_of(parent.checkpoint.about, clips, 16)
+    feed = feed_of(clips, parent.checkpoint.about, 16)
     integer, quantise = quantised(folded(parent.graph, "dense").split.chip, feed, BITS, 8)
     return parent, integer, description(integer, quantise)
 
@@ -170,13 +170,19 @@ def test_the_parents_loss_by_hand(tune: Callable, tmp_path: Path) -> None:
     assert "loss_parent" not in log_of(tmp_path / "alone")[1]
 
 
-def test_the_model_of_a_fine_tuned_run_is_its_parent(straight: Path, start: tuple) -> None:
-    model, kept = load_model(straight / "best.safetensors")
+def test_the_model_of_a_fine_tuned_run(straight: Path, start: tuple, clips: ClipSet) -> None:
+    """load_model gives the network of the integers, float_model the parent; the state alone gives neither."""
+    network, kept = load_model(straight / "best.safetensors")
+    held = gather(CONFIG, Recipe.from_dict(kept.about["recipe"]), clips).held
+    trained = IntegerNetwork(start[2])
+    kept.load_into(trained)
+    assert np.array_equal(evaluate(network, held), evaluate(trained, held))
     theirs = start[0].model.state_dict()
-    assert all(torch.equal(x, theirs[k]) for k, x in model.state_dict().items())
+    assert all(torch.equal(x, theirs[k]) for k, x in float_model(kept).state_dict().items())
     assert kept.about["qat"]["parent"]["sha256"] == start[0].checkpoint.about["sha256"]
-    with pytest.raises(CheckpointError, match=r"without its parent; expected its best.safetensors"):
-        load_model(straight / "last.safetensors")
+    for read in (load_model, lambda path: float_model(checkpoint.load(path))):
+        with pytest.raises(CheckpointError, match=r"without its parent; expected its best.safetensors"):
+            read(straight / "last.safetensors")
 
 
 def test_settings_are_the_parents_but_for_the_defaults(start: tuple) -> None:

@@ -5,16 +5,18 @@ Tolerance 1e-12: float64 sums of at most 64 products of numbers around 1.
 
 import numpy as np
 import pytest
+import pywt
 import torch
 
 from train.fixed_maps import (
     complex_mix,
-    daubechies,
     fourier,
     interpolation,
     joint_fourier,
     joint_fourier_inverse,
+    legendre,
     wavelet,
+    wavelet_bands,
 )
 from train.layers import ChannelMix, JointMap, StepMap
 
@@ -49,22 +51,46 @@ def test_a_window_of_one_weight_per_joint():
     np.testing.assert_allclose(got, x * w, rtol=1e-5, atol=1e-6)  # float32
 
 
-def test_daubechies_filters_in_closed_form():
-    root = np.sqrt(3)
-    np.testing.assert_allclose(daubechies(1), [np.sqrt(0.5)] * 2, **TOLERANCE)
-    want = np.array([1 + root, 3 + root, 3 - root, 1 - root]) / (4 * np.sqrt(2))
-    np.testing.assert_allclose(daubechies(2), want, **TOLERANCE)
-
-
-@pytest.mark.parametrize("moments", range(1, 11))
-def test_wavelets_are_orthonormal_and_do_not_see_polynomials(moments):
-    """Away from the seam of the circle, details of a polynomial of degree below `moments` are zero."""
-    w = wavelet(64, 1, moments)
+@pytest.mark.parametrize("name", ["haar", "db2", "db4", "sym4", "coif1"])
+def test_wavelets_are_orthonormal_and_do_not_see_polynomials(name):
+    """Away from the seam of the circle, details of a polynomial of degree below the moments are zero."""
+    w, filters = wavelet(64, 1, name), pywt.Wavelet(name)
     np.testing.assert_allclose(w @ w.T, np.eye(64), rtol=0, atol=1e-11)
-    polynomial = np.linspace(-1, 1, 64) ** (moments - 1)
+    polynomial = np.linspace(-1, 1, 64) ** (filters.vanishing_moments_psi - 1)
     details = w[32:] @ polynomial
-    np.testing.assert_allclose(details[moments:-moments], 0, atol=1e-11)
+    np.testing.assert_allclose(details[filters.dec_len : -filters.dec_len], 0, atol=1e-9)
     assert np.abs(w[:32] @ polynomial).max() > 0.1
+
+
+def test_bands_are_the_rows_of_the_whole_transform():
+    bands = wavelet_bands(16, 3, "db2")
+    trend, detail = bands[-1]
+    rows = np.concatenate([trend, detail, bands[1][1], bands[0][1]])
+    np.testing.assert_allclose(rows, wavelet(16, 3, "db2"), **TOLERANCE)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 8])
+def test_legendre_multiwavelets(order):
+    """[H; G] is orthogonal, a polynomial below the order has no detail, order 1 is Haar's."""
+    h, g = legendre(order)
+    both = np.vstack([h, g])
+    np.testing.assert_allclose(both @ both.T, np.eye(2 * order), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(_cells(order, order - 1, 2).reshape(-1) @ g.T, 0, atol=1e-11)
+    assert np.abs(_cells(order, order, 2).reshape(-1) @ g.T).max() > 1e-4
+    np.testing.assert_allclose(
+        h @ _cells(order, order - 1, 2).reshape(-1), _cells(order, order - 1, 1)[0], atol=1e-11
+    )
+    if order == 1:
+        np.testing.assert_allclose(np.abs(both), np.sqrt(0.5), **TOLERANCE)
+
+
+def _cells(order, degree, count):
+    """Coefficients of x ** degree on [0, 1] in `count` cells: [count, order], phi_i scaled to each cell."""
+    y, weight = np.polynomial.legendre.leggauss(order + degree + 1)
+    y, weight = (y + 1) / 2, weight / 2
+    scale = np.sqrt(2 * np.arange(order) + 1)
+    phi = scale[:, None] * np.polynomial.legendre.legvander(2 * y - 1, order - 1).T
+    return np.stack([phi @ (weight * ((y + n) / count) ** degree) for n in range(count)]) / np.sqrt(count)
 
 
 def test_haar_by_hand():
@@ -74,10 +100,16 @@ def test_haar_by_hand():
     np.testing.assert_allclose(wavelet(4, 2), want, **TOLERANCE)
 
 
-@pytest.mark.parametrize(("n", "levels", "moments"), [(6, 2, 1), (8, 0, 1), (4, 2, 2)])
-def test_a_transform_that_does_not_fit_is_refused(n, levels, moments):
+@pytest.mark.parametrize(("n", "levels", "name"), [(6, 2, "haar"), (8, 0, "haar"), (4, 2, "db2")])
+def test_a_transform_that_does_not_fit_is_refused(n, levels, name):
     with pytest.raises(ValueError, match="do not fit"):
-        wavelet(n, levels, moments)
+        wavelet(n, levels, name)
+
+
+@pytest.mark.parametrize("name", ["nope", "bior2.2", "morl"])
+def test_a_wavelet_that_is_not_orthogonal_is_refused(name):
+    with pytest.raises(ValueError, match="an orthogonal one"):
+        wavelet_bands(16, 1, name)
 
 
 @pytest.mark.parametrize(("after", "before"), [(13, 5), (5, 13), (4, 1), (1, 4), (8, 4)])

@@ -1,8 +1,11 @@
 """Validation by whole subjects, and by whole performances."""
 
+import json
+
 import pytest
 
-from train.data.split import hold_out, hold_out_subjects
+from train.data.clip import ClipSet
+from train.data.split import held_again, hold_out, hold_out_subjects, record, request
 
 
 @pytest.fixture
@@ -93,3 +96,51 @@ def test_a_view_is_held_out_whole(clip, refused):
     assert {c.performance for c in split.validation} == {c.performance for c in split.train}
     assert "view 3, 3 of 9 clips" in split.note
     refused(lambda: hold_out([clip("c", subject=1)], "views"), "0 views", "subjects or performances")
+
+
+@pytest.mark.parametrize(
+    ("how", "subjects", "fraction"), [("auto", None, 0.1), ("auto", (1, 3), 0.1), ("performances", None, 0.3)]
+)
+def test_a_record_finds_the_same_clips_again(clips, how, subjects, fraction):
+    """Through JSON, as checkpoints and artifacts carry it; and a bare request, as older checkpoints have."""
+    data = ClipSet("made-up", "kinect20", ("a", "b"), tuple(clips))
+    split = hold_out(clips, how, subjects, fraction)
+    kept = json.loads(json.dumps(record(split, how, subjects, fraction)))
+    assert kept["clips"] == len(split.validation) > 0
+    for known in (kept, request(how, kept["subjects"], fraction)):
+        assert held_again(data, known).validation == split.validation
+
+
+def test_the_way_of_the_set_is_kept(clip):
+    """What the set says of its test decides again: subjects, though clips share performances."""
+    clips = tuple(clip(f"x_s{s}_v0{v}", 1, subject=s, view=v) for s in (1, 2, 3) for v in (1, 2))
+    data = ClipSet("made-up", "kinect20", ("a",), clips, unseen="subjects")
+    split = hold_out(clips, unseen="subjects")
+    assert {c.subject for c in split.validation} == {1}
+    assert held_again(data, record(split, "auto", None, 0.1)).validation == split.validation
+
+
+def test_clips_that_changed_are_refused(clips, clip, refused):
+    """Another label or id among the held-out clips; one more clip in training is none of its business."""
+    kept = record(hold_out(clips, fraction=0.1), "auto", None, 0.1)
+    whole = tuple(clips)
+    held = [place for place, c in enumerate(whole) if c.subject in (2, 4)]
+
+    def again(changed):
+        return held_again(ClipSet("made-up", "kinect20", ("a", "b"), changed), kept)
+
+    for odd in (
+        clip("other", frames=1, subject=2, label=whole[held[0]].label),
+        clip(whole[held[0]].id, frames=1, subject=2, label=1 - whole[held[0]].label),
+    ):
+        changed = tuple(odd if place == held[0] else c for place, c in enumerate(whole))
+        refused(lambda c=changed: again(c), "made-up: validation clips", "the 5 that training", "restore")
+    assert again((*whole, clip("one more", frames=1, subject=3))).validation == again(whole).validation
+
+
+@pytest.mark.parametrize(
+    "change", [{"how": None}, {"subjects": "1"}, {"subjects": [1.5]}, {"fraction": "x"}, {"how": "coin"}]
+)
+def test_a_record_that_is_none_is_refused(clips, refused, change):
+    data = ClipSet("made-up", "kinect20", ("a", "b"), tuple(clips))
+    refused(lambda: held_again(data, {**request("auto", None, 0.1), **change}), "validation")
