@@ -1,8 +1,8 @@
 """Fine-tuning a run's integer graph: the training loop over an IntegerNetwork. `fine_tune` is all of it.
 
 The run that it leaves is one like any other. Its checkpoints say `qat` (what was chosen, of which parent),
-and `integer` and `host` (nodes of the graphs), and hold the float masters as model.*; best.safetensors has the
-arrays of the graphs too, as integer.* and host.*, and the float parent, whose config it has, as parent.*.
+`integer` and `host` (nodes of the graphs), and hold the float masters as model.*; best.safetensors has the
+arrays of the graphs too, as integer.* and host.*, and the parent, whose config it has, as parent.*.
 """
 
 from __future__ import annotations
