@@ -94,9 +94,11 @@ def legendre(order: int) -> tuple[np.ndarray, np.ndarray]:
 
     left, right = (math.sqrt(0.5) * (phi((y + c) / 2.0) * weight) @ phi(y).T for c in (0.0, 1.0))
     h = np.hstack([left, right])
-    turned = np.hstack([-left, right])
-    q, r = np.linalg.qr((turned - turned @ h.T @ h).T)
-    return h, (q * np.sign(np.diag(r))).T
+    g = np.hstack([-left, right])
+    for _ in range(2):  # once leaves 1e-10 of H in it: the rows that remain are small
+        q, r = np.linalg.qr((g - g @ h.T @ h).T)
+        g = (q * np.sign(np.diag(r))).T
+    return h, g
 
 
 def interpolation(after: int, before: int) -> np.ndarray:

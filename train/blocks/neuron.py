@@ -6,7 +6,7 @@ from train.neurons import IF, LIF
 
 BRANCH_GAIN = 0.1
 """What the norm of a residual branch starts from. At 1 the branch's noise drowns the spike that comes
-round it, layer upon layer: four blocks of Signal-SGN then learn nothing in their first epochs; with 0.1 they do.
+round it, layer upon layer: four blocks of Signal-SGN learn nothing in their first epochs; with 0.1 they do.
 """
 
 

@@ -22,6 +22,7 @@ class Recipe:
     bone_gain       factor of the bone streams        motion_gain   factor of the motion streams
     standardise     train.data.standard: a run sets mean and spread from its training clips
     mean, spread    C V numbers each, [C, V] row by row: x becomes (x - mean) / spread; empty: x stays
+    framewise       min-max of each frame and axis over the joints to [0, 1], last of all (Signal-SGN, 3.1)
     limit           the finished values are cut to [-limit, limit], so that an 8-bit input code exists
     ----
     rotate_y_deg    turn about the vertical, uniform in +- [degrees]
@@ -42,6 +43,7 @@ class Recipe:
     standardise: bool = True
     mean: tuple[float, ...] = ()
     spread: tuple[float, ...] = ()
+    framewise: bool = False
     limit: float = 4.0
     rotate_y_deg: float = 45.0
     rotate_x_deg: float = 15.0

@@ -4,8 +4,8 @@
    segments: its centre for test, a random one for training. Short clips repeat frames.
 2. Normalise and augment, together one affine map a clip. Rotation, shear and mirror come before min-max
    (whose box they change) and after body and body-yaw (whose yaw would undo them); scale is last.
-3. Streams (motion is taken here, after resampling), standardised where the recipe says so, then cut to
-   [-limit, limit].
+3. Streams (motion is taken here, after resampling), standardised where the recipe says so, each frame
+   brought to [0, 1] where it says so, then cut to [-limit, limit].
 
 Absent persons are zero throughout. The first body of the first valid frame is the reference of all
 persons of a clip, so that their distance is kept; it need not be person 0.
@@ -128,7 +128,16 @@ def _apply(
     )
     if recipe.mean:
         x = standardise(x, seen, recipe)
+    if recipe.framewise:
+        x = _framewise(x)
     return np.clip(x, -recipe.limit, recipe.limit), present
+
+
+def _framewise(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """x [..., C, V]: each frame and axis from its least joint, 0, to its largest, 1; constant ones are 0."""
+    low = x.min(-1, keepdims=True)
+    size = x.max(-1, keepdims=True) - low
+    return (x - low) / np.where(size > 0, size, np.float32(1.0))
 
 
 def _frames(

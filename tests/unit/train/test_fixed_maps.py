@@ -76,7 +76,7 @@ def test_legendre_multiwavelets(order):
     both = np.vstack([h, g])
     np.testing.assert_allclose(both @ both.T, np.eye(2 * order), rtol=0, atol=1e-11)
     np.testing.assert_allclose(_cells(order, order - 1, 2).reshape(-1) @ g.T, 0, atol=1e-11)
-    assert np.abs(_cells(order, order, 2).reshape(-1) @ g.T).max() > 1e-4
+    assert np.abs(_cells(order, order, 2).reshape(-1) @ g.T).max() > 1e-6
     np.testing.assert_allclose(
         h @ _cells(order, order - 1, 2).reshape(-1), _cells(order, order - 1, 1)[0], atol=1e-11
     )

@@ -104,7 +104,8 @@ def test_every_option_trains_and_fires(name):
     assert scores.shape == (4, 4)
     scores.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
-    assert all(0.002 < r < 0.9 for r in rates.per_layer().values()), rates.per_layer()
+    found = {n: round(r, 4) for n, r in rates.per_layer().items() if not 0.0005 < r < 0.99}
+    assert len(rates.per_layer()) > 8 and not found, "silent or always firing"
 
 
 @pytest.mark.parametrize("name", list(OPTIONS))

@@ -304,3 +304,15 @@ def test_recipe_round_trip_and_refusals(refused):
         ("scale", 1.0),
     ):
         refused(lambda f=field, v=value: dataclasses.replace(Recipe(), **{f: v}), "expected")
+
+
+def test_framewise_brings_each_frame_and_axis_to_a_unit_range(clip):
+    """Every frame of a person fills [0, 1] in each axis; who is absent stays zero."""
+    alone = clip("a", frames=9, persons=2)
+    alone.joints[1] = 0.0
+    plain = prepare([alone], Recipe(frames=6), KINECT).x
+    got = prepare([alone], Recipe(frames=6, framewise=True), KINECT).x
+    low, high = plain.min(-1, keepdims=True), plain.max(-1, keepdims=True)
+    np.testing.assert_allclose(got[:, 0], ((plain - low) / (high - low))[:, 0], atol=1e-6)  # float32
+    assert (got[:, 0].min(-1) == 0).all() and np.allclose(got[:, 0].max(-1), 1.0, atol=1e-6)
+    assert not got[:, 1].any()
