@@ -39,6 +39,10 @@ class Description:
     units: Mapping[str, float] = field(default_factory=dict)
     bits: int = 8
 
+    def __deepcopy__(self, _: dict[int, Any]) -> Description:
+        """Itself: it does not change, and the moving average of a network need not hold it twice."""
+        return self
+
     def nodes(self) -> dict[str, dict[str, Any]]:
         """Packed nodes by name, inputs before users."""
         return dict(self.body["nodes"])
