@@ -7,6 +7,7 @@ Exit codes
     4  the target cannot hold the model: node, reason and remedy are named
     5  verification failed: a target that promises the reference's spikes gave others
     6  the Lava worker process failed; the last line of its own error is printed
+    7  another process of this training ended, or this one was told to end; its files are whole
   130  interrupted
 """
 

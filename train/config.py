@@ -6,6 +6,9 @@ from typing import Any
 
 from train.schedule import schedule
 
+AMP = ("none", "bf16", "fp16")
+"""Precisions of the products while training: train.precision."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
@@ -16,7 +19,8 @@ class TrainConfig:
     (where there is one, it is what is validated and saved as best); clip_norm 0 means no clipping.
     tfsm is the weight of the training-only term of that name (train.terms.tfsm), 0 for none.
     validation is how training clips are held out (train.data.split); validation_subjects None leaves the
-    choice to `validation_fraction`.
+    choice to `validation_fraction`. batch counts the clips of one iteration over all processes,
+    threads those of one machine.
     """
 
     model: str = "base-sgn"
@@ -34,6 +38,7 @@ class TrainConfig:
     tfsm: float = 0.0
     seed: int = 0
     threads: int = 2
+    amp: str = "none"
     validation: str = "auto"
     validation_subjects: tuple[int, ...] | None = None
     validation_fraction: float = 0.1
@@ -55,6 +60,7 @@ class TrainConfig:
                 ("average", 0 <= self.average < 1, "0 <= average < 1"),
                 ("seed", 0 <= self.seed < 2**32, "0 <= seed < 2^32"),
                 ("threads", self.threads >= 1, "at least 1"),
+                ("amp", self.amp in AMP, f"one of {', '.join(AMP)}"),
             )
             if not legal
         ]

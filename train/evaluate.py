@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from train.data.samples import Samples
+from train.processes import ALONE, Processes
 
 BATCH = 64
 
@@ -26,17 +27,26 @@ def present_persons(x: Tensor, batch: int) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, samples: Samples, batch: int = BATCH) -> np.ndarray:
-    """float32 [n, K] class scores in the order of the samples; the model's mode is restored."""
+def evaluate(model: nn.Module, samples: Samples, batch: int = BATCH, group: Processes = ALONE) -> np.ndarray:
+    """float32 [n, K] class scores in the order of the samples; the model's mode is restored.
+
+    Several processes take the batches in turn and each returns the scores of all: the batches, and so the
+    bits, are those of one process.
+    """
     was_training = model.training
     model.eval()
-    scores = []
-    for start in range(0, len(samples), batch):
+    parts: dict[int, Tensor] = {}
+    for start in range(batch * group.rank, len(samples), batch * group.size):
         part = samples.take(np.arange(start, min(start + batch, len(samples))))
-        x = torch.from_numpy(part.folded())
-        scores.append(mean_over_persons(model(x), torch.from_numpy(part.present)))
+        x, present = (torch.from_numpy(a).to(group.device) for a in (part.folded(), part.present))
+        parts[start] = mean_over_persons(model(x), present).cpu()
     model.train(was_training)
-    return torch.cat(scores).numpy()
+    if group.size == 1:
+        return torch.cat(list(parts.values())).numpy()
+    scores = torch.zeros(len(samples), group.told(parts[0].shape[1] if group.first else None))
+    for start, found in parts.items():
+        scores[start : start + len(found)] = found
+    return group.total(scores).numpy()  # every row is one process's, and x + 0 = x
 
 
 def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:

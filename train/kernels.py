@@ -2,7 +2,8 @@
 
 No fast-math: every product and sum rounds on its own, in the order of the step, so that a spike
 here is a spike there. Arrays are [T, P] and [P], C-contiguous; blocks of P run in parallel, their
-size is fixed and so the result does not depend on the number of threads.
+size is fixed and so the result does not depend on the number of threads. They let go of Python's lock:
+the next batch is made meanwhile (train.ahead).
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from numba import get_num_threads, njit, prange, set_num_threads
 _BLOCK = 2048  # neurons; four float32 rows of a block fit the first-level cache
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, nogil=True)
 def _forward(
     a: np.ndarray, u: np.ndarray, v: np.ndarray, s: np.ndarray, v_pre: np.ndarray,
     keep_u: np.float32, keep_v: np.float32, threshold: np.float32, bias: np.float32,
@@ -34,7 +35,7 @@ def _forward(
                 v[i] = zero if fired else v_i
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, nogil=True)
 def _backward(
     gs_h: np.ndarray, s: np.ndarray, gu: np.ndarray, gv: np.ndarray, ga: np.ndarray,
     keep_u: np.float32, keep_v: np.float32,

@@ -15,6 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from train import processes, synchronised
+from train.precision import full, mixed
+
 
 def channels_last(x: Tensor) -> Tensor:
     """[T, N, C, V] -> [T, N, V, C], contiguous; free of a copy where x lies that way already."""
@@ -112,9 +115,9 @@ class StepConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, in, V] -> [T, N, out, V]."""
-        rows = channels_last(x)
+        rows, weight = mixed(channels_last(x), self.weight)
         t, n, v, c = rows.shape
-        y = _CausalConv.apply(rows.view(t, n * v, c), self.weight)
+        y = _CausalConv.apply(rows.view(t, n * v, c), weight)
         return y.view(t, n, v, -1).transpose(2, 3)
 
 
@@ -122,7 +125,8 @@ class ChannelNorm(nn.BatchNorm1d):
     """y = weight (x - mean) / sqrt(var + eps) + bias per channel: batch norm over T, N and V.
 
     Training uses the batch's mean and variance, inference the running ones; an affine map per
-    channel. gain: what the weight starts from.
+    channel. gain: what the weight starts from. The batch is that of all processes, where several train
+    together; always in float32.
     """
 
     def __init__(self, channels: int, gain: float = 1.0) -> None:
@@ -131,9 +135,11 @@ class ChannelNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, C, V] -> [T, N, C, V]."""
-        rows = channels_last(x)
+        rows = channels_last(full(x))
         if self.training:
             self.num_batches_tracked.add_(1)
+            if processes.several():
+                return synchronised.norm(rows.flatten(0, 2), self).view(rows.shape).transpose(2, 3)
         # As an image of one column in channels-last order: torch's fast path for this memory order.
         image = rows.view(1, -1, 1, rows.shape[3]).permute(0, 3, 1, 2)
         y = F.batch_norm(

@@ -7,10 +7,12 @@ checkpoint with its JSON copy. The best epoch is the one with the highest accura
 file.
 """
 
+import hashlib
 import json
 import platform
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,20 +24,23 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from train import checkpoint
+from train.ahead import ahead
 from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
 from train.data.samples import Samples
-from train.data.split import Split, hold_out, record
-from train.data.transform import Recipe, prepare, standardised
+from train.data.split import Split
+from train.data.transform import Recipe
 from train.evaluate import accuracy, evaluate
 from train.files import json_bytes, write_whole
 from train.journal import Journal
+from train.material import Material, gather
 from train.models import registry
 from train.objective import Objective
+from train.processes import ALONE, Processes
 from train.rates import firing_rates
 from train.revision import revision
-from train.skeletons import Layout, layout
+from train.skeletons import Layout
 from train.terms import registry as term_registry
 from train.terms.registry import Setting
 from train.trainer import SettingsError, Trainer, TrainingError, batches
@@ -75,53 +80,35 @@ def fit(
     data_options: Mapping[str, Any] | None = None,
     resume: bool = False,
     progress: bool = True,
+    group: Processes = ALONE,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Result:
     """Train on `data` (a training split) and fill the folder `run`.
 
     Mean and spread of the input come from the training clips alone. data_options are kept for whoever
     loads the same data again. on_epoch gets every log entry after its files are written. An
-    interruption leaves the files of the last whole epoch.
+    interruption leaves the files of the last whole epoch. Of a `group`, every process calls this with
+    the same arguments; the first one writes the files, calls on_epoch and shows the progress.
     """
     started = time.monotonic()
-    material = gather(config, recipe, data)
+    material = gather(config, recipe, data, group)
     about = _about(config, material.recipe, data, data_options or {}) | {"validation": material.record}
-    prepare_torch(config)
+    prepare_torch(config, group)
     model = registry.build(config.model, about["model_config"])
     terms = term_registry.build(
         config, _setting(model, material.held, len(data.class_names), material.layout)
     )
     objective = Objective(model, terms, config.label_smoothing)
     best = run_epochs(
-        objective, config, about, material, run, resume=resume, progress=progress, on_epoch=on_epoch
-    )
+        objective, config, about, material, run, group=group, resume=resume, progress=progress,
+        on_epoch=on_epoch,
+    )  # fmt: skip
     return Result(run, best, time.monotonic() - started)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """The clips of a run, parted, the recipe that makes samples of them, the held-out ones made, and which
-    these are, as JSON."""
-
-    split: Split
-    recipe: Recipe
-    layout: Layout
-    held: Samples
-    record: dict[str, Any]
-
-
-def gather(config: TrainConfig, recipe: Recipe, data: ClipSet) -> Material:
-    """What the config trains on and chooses the epoch by; the recipe with mean and spread of the clips."""
-    asked = (config.validation, config.validation_subjects, config.validation_fraction)
-    split = hold_out(data.clips, *asked, data.unseen)
-    here = layout(data.layout)
-    recipe = standardised(split.train, recipe, here, config.seed)
-    return Material(split, recipe, here, prepare(split.validation, recipe, here), record(split, *asked))
-
-
-def prepare_torch(config: TrainConfig) -> None:
+def prepare_torch(config: TrainConfig, group: Processes) -> None:
     """Threads and the seed that parameters are drawn with."""
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(group.threads(config.threads))
     torch.manual_seed(config.seed)
 
 
@@ -132,6 +119,7 @@ def run_epochs(
     material: Material,
     run: Path,
     *,
+    group: Processes,
     resume: bool,
     progress: bool,
     on_epoch: Callable[[dict[str, Any]], None] | None,
@@ -143,37 +131,40 @@ def run_epochs(
     beside: tensors that best.safetensors holds beside the weights of a model. from_start: the model as it is
     given is a candidate too, as epoch 0.
     """
-    per_epoch = -(-len(material.split.train) // config.batch)
-    trainer = Trainer(objective, config, per_epoch * config.epochs)
-    last = _open(run, about, material.split, resume)  # after all that may refuse: no folder is left behind
-    first, best = (1, Best()) if last is None else _continued(trainer, last, run, per_epoch)
+    _refuse_unlike(group, about, material.split)
+    iterations = -(-len(material.split.train) // config.batch) * config.epochs
+    trainer = Trainer(objective, config, iterations, group)
+    last = _open(run, about, material.split, resume, group)  # after all that may refuse: no folder is left
+    first, best = (1, Best()) if last is None else _resumed(trainer, last)
     keeper = _Keeper(run, about, trainer, beside)
+    hidden = not (progress and group.first)
     with (
-        Journal(run, -1 if last is None else first - 1) as journal,
-        tqdm(total=trainer.iterations, initial=trainer.done, disable=not progress, unit="it") as bar,
+        Journal(run, -1 if last is None else first - 1) if group.first else nullcontext() as journal,
+        tqdm(total=trainer.iterations, initial=trainer.done, disable=hidden, unit="it") as bar,
     ):
         for epoch in range(0 if from_start and last is None else first, config.epochs + 1):
             entry: dict[str, Any] = {"epoch": epoch}
             if epoch:
                 entry |= _train_epoch(trainer, material, epoch, bar)
-            entry |= _validate(trainer.best_model, material.held, epoch)
-            # The log first: a resume drops a line beyond its checkpoint, but cannot write a missing one.
-            journal.write(entry)
+            entry |= _validate(trainer.best_model, material.held, epoch, group)
+            if journal:  # first: a resume drops a line beyond its checkpoint, but cannot write a missing one
+                journal.write(entry)
             best = keeper.keep(best, entry)
-            if on_epoch:
+            if on_epoch and group.first:
                 on_epoch(entry)
     return best
 
 
-def _continued(trainer: Trainer, last: checkpoint.Checkpoint, run: Path, per_epoch: int) -> tuple[int, Best]:
-    """The trainer as it was at the end of the last epoch; the next epoch, and the best so far."""
+def _resumed(trainer: Trainer, last: checkpoint.Checkpoint) -> tuple[int, Best]:
+    """The trainer as it was after the checkpoint's epoch; the next epoch, and the best so far."""
     trainer.restore(last)
-    if trainer.done != per_epoch * last.about["epoch"]:
+    epoch, per_epoch = last.about["epoch"], trainer.iterations // trainer.config.epochs
+    if trainer.done != per_epoch * epoch:
         raise TrainingError(
-            f"{run}: found {trainer.done} iterations in {last.about['epoch']} epochs, expected "
+            f"{last.path.parent}: found {trainer.done} iterations in {epoch} epochs, expected "
             f"{per_epoch} an epoch; the data is not what the run began with: restore it"
         )
-    return last.about["epoch"] + 1, Best(**last.about["best"])
+    return epoch + 1, Best(**last.about["best"])
 
 
 def _setting(model: nn.Module, held: Samples, classes: int, here: Layout) -> Setting:
@@ -209,7 +200,34 @@ def _about(config: TrainConfig, recipe: Recipe, data: ClipSet, options: Mapping[
     return json.loads(json_bytes(about))  # as it will be read back
 
 
-def _open(run: Path, about: dict[str, Any], split: Split, resume: bool) -> checkpoint.Checkpoint | None:
+def _refuse_unlike(group: Processes, about: dict[str, Any], split: Split) -> None:
+    """Every process must train the same run: commands and data of several machines may differ."""
+    ids = hashlib.sha256("\n".join(clip.id for clip in (*split.train, *split.validation)).encode())
+    options = {k: v for k, v in about["dataset"]["options"].items() if k != "path"}  # a machine's own
+    described = {**about, "dataset": {**about["dataset"], "options": options}, "clips": ids.hexdigest()}
+    mine = json.loads(json_bytes(described))  # as it comes from process 0
+    first = group.told(mine)
+    if odd := [key for key in mine if mine[key] != first[key]]:
+        raise TrainingError(
+            f"process {group.rank} of {group.size} differs from process 0: {_differences(first, mine, odd)}; "
+            "start all with the same settings, data and code"
+        )
+
+
+def _open(
+    run: Path, about: dict[str, Any], split: Split, resume: bool, group: Processes
+) -> checkpoint.Checkpoint | None:
+    """`_opened` by the first process, told to the others: they need not see the folder."""
+    last = _opened(run, about, split, resume, group) if group.first else None
+    described = group.told(last and last.about)
+    if described is None:
+        return None
+    return checkpoint.Checkpoint(run / LAST, group.told_tensors(last.tensors if last else {}), described)
+
+
+def _opened(
+    run: Path, about: dict[str, Any], split: Split, resume: bool, group: Processes
+) -> checkpoint.Checkpoint | None:
     """Make the run folder, or find the checkpoint to continue from; None is a start from the beginning."""
     if resume and (run / RUN).is_file() and not (run / LAST).exists():
         _refuse_another(run, _read_facts(run / RUN), about)  # interrupted in its first epoch
@@ -224,6 +242,8 @@ def _open(run: Path, about: dict[str, Any], split: Split, resume: bool) -> check
     facts = {
         "split": split.note,
         "clips": {"train": len(split.train), "validation": len(split.validation)},
+        "processes": group.size,
+        "device": group.device.type,
         "versions": {
             "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
         },
@@ -278,16 +298,17 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: list[str]
 def _train_epoch(trainer: Trainer, material: Material, epoch: int, bar: tqdm) -> dict[str, Any]:
     """One pass over the training clips; the epoch's loss, accuracy, rates, as a log entry."""
     trainer.objective.train()
-    torch.manual_seed(trainer.config.seed * 1_000_003 + epoch)  # dropout: a function of the epoch
+    group = trainer.group
+    # Dropout: a function of the epoch, and of the process: two parts of a batch shall not share their masks.
+    torch.manual_seed(trainer.config.seed * 1_000_003 + epoch + group.rank * 2**53)
     loss = right = seen = 0
     parts: dict[str, float] = {}
     started = time.monotonic()
-    with firing_rates(trainer.model) as rates:
-        for x, labels in batches(
-            material.split.train, material.recipe, material.layout, trainer.config, epoch
-        ):
+    coming = batches(material.split.train, material.recipe, material.layout, trainer.config, epoch, group)
+    with firing_rates(trainer.model) as rates, ahead(coming) as made:
+        for x, labels, whole in made:
             lr = trainer.lr
-            value, scores, of_terms = trainer.update(x, labels)
+            value, scores, of_terms = trainer.update(x, labels, whole)
             seen += len(labels)
             loss += value * len(labels)
             parts = {k: parts.get(k, 0.0) + v * len(labels) for k, v in of_terms.items()}
@@ -297,6 +318,10 @@ def _train_epoch(trainer: Trainer, material: Material, epoch: int, bar: tqdm) ->
                 refresh=False,
             )
             bar.update()
+    rates.gather(group)
+    sums = torch.tensor([loss, right, seen, *parts.values()], dtype=torch.float64)
+    loss, right, seen, *totals = group.total(sums).tolist()
+    parts = dict(zip(parts, totals, strict=True))
     return {
         "lr": lr,
         "loss_train": loss / seen,
@@ -308,7 +333,7 @@ def _train_epoch(trainer: Trainer, material: Material, epoch: int, bar: tqdm) ->
     }
 
 
-def _validate(model: nn.Module, held: Samples, epoch: int) -> dict[str, float]:
+def _validate(model: nn.Module, held: Samples, epoch: int, group: Processes) -> dict[str, float]:
     # A neuron whose membrane is NaN stays silent, so that a broken layer need not show in the loss.
     wrong = [name for name, x in model.state_dict().items() if not torch.isfinite(x).all()]
     if wrong:
@@ -316,7 +341,7 @@ def _validate(model: nn.Module, held: Samples, epoch: int) -> dict[str, float]:
             f"epoch {epoch}: NaN or infinity in {wrong[0]}; lower lr or set clip_norm; "
             "the last checkpoint is untouched"
         )
-    scores = evaluate(model, held)
+    scores = evaluate(model, held, group=group)
     loss = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(held.labels))
     return {"loss_val": float(loss), "accuracy_val": accuracy(scores, held.labels)}
 
@@ -331,21 +356,24 @@ class _Keeper:
     beside: Beside | None
 
     def keep(self, best: Best, entry: dict[str, Any]) -> Best:
-        """Write last, and best where this epoch is it; the best so far."""
+        """Write last, and best where this epoch is it (the first process does); the best so far."""
         # Times stay in the log: the same run twice gives the same checkpoint, byte for byte.
         metrics = {k: v for k, v in entry.items() if isinstance(v, float) and k != "epoch_s"}
         of_epoch = {**self.about, "epoch": entry["epoch"], "metrics": metrics}
         if best.beaten_by(entry["accuracy_val"], entry["loss_val"]):
             best = Best(entry["epoch"], entry["accuracy_val"], entry["loss_val"])
-            model = self.trainer.best_model
-            tensors = {f"model.{k}": x for k, x in model.state_dict().items()}
-            checkpoint.save(
-                self.run / BEST, tensors | dict(self.beside(model) if self.beside else {}), of_epoch
-            )
+            if self.trainer.group.first:
+                checkpoint.save(self.run / BEST, self._weights(), of_epoch)
         state = {
             "iterations_done": self.trainer.done,
             "best": {"epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss},
         }
         # Best first: an interruption in between repeats this epoch, and writes the same best again.
-        checkpoint.save(self.run / LAST, self.trainer.tensors(), {**of_epoch, **state})
+        if self.trainer.group.first:
+            checkpoint.save(self.run / LAST, self.trainer.tensors(), {**of_epoch, **state})
         return best
+
+    def _weights(self) -> dict[str, Tensor]:
+        model = self.trainer.best_model
+        weights = {f"model.{k}": x for k, x in model.state_dict().items()}
+        return weights | dict(self.beside(model) if self.beside else {})

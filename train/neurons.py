@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from train import norse_neurons
 from train.fused import spike_sequence
+from train.precision import full
 from train.step import Params, State, integrate_step, rest, spike_step
 from train.surrogate import surrogate as named_surrogate
 
@@ -49,6 +50,7 @@ class _Spiking(nn.Module):
 
     def run(self, a: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """a [T, N, *shape] -> spikes [T, N, *shape] and the state after the last step."""
+        a = full(a)  # a membrane of 16 bits would lose what a step adds to it
         if self.backend == "house":
             return spike_sequence(a, state, self.params, self.surrogate)
         if self.backend.startswith("norse"):
@@ -126,6 +128,7 @@ class LeakyIntegrator(nn.Module):
 
     def forward(self, a: Tensor) -> Tensor:
         """a [T, N, *shape] -> v, as `read` says."""
+        a = full(a)
         state, out = rest(a[0]), []
         for a_t in a:
             state = integrate_step(a_t, state, Params(1.0, self.dv, float("inf")))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from train.neurons import IF, LIF, CubaLIF
+from train.processes import Processes
 from train.qat.neurons import IntegerLIF
 
 SPIKING = (LIF, CubaLIF, IF, IntegerLIF)
@@ -26,6 +27,11 @@ class Rates:
         """s [T, N, *shape] of {0, 1}: one forward of layer `name`."""
         self.spikes[name] += int(torch.count_nonzero(s))
         self.chances[name] += s.numel()
+
+    def gather(self, group: Processes) -> None:
+        """Take in the counts of all processes."""
+        for counts in (self.spikes, self.chances):
+            counts |= zip(counts, group.total(torch.tensor(list(counts.values()))).tolist(), strict=True)
 
     def per_layer(self) -> dict[str, float]:
         """Spikes per neuron and step, per layer; layers that never ran are left out."""

@@ -16,10 +16,14 @@ from train.config import TrainConfig
 from train.data.clip import Clip
 from train.data.transform import Recipe, augmented_batch
 from train.ema import Average
+from train.layers import ChannelNorm
 from train.neurons import LIF, CubaLIF
 from train.objective import Objective
+from train.precision import Precision
+from train.processes import ALONE, Processes
 from train.schedule import schedule
 from train.skeletons import Layout
+from train.synchronised import GlobalNorm, synchronise
 
 
 class TrainingError(ValueError):
@@ -37,10 +41,16 @@ class SettingsError(TrainingError):
 class Trainer:
     """Updates a model batch by batch; `tensors` and `restore` are the two ends of a resume."""
 
-    def __init__(self, objective: Objective, config: TrainConfig, iterations: int) -> None:
-        self.objective = objective
+    def __init__(
+        self, objective: Objective, config: TrainConfig, iterations: int, group: Processes = ALONE
+    ) -> None:
+        if group.size > 1:
+            synchronise(objective.terms)
+            _refuse_own_statistics(objective)
+        self.objective = objective.to(group.device)
         self.model = model = objective.model
         self.config = config
+        self.group = group
         self.iterations = iterations  # of the whole run
         self.done = 0  # iterations so far
         self.average = Average(model, config.average) if config.average else None
@@ -50,6 +60,8 @@ class Trainer:
         groups = [{"params": matrices, "weight_decay": config.weight_decay}]
         groups += [{"params": scalars, "weight_decay": 0.0}] if scalars else []
         self.optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
+        self.precision = Precision(config.amp, group.device)
+        self._parallel = group.wrap(objective)
 
     @property
     def best_model(self) -> nn.Module:
@@ -62,9 +74,16 @@ class Trainer:
         factor = schedule(self.config.schedule)(self.done / self.iterations, self.config.warm_up)
         return self.config.lr * factor
 
-    def update(self, x: Tensor, labels: Tensor) -> tuple[float, Tensor, dict[str, float]]:
-        """One iteration on x [T, B*M, ...], labels [B] -> its loss, the scores [B, K], the terms' parts."""
-        loss, scores, parts = self.objective(x, labels)
+    def update(
+        self, x: Tensor, labels: Tensor, whole: int | None = None
+    ) -> tuple[float, Tensor, dict[str, float]]:
+        """One iteration on x [T, B*M, ...], labels [B] -> its loss, the scores [B, K], the terms' parts.
+
+        x and labels are this process's part of a batch of `whole` clips, and so is what is returned.
+        """
+        x, labels = (a.to(self.group.device, non_blocking=True) for a in (x, labels))
+        with self.precision.forward():
+            loss, scores, parts = self._parallel(x, labels)
         value = loss.item()
         if not math.isfinite(value):
             raise TrainingError(
@@ -73,16 +92,15 @@ class Trainer:
             )
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr
-        self.optimizer.zero_grad()
-        loss.backward()
-        if self.config.clip_norm:
-            nn.utils.clip_grad_norm_(self.objective.parameters(), self.config.clip_norm)
-        self.optimizer.step()
+        if whole is not None and len(labels) * self.group.size != whole:
+            # The gradients' mean over processes counts each alike: a clip shall count alike.
+            loss = loss * (len(labels) * self.group.size / whole)
+        self.precision.step(loss, self.optimizer, self.objective, self.config.clip_norm)
         _hold_decays(self.model)
         if self.average:
             self.average.update(self.model, self.done)
         self.done += 1
-        return value, scores.detach(), {name: part.item() for name, part in parts.items()}
+        return value, scores.detach().cpu(), {name: part.item() for name, part in parts.items()}
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything of the state that is a tensor, by name."""
@@ -92,7 +110,7 @@ class Trainer:
         for name, p in self._parameters().items():
             if (momentum := self.optimizer.state[p].get("momentum_buffer")) is not None:
                 out[f"momentum.{name}"] = momentum
-        return out | {"rng.torch": torch.get_rng_state()}
+        return out | self.precision.tensors() | {"rng.torch": torch.get_rng_state()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue where `tensors` was taken."""
@@ -106,7 +124,9 @@ class Trainer:
         if odd := set(momenta) ^ (set(parameters) if self.done else set()):  # none before the first update
             raise CheckpointError(checkpoint.path, f"momentum of {sorted(odd)}", "one a parameter")
         for name, momentum in momenta.items():
-            self.optimizer.state[parameters[name]]["momentum_buffer"] = momentum.clone()
+            p = parameters[name]
+            self.optimizer.state[p]["momentum_buffer"] = momentum.to(p.device, copy=True)
+        self.precision.restore(checkpoint.under("scaler"))
         torch.set_rng_state(checkpoint.tensors["rng.torch"])
 
     def _parameters(self) -> dict[str, nn.Parameter]:
@@ -121,12 +141,50 @@ def _hold_decays(model: nn.Module) -> None:
             module.dv.data.clamp_(0.02, 1.0)
 
 
+def _refuse_own_statistics(objective: Objective) -> None:
+    """Every batch norm must know the whole batch: one of a process's part would train another network."""
+    for name, module in objective.named_modules():
+        known = isinstance(module, ChannelNorm | GlobalNorm)
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not known:
+            raise SettingsError(
+                f"{name}: a {type(module).__name__} would take its statistics from one process's part of the "
+                "batch; use train.layers.ChannelNorm, or train in one process"
+            )
+
+
+def check_batches(clips: int, config: TrainConfig, group: Processes) -> None:
+    """Refuse a batch that the processes cannot share: equal parts, and a clip for each in an epoch's last."""
+    if config.batch % group.size:
+        near = max(1, round(config.batch / group.size)) * group.size
+        raise SettingsError(
+            f"batch {config.batch} does not divide by {group.size} processes, and it counts the clips of all "
+            f"of them; take a multiple of {group.size}, such as {near}"
+        )
+    if 0 < clips % config.batch < group.size:
+        raise SettingsError(
+            f"{clips} clips in batches of {config.batch} leave {clips % config.batch} for {group.size} "
+            "processes in the last one of an epoch; take another batch or fewer processes"
+        )
+
+
 def batches(
-    clips: Sequence[Clip], recipe: Recipe, layout: Layout, config: TrainConfig, epoch: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch, x [T, B*M, C, V] and labels [B]; the order is a function of (seed, epoch)."""
+    clips: Sequence[Clip],
+    recipe: Recipe,
+    layout: Layout,
+    config: TrainConfig,
+    epoch: int,
+    group: Processes = ALONE,
+) -> Iterator[tuple[Tensor, Tensor, int]]:
+    """One epoch: this process's x [T, B*M, C, V] and labels [B], and the clips of the whole batch.
+
+    The order is a function of (seed, epoch), a clip's draws of (seed, epoch, its index): processes share the
+    batches that one alone would train on.
+    """
     order = np.random.default_rng([config.seed, epoch]).permutation(len(clips))
     for start in range(0, len(order), config.batch):
         at = order[start : start + config.batch]
-        x, labels = augmented_batch(clips, at, recipe, layout, config.seed, epoch)
-        yield torch.from_numpy(x), torch.from_numpy(labels)
+        x, labels = augmented_batch(clips, group.part(at), recipe, layout, config.seed, epoch)
+        made = torch.from_numpy(x), torch.from_numpy(labels)
+        if group.device.type == "cuda":  # so that the copy to the GPU need not be waited for
+            made = tuple(a.pin_memory() for a in made)
+        yield *made, len(at)

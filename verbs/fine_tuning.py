@@ -19,18 +19,29 @@ if TYPE_CHECKING:
     from convert.passes.partition import Split
     from convert.passes.quantise import Quantise
     from train.loop import Result
+    from train.processes import Processes
     from train.qat.description import Description
 
-PARENTS = (  # what a fine-tuned run has from its parent
+PARENTS = (  # what a fine-tuned run has from its parent, or cannot have
     "model", "config_name", "dataset", "stream", "frames", "backend", "surrogate", "validation_subjects",
-    "data_options",
+    "data_options", "device", "amp",
 )  # fmt: skip
-HELD = ("model", "model_settings", "seed", "threads", "tfsm", "validation", "validation_subjects",
+PARENT = "what the run has"
+WHY = {"device": "the CPU, whose integers are exact", "amp": "none: 16 bits do not hold the sums"}
+HELD = ("amp", "model", "model_settings", "seed", "threads", "tfsm", "validation", "validation_subjects",
         "validation_fraction")  # fmt: skip
 
 
-def fine_tune(ctx: click.Context, given: Mapping[str, Any]) -> Result:
-    """The run of a `train --qat RUN`, from the options of `train`."""
+def refuse_without(ctx: click.Context) -> None:
+    """Options of `train` that mean nothing without --qat."""
+    for name in ("bits", "input_bits", "adjacency"):
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option}: only with --qat; `convert` quantises a run")
+
+
+def fine_tune(ctx: click.Context, given: Mapping[str, Any], group: Processes) -> Result:
+    """The run of a `train --qat RUN`, from the options of `train`: what every process does."""
     from train.qat import fine_tune as tuning
 
     _refuse_parents(ctx)
@@ -59,6 +70,7 @@ def fine_tune(ctx: click.Context, given: Mapping[str, Any]) -> Result:
         host=_reader(whole.split),
         layers=[dataclasses.asdict(layer) for layer in quantise.report],
         resume=given["resume"],
+        group=group,
     )
 
 
@@ -93,7 +105,7 @@ def _refuse_parents(ctx: click.Context) -> None:
             option = {"config_name": "config", "data_options": "data-option"}.get(
                 name, name.replace("_", "-")
             )
-            raise click.UsageError(f"--{option}: with --qat it is what the run has; leave it out")
+            raise click.UsageError(f"--{option}: with --qat it is {WHY.get(name, PARENT)}; leave it out")
 
 
 def _config(ctx: click.Context, given: Mapping[str, Any], parent: Any) -> tuple[Any, float]:

@@ -32,7 +32,7 @@ Start here:
 
 \b
 Exit codes: 0 done, 2 usage, 3 bad input, 4 unsupported by the target, 5 verification failed,
-6 the Lava worker failed, 130 interrupted.
+6 the Lava worker failed, 7 another process of a training ended, 130 interrupted.
 """
 
 

@@ -15,6 +15,7 @@ from verbs.settings import fitted, pair, parsed
 if TYPE_CHECKING:
     from train.configuration import Configuration
     from train.loop import Result
+    from train.processes import Processes
 
 # Fields that --set would lose to an option's default or to the data: where they come from instead.
 ELSEWHERE = {
@@ -53,7 +54,7 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     help="Folder of the run: checkpoints, log, TensorBoard events.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Passes over the training split.")
-@click.option("--batch", type=click.IntRange(min=1), default=None, help="Clips per step.")
+@click.option("--batch", type=click.IntRange(min=1), default=None, help="Clips per step, over all processes.")
 @click.option("--lr", type=float, default=None, help="Highest learning rate of the schedule.")
 @click.option(
     "--seed",
@@ -62,7 +63,26 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     show_default=True,
     help="Same seed, machine and threads: the same result, bit for bit.",
 )
-@click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads. Default: all cores.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Threads of this machine, shared by the processes on it. Default: all cores.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to train; auto: a GPU where there is one.",
+)
+@click.option(
+    "--amp",
+    type=click.Choice(["none", "bf16", "fp16"]),
+    default=None,
+    help="Products of the training in 16 bits; membranes, norms, validation and files stay float32."
+    " Default: none.",
+)
 @click.option("--frames", type=click.IntRange(min=1), default=None, help="Steps T a clip is resampled to.")
 @click.option(
     "--backend",
@@ -119,20 +139,26 @@ def train(ctx: click.Context, **given: Any) -> None:
     for TensorBoard. Ctrl-C loses at most the running epoch: go on with --resume. With --qat the chip's own
     arithmetic is trained (docs/qat.md): --bits, --input-bits and --adjacency are as in `convert`, which takes
     such a RUN as any other; --set also takes distil, the weight of the parent's scores in the loss.
+
+    Several processes (docs/training.md), one a GPU or some a CPU; the batch is divided over them:
+
+    \b
+    torchrun --nproc-per-node 2 cli.py train --dataset synthetic --out runs/two
     """
-    if given["qat"] is not None:
-        from verbs.fine_tuning import fine_tune
+    from train.processes import joined
+    from verbs.fine_tuning import fine_tune, refuse_without
 
-        _told(fine_tune(ctx, given), given["json_path"])
-        return
-    for name in ("bits", "input_bits", "adjacency"):
-        if _said(ctx, name):
-            raise click.UsageError(f"--{name.replace('_', '-')}: only with --qat; `convert` quantises a run")
-    _told(_fitted(ctx, given), given["json_path"])
+    tuned = given["qat"] is not None
+    if not tuned:
+        refuse_without(ctx)
+    with joined("cpu" if tuned else given["device"]) as group:
+        result = (fine_tune if tuned else _fitted)(ctx, given, group)
+        if group.first:
+            _told(result, given["json_path"])
 
 
-def _fitted(ctx: click.Context, given: dict[str, Any]) -> Result:
-    """A model trained from the beginning."""
+def _fitted(ctx: click.Context, given: dict[str, Any], group: Processes) -> Result:
+    """A model trained from the beginning: what every process does."""
     from train.data import registry
     from train.loop import fit
 
@@ -142,9 +168,9 @@ def _fitted(ctx: click.Context, given: dict[str, Any]) -> Result:
     data = given["data"]
     clips = registry.load(chosen.dataset, data, "train", **options)
     kept = {**options, **({"path": str(data.resolve())} if data is not None else {})}
-    if clips.dropped:
+    if clips.dropped and group.first:
         click.echo(f"left out {len(clips.dropped)} clips or bodies: {clips.dropped[0]} ...", err=True)
-    return fit(config, recipe, clips, given["out"], data_options=kept, resume=given["resume"])
+    return fit(config, recipe, clips, given["out"], data_options=kept, resume=given["resume"], group=group)
 
 
 def _told(result: Result, json_path: Path | None) -> None:
@@ -238,7 +264,7 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
         "seed": given["seed"],
         "threads": given["threads"] or cores(),
     }
-    values |= {k: given[k] for k in ("epochs", "batch", "lr") if given[k] is not None}
+    values |= {k: given[k] for k in ("epochs", "batch", "lr", "amp") if given[k] is not None}
     if given["validation_subjects"]:
         chosen = parsed(given["validation_subjects"])
         values["validation_subjects"] = chosen if isinstance(chosen, list) else [chosen]

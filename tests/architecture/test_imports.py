@@ -39,6 +39,8 @@ OUTSIDE = {
     "pickle": ("train/data/safe_pickle.py",),
     "click": ("verbs/", "cli.py"),
 }
+# part of a library -> the only files that may import it.
+PARTS = {"torch.distributed": ("train/processes.py",), "torch.nn.parallel": ("train/processes.py",)}
 HOUSE = {"benchmarks", "cli", "convert", "deploy", "energy", "scripts", "tests", "train", "verbs"}
 
 
@@ -78,6 +80,8 @@ def faults(path, text):
             )
         elif first in OUTSIDE and not path.startswith(OUTSIDE[first] or ("nobody",)):
             found.append(f"{path}: {first}; only {', '.join(OUTSIDE[first]) or 'nobody'} may")
+        elif any(within(name, {part}) and path not in places for part, places in PARTS.items()):
+            found.append(f"{path}: {name}; only train/processes.py may")
         elif path.startswith("convert/ir/") and first not in {*sys.stdlib_module_names, "numpy", "convert"}:
             found.append(f"{path}: {first}; convert.ir needs numpy and the standard library alone")
     return found
@@ -108,6 +112,8 @@ def test_every_file_imports_only_what_it_may(sources):
         ("train/x.py", "import deploy.reference"),
         ("train/data/x.py", "import pickle"),
         ("train/x.py", "import torchvision"),
+        ("train/x.py", "import torch.distributed as dist"),
+        ("train/x.py", "from torch import distributed"),
         ("deploy/x.py", "import cli"),
         ("convert/x.py", "from verbs.group import root"),
         ("verbs/x.py", "import cli"),

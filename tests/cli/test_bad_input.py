@@ -335,3 +335,10 @@ def test_options_that_are_no_numbers(run, tmp_path):
     refused(run(*out, "--data-option", "seed=abc"), 3, "seed", "whole number")
     assert run(*out, "--validation-subjects", "1,a").code == 2
     assert not (tmp_path / "r").exists()
+
+
+def test_a_gpu_that_is_not_there(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    got = run("train", "--out", tmp_path / "run", "--device", "cuda")
+    assert got.code == 2 and "found no GPU" in got.err and len(got.error_lines) == 1
+    assert not (tmp_path / "run").exists()

@@ -114,6 +114,8 @@ def test_resume(run, tuned, trained):
     [
         (("--frames", 4), 2, "--frames: with --qat it is what the run has"),
         (("--model", "base-sgn"), 2, "--model: with --qat"),
+        (("--device", "cpu"), 2, "--device: with --qat it is the CPU"),
+        (("--amp", "bf16"), 2, "--amp: with --qat it is none"),
         (("--set", "channels=4"), 2, "--set channels: no such field with --qat"),
         (("--set", "distil=-1"), 2, "expected 0 or more"),
         (("--set", "lr=fast"), 2, "expected float"),

@@ -21,8 +21,10 @@ from train.config import TrainConfig
 from train.data.clip import ClipSet
 from train.data.recipe import Recipe
 from train.files import json_bytes
-from train.loop import Result, gather, prepare_torch, run_epochs
+from train.loop import Result, prepare_torch, run_epochs
+from train.material import gather
 from train.objective import Objective
+from train.processes import ALONE, Processes
 from train.qat.description import Description
 from train.qat.kept import body, tensors
 from train.qat.network import IntegerNetwork
@@ -31,7 +33,7 @@ from train.revision import revision
 
 DEFAULTS: Mapping[str, Any] = {
     "epochs": 5, "lr": 0.005, "schedule": "one-cycle", "warm_up": 0.1, "weight_decay": 0.0, "average": 0.98,
-    "tfsm": 0.0,
+    "tfsm": 0.0, "amp": "none",
 }  # fmt: skip
 """What fine-tuning does otherwise than its parent's training; data, batch and validation are the parent's."""
 
@@ -68,6 +70,7 @@ def fine_tune(
     layers: list[dict[str, Any]],
     resume: bool = False,
     progress: bool = True,
+    group: Processes = ALONE,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
 ) -> Result:
     """Fine-tune the integer graph `start` of `model`, the float network of the checkpoint `parent`.
@@ -77,11 +80,11 @@ def fine_tune(
     The graph as it is given is a candidate (epoch 0): validation never gets worse.
     """
     started = time.monotonic()
-    material = gather(config, Recipe.from_dict(parent.about["recipe"]), data)
+    material = gather(config, Recipe.from_dict(parent.about["recipe"]), data, group)
     about = _about(parent, choice, config) | {"validation": material.record}
     about |= {"integer": {**body(start), "layers": layers}, "host": None if host is None else body(host)}
     about = json.loads(json_bytes(about))  # as it will be read back
-    prepare_torch(config)
+    prepare_torch(config, group)
     network = IntegerNetwork(start, parent.about["model_config"].get("surrogate", "sigmoid"), host)
     terms = [FromParent(model, choice.distil)] if choice.distil else []
     fixed = {f"parent.{k}": x for k, x in model.state_dict().items()}
@@ -92,7 +95,7 @@ def fine_tune(
 
     best = run_epochs(
         Objective(network, terms, config.label_smoothing), config, about, material, run,
-        resume=resume, progress=progress, on_epoch=on_epoch, beside=beside, from_start=True,
+        group=group, resume=resume, progress=progress, on_epoch=on_epoch, beside=beside, from_start=True,
     )  # fmt: skip
     return Result(run, best, time.monotonic() - started)
 

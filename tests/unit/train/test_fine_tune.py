@@ -19,8 +19,10 @@ from train.data import registry as data
 from train.data.clip import ClipSet
 from train.data.transform import Recipe
 from train.evaluate import accuracy, evaluate, mean_over_persons
-from train.loop import Best, fit, gather
+from train.loop import Best, fit
+from train.material import gather
 from train.objective import Seen
+from train.processes import ALONE
 from train.qat.description import Description
 from train.qat.fine_tune import DEFAULTS, Choice, fine_tune, settings
 from train.qat.network import IntegerNetwork
@@ -113,7 +115,7 @@ def test_the_kept_graph_is_the_one_that_was_validated(straight: Path, start: tup
     assert graph.edges == integer.edges and list(graph.nodes) == list(integer.nodes)
     network = IntegerNetwork(begun)
     kept.load_into(network)
-    held = gather(CONFIG, Recipe.from_dict(kept.about["recipe"]), clips).held
+    held = gather(CONFIG, Recipe.from_dict(kept.about["recipe"]), clips, ALONE).held
     got = evaluate(network, held)
     record = Reference().compile(graph).run(held.folded())
     rows = torch.from_numpy(scores(graph, record).astype(np.float32))
@@ -173,7 +175,7 @@ def test_the_parents_loss_by_hand(tune: Callable, tmp_path: Path) -> None:
 def test_the_model_of_a_fine_tuned_run(straight: Path, start: tuple, clips: ClipSet) -> None:
     """load_model gives the network of the integers, float_model the parent; the state alone gives neither."""
     network, kept = load_model(straight / "best.safetensors")
-    held = gather(CONFIG, Recipe.from_dict(kept.about["recipe"]), clips).held
+    held = gather(CONFIG, Recipe.from_dict(kept.about["recipe"]), clips, ALONE).held
     trained = IntegerNetwork(start[2])
     kept.load_into(trained)
     assert np.array_equal(evaluate(network, held), evaluate(trained, held))
