@@ -99,17 +99,38 @@ def load(path: Path) -> Checkpoint:
 
 
 def load_model(path: Path, name: str | None = None) -> tuple[nn.Module, Checkpoint]:
-    """The trained model, in eval mode, and its checkpoint; a given `name` must be the model's."""
+    """The trained model, in eval mode, and its checkpoint; a given `name` must be the model's.
+
+    Of a fine-tuned run (`train.qat`) that is the network of its integers.
+    """
     checkpoint = load(path)
     about = checkpoint.about
     if name is not None and about["model"] != name:
         raise CheckpointError(path, f"a checkpoint of model {about['model']}", f"model {name}")
+    if "qat" not in about:
+        return float_model(checkpoint), checkpoint
+    from train.qat.kept import network
+
+    _refuse_state_alone(checkpoint)
+    return network(checkpoint).eval(), checkpoint
+
+
+def float_model(checkpoint: Checkpoint) -> nn.Module:
+    """The float model of a checkpoint, in eval mode: of a fine-tuned run its parent."""
+    about, path = checkpoint.about, checkpoint.path
+    _refuse_state_alone(checkpoint)
     try:
         model = registry.build(about["model"], about["model_config"])
     except (ValueError, TypeError) as error:
         raise CheckpointError(path, str(error), "a model of this version") from error
-    checkpoint.load_into(model)
-    return model.eval(), checkpoint
+    checkpoint.load_into(model, "parent" if "qat" in about else "model")
+    return model.eval()
+
+
+def _refuse_state_alone(checkpoint: Checkpoint) -> None:
+    if "qat" in checkpoint.about and not checkpoint.under("parent"):
+        found = "a fine-tuned run's state, without its parent"
+        raise CheckpointError(checkpoint.path, found, "its best.safetensors")
 
 
 def _description(path: Path, text: str | None) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def forward(
     keep_u: np.float32, keep_v: np.float32, threshold: np.float32, bias: np.float32, threads: int,
 ) -> None:  # fmt: skip
     """Fill s, v_pre [T, P] from a [T, P]; u, v [P] hold the state before, and after on return."""
-    _use(threads)
+    use_threads(threads)
     _forward(a, u, v, s, v_pre, keep_u, keep_v, threshold, bias)
 
 
@@ -69,11 +69,12 @@ def backward(
     keep_u: np.float32, keep_v: np.float32, threads: int,
 ) -> None:  # fmt: skip
     """Fill ga [T, P]; gu, gv [P] hold the gradient of the last state, on return of the first."""
-    _use(threads)
+    use_threads(threads)
     _backward(gs_h, s, gu, gv, ga, keep_u, keep_v)
 
 
-def _use(threads: int) -> None:
+def use_threads(threads: int) -> None:
+    """As many threads for compiled loops as torch has."""
     # Torch's thread count rules; numba knows only as many threads as it was started with.
     threads = min(threads, _LIMIT)
     if get_num_threads() != threads:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from train import checkpoint
@@ -29,28 +29,30 @@ from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
 from train.data.samples import Samples
-from train.data.split import Split, hold_out, record
-from train.data.transform import Recipe, prepare, standardised
+from train.data.split import Split
+from train.data.transform import Recipe
 from train.evaluate import accuracy, evaluate
 from train.files import json_bytes, write_whole
 from train.journal import Journal
+from train.material import Material, gather
 from train.models import registry
 from train.objective import Objective
 from train.processes import ALONE, Processes
 from train.rates import firing_rates
 from train.revision import revision
-from train.skeletons import Layout, layout
+from train.skeletons import Layout
 from train.teacher import Teacher, told
 from train.terms import registry as term_registry
 from train.terms.registry import Setting
-from train.trainer import SettingsError, Trainer, TrainingError, batches, check_batches
+from train.trainer import SettingsError, Trainer, TrainingError, batches
 
 BEST, LAST, RUN = checkpoint.BEST, "last.safetensors", "run.json"
+Beside = Callable[[nn.Module], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best epoch so far, counted from 1; accuracy a share, loss in nats."""
+    """The best epoch so far, counted from 1 (0: the model as it began); accuracy a share, loss in nats."""
 
     epoch: int = 0
     accuracy: float = -1.0
@@ -90,56 +92,70 @@ def fit(
     the same arguments; the first one writes the files, calls on_epoch and shows the progress.
     """
     started = time.monotonic()
-    split = hold_out(
-        data.clips, config.validation, config.validation_subjects, config.validation_fraction, data.unseen
-    )
-    check_batches(len(split.train), config, group)
-    here = layout(data.layout)
     teacher = Teacher.load(Path(config.teacher)) if config.teacher else None
     recipe = recipe if teacher is None else teacher.shared(recipe, data)
-    recipe = standardised(split.train, recipe, here, config.seed)
-    about = _about(config, recipe, data, data_options or {}, teacher)
-    about["validation"] = record(
-        split, config.validation, config.validation_subjects, config.validation_fraction
-    )
-    _refuse_unlike(group, about, split)
-    held = prepare(split.validation, recipe, here)
-    trainer = _trainer(config, about, split, held, here, teacher, group)
-    last = _open(run, about, split, resume, group)  # after all that may refuse: no folder is left behind
-    first, best = (1, Best()) if last is None else _resumed(trainer, last)
-    with (
-        Journal(run, first - 1) if group.first else nullcontext() as journal,
-        tqdm(
-            total=trainer.iterations, initial=trainer.done, disable=not (progress and group.first), unit="it"
-        ) as bar,
-    ):
-        for epoch in range(first, config.epochs + 1):
-            entry = _train_epoch(trainer, split, recipe, here, epoch, bar)
-            entry |= _validate(trainer.best_model, held, epoch, group)
-            if journal:  # first: a resume drops a line beyond its checkpoint, but cannot write a missing one
-                journal.write(entry)
-            best = _keep(run, about, trainer, best, entry)
-            if on_epoch and group.first:
-                on_epoch(entry)
+    material = gather(config, recipe, data, group)
+    about = _about(config, material.recipe, data, data_options or {}, teacher)
+    about["validation"] = material.record
+    prepare_torch(config, group)
+    model = registry.build(config.model, about["model_config"])
+    setting = _setting(model, material.held, len(data.class_names), material.layout, teacher)
+    terms = term_registry.build(config, setting)
+    objective = Objective(model, terms, config.label_smoothing)
+    best = run_epochs(
+        objective, config, about, material, run, group=group, resume=resume, progress=progress,
+        on_epoch=on_epoch,
+    )  # fmt: skip
     return Result(run, best, time.monotonic() - started)
 
 
-def _trainer(
-    config: TrainConfig,
-    about: Mapping[str, Any],
-    split: Split,
-    held: Samples,
-    here: Layout,
-    teacher: Teacher | None,
-    group: Processes,
-) -> Trainer:
-    """Model, terms and optimiser as they are before the first iteration."""
+def prepare_torch(config: TrainConfig, group: Processes) -> None:
+    """Threads and the seed that parameters are drawn with."""
     torch.set_num_threads(group.threads(config.threads))
     torch.manual_seed(config.seed)
-    model = registry.build(config.model, about["model_config"])
-    terms = term_registry.build(config, _setting(model, held, len(about["classes"]), here, teacher))
-    objective = Objective(model, terms, config.label_smoothing)
-    return Trainer(objective, config, -(-len(split.train) // config.batch) * config.epochs, group)
+
+
+def run_epochs(
+    objective: Objective,
+    config: TrainConfig,
+    about: dict[str, Any],
+    material: Material,
+    run: Path,
+    *,
+    group: Processes,
+    resume: bool,
+    progress: bool,
+    on_epoch: Callable[[dict[str, Any]], None] | None,
+    beside: Beside | None = None,
+    from_start: bool = False,
+) -> Best:
+    """Train, validate and keep, epoch by epoch; the best one.
+
+    beside: tensors that best.safetensors holds beside the weights of a model. from_start: the model as it is
+    given is a candidate too, as epoch 0.
+    """
+    _refuse_unlike(group, about, material.split)
+    iterations = -(-len(material.split.train) // config.batch) * config.epochs
+    trainer = Trainer(objective, config, iterations, group)
+    last = _open(run, about, material.split, resume, group)  # after all that may refuse: no folder is left
+    first, best = (1, Best()) if last is None else _resumed(trainer, last)
+    keeper = _Keeper(run, about, trainer, beside)
+    hidden = not (progress and group.first)
+    with (
+        Journal(run, -1 if last is None else first - 1) if group.first else nullcontext() as journal,
+        tqdm(total=trainer.iterations, initial=trainer.done, disable=hidden, unit="it") as bar,
+    ):
+        for epoch in range(0 if from_start and last is None else first, config.epochs + 1):
+            entry: dict[str, Any] = {"epoch": epoch}
+            if epoch:
+                entry |= _train_epoch(trainer, material, epoch, bar)
+            entry |= _validate(trainer.best_model, material.held, epoch, group)
+            if journal:  # first: a resume drops a line beyond its checkpoint, but cannot write a missing one
+                journal.write(entry)
+            best = keeper.keep(best, entry)
+            if on_epoch and group.first:
+                on_epoch(entry)
+    return best
 
 
 def _resumed(trainer: Trainer, last: checkpoint.Checkpoint) -> tuple[int, Best]:
@@ -151,7 +167,7 @@ def _resumed(trainer: Trainer, last: checkpoint.Checkpoint) -> tuple[int, Best]:
             f"{last.path.parent}: found {trainer.done} iterations in {epoch} epochs, expected "
             f"{per_epoch} an epoch; the data is not what the run began with: restore it"
         )
-    return epoch + 1, _best_of(last.about)
+    return epoch + 1, Best(**last.about["best"])
 
 
 def _setting(model: nn.Module, held: Samples, classes: int, here: Layout, teacher: Teacher | None) -> Setting:
@@ -256,10 +272,10 @@ def _read_facts(path: Path) -> dict[str, Any]:
 
 def _refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """A run is resumed with the settings that it was begun with."""
-    same = ("model", "model_config", "recipe", "dataset", "classes", "train_config")
-    if there.get("teacher") != about["teacher"]:
+    same = ("model", "model_config", "recipe", "dataset", "classes", "train_config", "qat")
+    if there.get("teacher") != about.get("teacher"):
         raise TrainingError(
-            f"{run}: found {told(about['teacher'])}, the run learns from {told(there.get('teacher'))}; "
+            f"{run}: found {told(about.get('teacher'))}, the run learns from {told(there.get('teacher'))}; "
             "resume with that one, or start another folder"
         )
     there, about = _without_path(there), _without_path(about)
@@ -272,7 +288,7 @@ def _refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any
                 "the data is not what the run began with: restore it"
             )
         about = {**about, "recipe": {**new, "mean": old.get("mean"), "spread": old.get("spread")}}
-    if odd := [key for key in same if there.get(key) != about[key]]:
+    if odd := [key for key in same if there.get(key) != about.get(key)]:
         raise TrainingError(
             f"{run}: the run to resume has another {_differences(there, about, odd)}; "
             "resume with the settings of the run, or start another folder"
@@ -289,7 +305,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: list[str]
     """The differing settings by name, with both values where they are small."""
     out = []
     for key in keys:
-        a, b = old.get(key), new[key]
+        a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
             names = sorted(k for k in {*a, *b} if a.get(k) != b.get(k))
             out += [f"{key}.{k} ({a.get(k)} there, {b.get(k)} here)" for k in names]
@@ -298,9 +314,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: list[str]
     return ", ".join(out)
 
 
-def _train_epoch(
-    trainer: Trainer, split: Split, recipe: Recipe, here: Layout, epoch: int, bar: tqdm
-) -> dict[str, Any]:
+def _train_epoch(trainer: Trainer, material: Material, epoch: int, bar: tqdm) -> dict[str, Any]:
     """One pass over the training clips; the epoch's loss, accuracy, rates, as a log entry."""
     trainer.objective.train()
     group = trainer.group
@@ -309,9 +323,9 @@ def _train_epoch(
     loss = right = seen = 0
     parts: dict[str, float] = {}
     started = time.monotonic()
-    made = batches(split.train, recipe, here, trainer.config, epoch, group)
-    with firing_rates(trainer.model) as rates, ahead(made) as coming:
-        for x, labels, whole in coming:
+    coming = batches(material.split.train, material.recipe, material.layout, trainer.config, epoch, group)
+    with firing_rates(trainer.model) as rates, ahead(coming) as made:
+        for x, labels, whole in made:
             lr = trainer.lr
             value, scores, of_terms = trainer.update(x, labels, whole)
             seen += len(labels)
@@ -328,7 +342,6 @@ def _train_epoch(
     loss, right, seen, *totals = group.total(sums).tolist()
     parts = dict(zip(parts, totals, strict=True))
     return {
-        "epoch": epoch,
         "lr": lr,
         "loss_train": loss / seen,
         **{f"loss_{name}": total / seen for name, total in parts.items()},
@@ -352,25 +365,34 @@ def _validate(model: nn.Module, held: Samples, epoch: int, group: Processes) -> 
     return {"loss_val": float(loss), "accuracy_val": accuracy(scores, held.labels)}
 
 
-def _keep(run: Path, about: dict[str, Any], trainer: Trainer, best: Best, entry: dict[str, Any]) -> Best:
-    """Write last, and best where this epoch is it (the first process does); the best so far."""
-    # Times stay in the log: the same run twice gives the same checkpoint, byte for byte.
-    metrics = {k: v for k, v in entry.items() if isinstance(v, float) and k != "epoch_s"}
-    of_epoch = {**about, "epoch": entry["epoch"], "metrics": metrics}
-    if best.beaten_by(entry["accuracy_val"], entry["loss_val"]):
-        best = Best(entry["epoch"], entry["accuracy_val"], entry["loss_val"])
-        if trainer.group.first:
-            weights = trainer.best_model.state_dict()
-            checkpoint.save(run / BEST, {f"model.{k}": x for k, x in weights.items()}, of_epoch)
-    state = {
-        "iterations_done": trainer.done,
-        "best": {"epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss},
-    }
-    # Best first: an interruption in between repeats this epoch, and writes the same best again.
-    if trainer.group.first:
-        checkpoint.save(run / LAST, trainer.tensors(), {**of_epoch, **state})
-    return best
+@dataclass(frozen=True, slots=True, eq=False)
+class _Keeper:
+    """Writes the checkpoints of a run."""
 
+    run: Path
+    about: dict[str, Any]
+    trainer: Trainer
+    beside: Beside | None
 
-def _best_of(about: Mapping[str, Any]) -> Best:
-    return Best(**about["best"])
+    def keep(self, best: Best, entry: dict[str, Any]) -> Best:
+        """Write last, and best where this epoch is it (the first process does); the best so far."""
+        # Times stay in the log: the same run twice gives the same checkpoint, byte for byte.
+        metrics = {k: v for k, v in entry.items() if isinstance(v, float) and k != "epoch_s"}
+        of_epoch = {**self.about, "epoch": entry["epoch"], "metrics": metrics}
+        if best.beaten_by(entry["accuracy_val"], entry["loss_val"]):
+            best = Best(entry["epoch"], entry["accuracy_val"], entry["loss_val"])
+            if self.trainer.group.first:
+                checkpoint.save(self.run / BEST, self._weights(), of_epoch)
+        state = {
+            "iterations_done": self.trainer.done,
+            "best": {"epoch": best.epoch, "accuracy": best.accuracy, "loss": best.loss},
+        }
+        # Best first: an interruption in between repeats this epoch, and writes the same best again.
+        if self.trainer.group.first:
+            checkpoint.save(self.run / LAST, self.trainer.tensors(), {**of_epoch, **state})
+        return best
+
+    def _weights(self) -> dict[str, Tensor]:
+        model = self.trainer.best_model
+        weights = {f"model.{k}": x for k, x in model.state_dict().items()}
+        return weights | dict(self.beside(model) if self.beside else {})

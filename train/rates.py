@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from train.neurons import IF, LIF, CubaLIF
 from train.processes import Processes
+from train.qat.neurons import IntegerLIF
 
-SPIKING = (LIF, CubaLIF, IF)
+SPIKING = (LIF, CubaLIF, IF, IntegerLIF)
 
 
 class Rates:

@@ -120,14 +120,14 @@ class Trainer:
             checkpoint.load_into(self.average.model, "average")
         momenta = checkpoint.under("momentum")
         parameters = self._parameters()
-        if odd := set(momenta) ^ set(parameters):
+        self.done = int(checkpoint.about["iterations_done"])
+        if odd := set(momenta) ^ (set(parameters) if self.done else set()):  # none before the first update
             raise CheckpointError(checkpoint.path, f"momentum of {sorted(odd)}", "one a parameter")
         for name, momentum in momenta.items():
             p = parameters[name]
             self.optimizer.state[p]["momentum_buffer"] = momentum.to(p.device, copy=True)
         self.precision.restore(checkpoint.under("scaler"))
         torch.set_rng_state(checkpoint.tensors["rng.torch"])
-        self.done = int(checkpoint.about["iterations_done"])
 
     def _parameters(self) -> dict[str, nn.Parameter]:
         """Those of the model by their names in it, those of the terms as terms.*"""

@@ -10,27 +10,17 @@ from typing import Any
 import click
 import numpy as np
 
-from convert.artifact import is_artifact, new_artifact
+from convert.artifact import new_artifact
 from convert.ir import BadInput, Graph, WindowNode, save_graph, save_program
 from verbs.covering import summary
-from verbs.feed import Feed, load_feed, per_sample, reduced, scores, source
+from verbs.feed import Feed, load_feed, per_sample, scores, source
 from verbs.float_only import write_float_only
-from verbs.options import json_option
+from verbs.options import json_option, quantisation_options
 from verbs.output import say, table, write_json
+from verbs.traced import CALIBRATION, folded, quantised, traced
+from verbs.tuned import tuned
 
-CALIBRATION = 64  # training samples that quantisation sees
-PARITY = 16  # of them, samples on which the float graph must give the torch model's scores
-
-
-def _adjacency(_: click.Context, __: click.Parameter, form: str) -> str:
-    """The form as it was given: what is none is refused before any work."""
-    from convert.passes.adjacency import parsed
-
-    try:
-        parsed(form)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-    return form
+PARITY = 16  # training samples on which the float graph must give the torch model's scores
 
 
 @click.command(short_help="Convert a trained run.")
@@ -49,22 +39,7 @@ def _adjacency(_: click.Context, __: click.Parameter, form: str) -> str:
     metavar="DIR",
     help="The artifact; one that is there is replaced.",
 )
-@click.option("--bits", type=click.IntRange(2, 8), default=8, show_default=True, help="Bits of a weight.")
-@click.option(
-    "--input-bits",
-    type=click.IntRange(2, 16),
-    default=8,
-    show_default=True,
-    help="Bits of a graded input value.",
-)
-@click.option(
-    "--adjacency",
-    default="dense",
-    callback=_adjacency,
-    show_default=True,
-    metavar="FORM",
-    help="Learned adjacencies: dense, prune:EPS (drop entries below EPS of the largest) or factor (relays).",
-)
+@quantisation_options
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -73,9 +48,10 @@ def _adjacency(_: click.Context, __: click.Parameter, form: str) -> str:
     help="Where the training data lies (for calibration). Default: where the model was trained from.",
 )
 @json_option
+@click.pass_context
 def convert(
-    run: Path, kind: str, out: Path, bits: int, input_bits: int, adjacency: str, data: Path | None,
-    json_path: Path | None,
+    ctx: click.Context, run: Path, kind: str, out: Path, bits: int, input_bits: int, adjacency: str,
+    data: Path | None, json_path: Path | None,
 ) -> None:  # fmt: skip
     """Trace, fold, quantise and lower the best checkpoint of RUN (a run folder or a .safetensors file).
 
@@ -87,42 +63,41 @@ def convert(
     chip cannot hold (a map over the whole window, what is no spike) is left to the CPU behind it: the
     nodes, the reasons and the chip's share of the work are printed. What cannot be represented at all is
     refused with node, reason and remedy (exit 4). Of a network of real values (gcn-teacher) --to onnx
-    writes the float forms alone and says why.
+    writes the float forms alone and says why. A fine-tuned run (`train --qat`) is written as it was
+    trained: its integer graph bit for bit, and the float graph of its parent.
     """
-    from convert.passes import adjacency as forms
-    from convert.passes.fold_batchnorm import FOLD_BATCHNORM
-    from convert.passes.partition import partition, refusal
-    from convert.passes.quantise import Quantise
-    from deploy.calibration import calibrate
     from energy.coverage import coverage
 
-    traced, checkpoint, torch_scores = _traced(run)
-    about = checkpoint.about
+    begun = traced(run, "convert")
+    about, own = begun.checkpoint.about, tuned(begun.checkpoint)
+    if own is not None:
+        bits, input_bits, adjacency = own.options(ctx)
     feed = load_feed(about, None, data, "train", CALIBRATION)
-    floating, pruned = forms.apply(FOLD_BATCHNORM(traced), adjacency)
-    split = partition(floating)
-    refused = refusal(floating, split)
-    if refused is not None and kind != "onnx":
-        raise refused
-    parity, rasters = _check_parity(floating, feed, torch_scores, bool(pruned))
+    whole = folded(begun.graph, adjacency)
+    floating, split = whole.graph, whole.split
+    if whole.refused is not None and kind != "onnx":
+        raise whole.refused
+    parity, rasters = _check_parity(floating, feed, begun.scores, bool(whole.pruned))
     covered = coverage(floating, split, rasters)
-    if refused is not None:
-        told = {"parity_with_torch": parity, "coverage": covered.as_json()}
-        write_float_only(out, floating, refused, {**_told(about, adjacency, pruned), **told}, json_path)
+    told = _told(about, adjacency, whole.pruned)
+    told |= {"parity_with_torch": parity, "coverage": covered.as_json()}
+    if whole.refused is not None:
+        write_float_only(out, floating, whole.refused, told, json_path)
         return
-    x = np.concatenate([rows for _, rows in feed.batches(CALIBRATION)], axis=1)
-    quantise = Quantise(calibrate(split.chip, x), bits, input_bits)
-    integer = quantise(split.chip)
+    if own is not None:
+        integer, layers = own.graph(split.chip), own.layers
+    else:
+        integer, quantise = quantised(split.chip, feed, bits, input_bits)
+        layers = [asdict(layer) for layer in quantise.report]
     manifest = {
-        **_told(about, adjacency, pruned),
+        **told,
         "quantisation": {
             "bits": bits,
             "input_bits": input_bits,
             "calibration_samples": len(feed.samples),
-            "layers": [asdict(layer) for layer in quantise.report],
+            "layers": layers,
         },
-        "parity_with_torch": parity,
-        "coverage": covered.as_json(),
+        **({"fine_tuned": own.manifest()} if own is not None else {}),
     }
     with new_artifact(out, kind, manifest) as draft:
         save_graph(draft / "float.npz", floating)
@@ -135,8 +110,10 @@ def convert(
             notes = _write_lava(draft, integer, bits)
         files = sorted((f.name, f.stat().st_size) for f in draft.iterdir())
     write_json(json_path, {"artifact": str(out), **manifest, "notes": notes})
-    _print(out, quantise.report, files, notes, parity)
-    _print_pruned(pruned)
+    _print(out, layers, files, notes, parity)
+    if own is not None:
+        _print_tuned(manifest["fine_tuned"])
+    _print_pruned(whole.pruned)
     say(summary(manifest["coverage"]))
 
 
@@ -147,31 +124,6 @@ def _told(about: Mapping[str, Any], adjacency: str, pruned: Any) -> dict[str, An
         "checkpoint": {"sha256": about["sha256"], "revision": about.get("revision")},
         "adjacency": {"form": adjacency, "pruned": [asdict(node) for node in pruned]},
     }
-
-
-def _traced(run: Path) -> tuple[Graph, Any, Any]:
-    """The traced graph, the checkpoint, and a function from rows to the torch model's scores."""
-    import torch
-
-    from convert.from_torch import from_torch
-    from train.checkpoint import load_model
-    from train.data.recipe import Recipe
-    from train.loop import BEST
-    from train.skeletons import layout
-
-    if is_artifact(run):
-        raise BadInput(f"{run}: is an artifact already; convert the run it was made from")
-    model, checkpoint = load_model(run / BEST if run.is_dir() else run)
-    about = checkpoint.about
-    joints = layout(about["dataset"]["layout"]).size
-    graph = from_torch(model, Recipe.from_dict(about["recipe"]).shape(joints))
-
-    def torch_scores(x: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            out = model(torch.from_numpy(x)).numpy()
-        return reduced(graph, out)
-
-    return graph, checkpoint, torch_scores
 
 
 def _check_parity(
@@ -232,10 +184,16 @@ def _write_lava(draft: Path, integer: Graph, bits: int) -> list[str]:
     return [*(f"no .net: {reason}" for reason in reasons), "program.npz serves the Lava worker"]
 
 
-def _print(out: Path, report: Any, files: Any, notes: list[str], parity: Mapping[str, Any]) -> None:
+def _print(out: Path, layers: list[Any], files: Any, notes: list[str], parity: Mapping[str, Any]) -> None:
     rows = [
-        (r.neuron, f"{r.scale:.1f}", r.vth, ",".join(map(str, r.exponents)), f"{100 * r.weight_error:.2f} %")
-        for r in report
+        (
+            r["neuron"],
+            f"{r['scale']:.1f}",
+            r["vth"],
+            ",".join(map(str, r["exponents"])),
+            f"{100 * r['weight_error']:.2f} %",
+        )
+        for r in layers
     ]
     say(table(("layer", "scale", "vth", "weight exps", "rms weight error"), rows, right=(1, 2, 4)))
     say(
@@ -246,6 +204,13 @@ def _print(out: Path, report: Any, files: Any, notes: list[str], parity: Mapping
         more = f" (and {len(notes) - 2} more reasons, in --json)" if len(notes) > 2 else ""
         say(f"{note}{more}; {notes[-1]}")
     say(f"{out}: " + ", ".join(f"{name} {size / 1024:.0f} KiB" for name, size in files))
+
+
+def _print_tuned(told: Mapping[str, Any]) -> None:
+    say(
+        f"integers as fine-tuned, epoch {told['epoch']} (weight errors are those before it), "
+        f"of the float checkpoint {told['parent']['sha256'][:16]}"
+    )
 
 
 def _print_pruned(pruned: Any) -> None:

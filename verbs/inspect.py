@@ -106,6 +106,12 @@ def _checkpoint(path: Path) -> dict[str, Any]:
         f"{about['model']}, {size} parameters, trained on {about['dataset']['name']} "
         f"(stream {about['recipe']['stream']}), epoch {about['epoch']}"
     )
+    if "qat" in about:
+        told = about["qat"]
+        say(
+            f"fine-tuned: {told['bits']} bits, inputs {told['input_bits']}, adjacency {told['adjacency']}; "
+            f"integers of the float checkpoint {told['parent']['sha256'][:16]}"
+        )
     for key in ("model_config", "recipe", "train_config", "metrics"):
         if key in about:
             say(f"{key}: {json.dumps(about[key], sort_keys=True)}")

@@ -76,7 +76,8 @@ def open_run(path: Path, threads: int | None) -> Member:
     def scores(feed: Feed) -> np.ndarray:
         return evaluate(model, feed.samples)
 
-    return Member(path, source(checkpoint.about), digest, digest, "torch", "float", scores, lambda: None)
+    form = "integer" if "qat" in checkpoint.about else "float"
+    return Member(path, source(checkpoint.about), digest, digest, "torch", form, scores, lambda: None)
 
 
 def _on_target(artifact: Artifact, target: str | None, form: str | None, threads: int | None) -> Member:

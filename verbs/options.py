@@ -47,6 +47,44 @@ def dataset_options(command: Command) -> Command:
     return command
 
 
+def _adjacency(_: click.Context, __: click.Parameter, form: str) -> str:
+    """The form as it was given: what is none is refused before any work."""
+    from convert.passes.adjacency import parsed
+
+    try:
+        parsed(form)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return form
+
+
+def quantisation_options(command: Command) -> Command:
+    """--bits, --input-bits, --adjacency: how a float graph becomes integers."""
+    for option in (
+        click.option(
+            "--adjacency",
+            default="dense",
+            callback=_adjacency,
+            show_default=True,
+            metavar="FORM",
+            help="Learned adjacencies: dense, prune:EPS (drop entries below EPS of the largest) or factor "
+            "(relays).",
+        ),
+        click.option(
+            "--input-bits",
+            type=click.IntRange(2, 16),
+            default=8,
+            show_default=True,
+            help="Bits of a graded input value.",
+        ),
+        click.option(
+            "--bits", type=click.IntRange(2, 8), default=8, show_default=True, help="Bits of a weight."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def json_option(command: Command) -> Command:
     """--json FILE."""
     return click.option(

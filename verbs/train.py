@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from verbs.options import cores, json_option
+from verbs.options import cores, json_option, quantisation_options
 from verbs.output import say, table, write_json
+from verbs.settings import fitted, pair, parsed
 
 if TYPE_CHECKING:
     from train.configuration import Configuration
+    from train.loop import Result
     from train.processes import Processes
 
 # Fields that --set would lose to an option's default or to the data: where they come from instead.
@@ -128,6 +130,14 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     metavar="KEY=VALUE",
     help="Option of the data set, such as train_per_class=40 for synthetic. Repeatable.",
 )
+@click.option(
+    "--qat",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="RUN",
+    help="Fine-tune the integers that RUN is deployed as: data, recipe and validation are RUN's.",
+)
+@quantisation_options
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run; ends bit-identical.")
 @json_option
 @click.pass_context
@@ -139,9 +149,12 @@ def train(ctx: click.Context, **given: Any) -> None:
     python cli.py train --dataset nw-ucla --data DIR --stream joint+bone --out runs/ucla
     python cli.py train --config ntu60-xview --data ntu60.h5 --out runs/ntu60-xview
     python cli.py train --model mk-sgn --dataset nw-ucla --data DIR --teacher runs/teacher --out runs/student
+    python cli.py train --qat runs/ucla --bits 4 --out runs/ucla-4
 
     RUN gets best.safetensors (the chosen epoch), last.safetensors (for --resume), log.jsonl and events/
-    for TensorBoard. Ctrl-C loses at most the running epoch: go on with --resume.
+    for TensorBoard. Ctrl-C loses at most the running epoch: go on with --resume. With --qat the chip's own
+    arithmetic is trained (docs/qat.md): --bits, --input-bits and --adjacency are as in `convert`, which takes
+    such a RUN as any other; --set also takes distil, the weight of the parent's scores in the loss.
 
     Several processes (docs/training.md), one a GPU or some a CPU; the batch is divided over them:
 
@@ -149,28 +162,36 @@ def train(ctx: click.Context, **given: Any) -> None:
     torchrun --nproc-per-node 2 cli.py train --dataset synthetic --out runs/two
     """
     from train.processes import joined
+    from verbs.fine_tuning import fine_tune, refuse_without
 
-    with joined(given["device"]) as group:
-        _train(ctx, given, group)
+    tuned = given["qat"] is not None
+    if not tuned:
+        refuse_without(ctx)
+    with joined("cpu" if tuned else given["device"]) as group:
+        result = (fine_tune if tuned else _fitted)(ctx, given, group)
+        if group.first:
+            _told(result, given["json_path"])
 
 
-def _train(ctx: click.Context, given: dict[str, Any], group: Processes) -> None:
-    """What every process does; the first one speaks."""
+def _fitted(ctx: click.Context, given: dict[str, Any], group: Processes) -> Result:
+    """A model trained from the beginning: what every process does."""
     from train.data import registry
     from train.loop import fit
 
     chosen = _configuration(ctx, given)
     config, recipe = _config(given, chosen), _recipe(ctx, given, chosen)
-    options = {**chosen.data, **dict(_pair(item) for item in given["data_options"])}
+    options = {**chosen.data, **dict(pair(item) for item in given["data_options"])}
     data = given["data"]
     clips = registry.load(chosen.dataset, data, "train", **options)
     kept = {**options, **({"path": str(data.resolve())} if data is not None else {})}
     if clips.dropped and group.first:
         click.echo(f"left out {len(clips.dropped)} clips or bodies: {clips.dropped[0]} ...", err=True)
-    result = fit(config, recipe, clips, given["out"], data_options=kept, resume=given["resume"], group=group)
+    return fit(config, recipe, clips, given["out"], data_options=kept, resume=given["resume"], group=group)
+
+
+def _told(result: Result, json_path: Path | None) -> None:
+    """The result, on the screen and as JSON."""
     best = result.best
-    if not group.first:
-        return
     say(
         table(
             ("run", "best epoch", "validation accuracy", "minutes"),
@@ -178,7 +199,7 @@ def _train(ctx: click.Context, given: dict[str, Any], group: Processes) -> None:
         )
     )
     write_json(
-        given["json_path"],
+        json_path,
         {
             "run": str(result.run),
             "best_epoch": best.epoch,
@@ -197,7 +218,7 @@ def _configuration(ctx: click.Context, given: dict[str, Any]) -> Configuration:
     """The configuration asked for, else the data set's own, else an empty one."""
     from train.configuration import Configuration, configuration, of_dataset
 
-    options = dict(_pair(item) for item in given["data_options"])
+    options = dict(pair(item) for item in given["data_options"])
     if given["config_name"] is None:
         own = of_dataset(given["dataset"], options, given["model"])
         return own or Configuration("none", "", given["dataset"])
@@ -220,27 +241,6 @@ def _configuration(ctx: click.Context, given: dict[str, Any]) -> Configuration:
     return found
 
 
-def _pair(item: str) -> tuple[str, Any]:
-    key, sign, value = item.partition("=")
-    if not sign or not key:
-        raise click.UsageError(f"{item!r} is not KEY=VALUE")
-    return key.strip(), _value(value.strip())
-
-
-def _value(text: str) -> Any:
-    """Numbers, true/false, and lists of them; anything else is text."""
-    if "," in text:
-        return [_value(part) for part in text.split(",") if part]
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
 def _settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """--set pairs sorted to whose field they are: 'train', 'recipe' or 'model'."""
     from train.config import TrainConfig
@@ -251,27 +251,15 @@ def _settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     known = {(owner, f.name): f for owner, kind in owners.items() for f in dataclasses.fields(kind)}
     found: dict[str, dict[str, Any]] = {owner: {} for owner in owners}
     for item in given["settings"]:
-        key, value = _pair(item)
+        key, value = pair(item)
         if key in ELSEWHERE:
             raise click.UsageError(f"--set {key}: {ELSEWHERE[key]}")
         owner = next((o for o in owners if (o, key) in known), None)
         if owner is None:
             names = ", ".join(sorted({name for _, name in known}))
             raise click.UsageError(f"--set {key}: no such field; known: {names}")
-        found[owner][key] = _fitted(key, value, known[owner, key].default)
+        found[owner][key] = fitted(key, value, known[owner, key].default)
     return found
-
-
-def _fitted(key: str, value: Any, default: Any) -> Any:
-    """The value as the field's default is: a list where it is one, a whole number where it is one."""
-    if isinstance(default, tuple):
-        return value if isinstance(value, list) else [value]
-    wanted = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}.get(type(default))
-    if wanted is not None and (
-        not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted)
-    ):
-        raise click.UsageError(f"--set {key}={value}: expected {type(default).__name__}, like {default}")
-    return float(value) if isinstance(default, float) else value
 
 
 def _named(entry: Any, name: str) -> Any:
@@ -301,7 +289,7 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
     }
     values |= {k: given[k] for k in ("epochs", "batch", "lr", "amp") if given[k] is not None}
     if given["validation_subjects"]:
-        chosen = _value(given["validation_subjects"])
+        chosen = parsed(given["validation_subjects"])
         values["validation_subjects"] = chosen if isinstance(chosen, list) else [chosen]
         if not all(type(s) is int for s in values["validation_subjects"]):
             raise click.UsageError(f"--validation-subjects {given['validation_subjects']}: expected numbers")

@@ -65,7 +65,7 @@ from convert.ir.program import (
     Weights,
 )
 from convert.ir.resonators import LoihiRF, LoihiRFIZ
-from convert.ir.serial import load_graph, load_program, save_graph, save_program
+from convert.ir.serial import load_graph, load_program, packed, save_graph, save_program, unpacked
 from convert.ir.sigma_delta import LoihiDelta, LoihiSigma, LoihiSigmaDelta
 from convert.ir.sources import Input
 from convert.ir.steps import steps
@@ -81,5 +81,6 @@ __all__ = [
     "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Permute", "Population", "Product", "Program",
     "Projection", "Relu", "Reshape", "Shape", "ShapeError", "Slice", "Source", "SparseWeights", "SpikeAnd",
     "SpikeMatMul", "StageError", "StepConv", "StepMap", "StepMean", "Unsupported", "Weights", "WindowNode",
-    "check", "load_graph", "load_program", "refuse_windows", "save_graph", "save_program", "steps", "text",
+    "check", "load_graph", "load_program", "packed", "refuse_windows", "save_graph", "save_program", "steps",
+    "text", "unpacked",
 ]  # fmt: skip

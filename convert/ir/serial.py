@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,29 @@ _UNREADABLE = (  # what numpy, zipfile and json raise on damaged bytes, and node
 
 def save_graph(path: Path, graph: Graph) -> None:
     """Write a graph."""
+    body, arrays = packed(graph)
+    _write(path, "basalt-graph", arrays, body)
+
+
+def packed(graph: Graph) -> tuple[dict[str, Any], Arrays]:
+    """A graph as plain JSON values and arrays by name, as its file holds them."""
     arrays: Arrays = {}
     nodes = {n: _pack(n, type(node).__name__, node.fields(), arrays) for n, node in graph.nodes.items()}
-    _write(path, "basalt-graph", arrays, {
+    body = {
         "nodes": nodes, "edges": graph.edges, "outputs": graph.outputs, "stage": graph.stage,
         "dt_s": graph.dt_s, "meta": dict(graph.meta),
-    })  # fmt: skip
+    }  # fmt: skip
+    return body, arrays
+
+
+def unpacked(body: Mapping[str, Any], arrays: Arrays, where: str) -> Graph:
+    """The checked graph of what `packed` gave (nodes as pairs will do); ArtifactError names `where`."""
+    try:
+        return _graph(dict(body), arrays)
+    except LimitError as error:
+        raise LimitError(f"{where}: {error.node}", error.reason, error.remedy) from error
+    except (*_UNREADABLE, BasaltError) as error:
+        raise ArtifactError(f"{where}: holds no readable graph ({error})") from error
 
 
 def load_graph(path: Path) -> Graph:
@@ -107,7 +124,7 @@ def _node(name: str, packed: dict[str, Any], arrays: Arrays) -> Node:
 def _graph(body: dict[str, Any], arrays: Arrays) -> Graph:
     return check(
         Graph(
-            nodes={n: _node(n, p, arrays) for n, p in body["nodes"].items()},
+            nodes={n: _node(n, p, arrays) for n, p in dict(body["nodes"]).items()},
             edges=tuple((a, b) for a, b in body["edges"]),
             outputs=tuple(body["outputs"]),
             stage=body["stage"],

@@ -91,8 +91,8 @@ def arms(graph: Graph, branch: Branch) -> list[Arm]:
 
 def attach(
     arm: Arm, node: Node, graph: Graph, neuron: str, nodes: dict[str, Node], edges: list[tuple[str, str]]
-) -> str:
-    """Add the arm's integer node and the moves around it to the integer graph; the name of its last node."""
+) -> tuple[str, str]:
+    """Add the arm's integer node and the moves around it to the integer graph; its name, the last node's."""
     branch, before, after = arm.branch, arm.before, arm.after
     weighted = [n for n in branch.chain if not isinstance(graph.nodes[n], MOVES)]
     name = _free(weighted[-1] if weighted else f"{neuron}.residual", nodes)
@@ -108,9 +108,9 @@ def attach(
         late_name = _free(f"{name}.delay", nodes)
         nodes[late_name] = Delay(arm.delay)
         edges.append((name, late_name))
-        return late_name
+        return name, late_name
     at = node.out_shape(name, graph.shapes[before[-1]] if before else at)
-    return _moves(graph, after, name, at, f"{name}.out", nodes, edges)
+    return name, _moves(graph, after, name, at, f"{name}.out", nodes, edges)
 
 
 def copy_moves(graph: Graph, branch: Branch, nodes: dict[str, Node], edges: list[tuple[str, str]]) -> str:

@@ -78,6 +78,17 @@ class LayerReport:
 
 
 @dataclass(frozen=True, eq=False)
+class Master:
+    """What the mantissas of a node were rounded from, in the float model's units, and how much one is worth.
+
+    mantissa = round(value / step): weights of a node that holds some, the bias of a neuron.
+    """
+
+    value: np.ndarray
+    step: float
+
+
+@dataclass(frozen=True, eq=False)
 class _Layer:
     """One neuron's linear input, in float: what the scale is chosen for."""
 
@@ -92,7 +103,7 @@ class _Layer:
 
 @dataclass(frozen=True)
 class Quantise:
-    """The pass, with its data and options; call it on a folded graph. `report` fills as it runs."""
+    """The pass, with its data and options; call it on a folded graph. It fills `report` and `masters`."""
 
     calibration: Calibration
     bits: int = 8
@@ -100,6 +111,7 @@ class Quantise:
     headroom: float = 2.0
     report: list[LayerReport] = field(default_factory=list)
     relayed: dict[str, float] = field(default_factory=dict)  # relay -> float value of one count of it
+    masters: dict[str, Master] = field(default_factory=dict)  # by name in the integer graph
 
     def __post_init__(self) -> None:
         for name, value, low, high in (("bits", self.bits, 2, 8), ("input_bits", self.input_bits, 2, 16)):
@@ -115,6 +127,7 @@ class Quantise:
         graph = as_images(graph)
         self.report.clear()
         self.relayed.clear()
+        self.masters.clear()
         nodes: dict[str, Node] = {n: self._input(n, graph.nodes[n]) for n in graph.sources()}
         edges: list[tuple[str, str]] = []
         operands = {n: [operand(graph, n, side) for side in (0, 1)] for n in graph.products()}
@@ -169,10 +182,12 @@ class Quantise:
             np.rint(w * scale / 2.0**e).astype(np.int8) for w, e in zip(layer.weights, exponents, strict=True)
         ]
         _refuse_silence(layer, held)
-        ends = [
-            attach(arm, arm.holding(mantissa, exp), graph, name, nodes, edges)
-            for arm, mantissa, exp in zip(layer.arms, held, exponents, strict=True)
-        ]
+        ends = []
+        for arm, weight, mantissa, exp in zip(layer.arms, layer.weights, held, exponents, strict=True):
+            held_by, end = attach(arm, arm.holding(mantissa, exp), graph, name, nodes, edges)
+            ends.append(end)
+            count = layer.counts.get(arm.branch.source, 1.0)
+            self.masters[held_by] = Master(weight / count, 2.0**exp / (scale * count))
         if len(ends) > 1:
             nodes[f"{name}.sum"] = Add()
             edges += [(end, f"{name}.sum") for end in ends]
@@ -258,6 +273,8 @@ class Quantise:
             raise Unsupported(layer.name, f"du = {node.du} rounds below 1/4096", "use du of 1/4096 or more")
         wanted = None if layer.bias is None else layer.bias - drift
         mant, exp = _bias(layer.name, wanted, scale * (1 << STATE_SHIFT))
+        if wanted is not None:
+            self.masters[layer.name] = Master(wanted, 2.0**exp / (scale * (1 << STATE_SHIFT)))
         if isinstance(node, Neuron) and node.spiking:
             vth = int(np.rint(node.threshold * scale))  # type: ignore[attr-defined]
             if vth < 1:

@@ -26,6 +26,8 @@ from deploy.target import TARGETS, Target, target
 from energy.fanout import RULES as FANOUT
 from energy.products import COUNTED
 from energy.updates import RULES as UPDATES
+from train.qat.host import RULES as ON_CPU
+from train.qat.network import RULES as FINE_TUNED
 
 # Why a linear node has no rule in a registry. A line that is no longer true fails.
 NO_OPERATOR = {"Add": "splits a region into branches", "BatchNorm": "folded before a region is composed"}
@@ -46,6 +48,11 @@ NO_ONNX = {
     "LoihiLIFReset": "no function yet; refused", "LoihiRF": "is in no graph",
     "LoihiRFIZ": "is in no graph", "LoihiSigma": "no function yet; refused",
     "LoihiSigmaDelta": "no function yet; refused", "LoihiTernaryLIF": "no function yet; refused",
+}  # fmt: skip
+NO_FINE_TUNING = {
+    "LoihiDelta": "quantise makes none", "LoihiLIFRefractory": "quantise makes none",
+    "LoihiLIFReset": "quantise makes none", "LoihiSigma": "quantise makes none",
+    "LoihiSigmaDelta": "a relay: adjacencies stay dense or pruned", "LoihiTernaryLIF": "quantise makes none",
 }  # fmt: skip
 NO_EMITTER = {"BatchNorm": "folded before a graph is written; refused with that remedy"}
 
@@ -179,6 +186,14 @@ def test_the_face_of_the_graph_is_what_it_says():
     assert set(convert.ir.__all__) == (exported - modules) | {"check", "steps", "text"}
     assert len(convert.ir.__all__) == len(set(convert.ir.__all__))
     assert callable(convert.ir.check) and callable(convert.ir.text)
+
+
+def test_every_node_of_an_integer_graph_can_be_fine_tuned_or_is_refused():
+    legal = {cls.__name__ for cls in LEGAL["integer"]}
+    assert len(FINE_TUNED) >= 15 and set(FINE_TUNED) <= legal
+    assert legal - set(FINE_TUNED) == set(NO_FINE_TUNING)
+    # Behind the chip anything of a folded graph may be.
+    assert set(ON_CPU) == {cls.__name__ for cls in LEGAL["folded"]}
 
 
 def test_every_target_keeps_the_contract():
