@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from train.qat.description import Description
 
 PARENTS = (  # what a fine-tuned run has from its parent, or cannot have
-    "model", "config_name", "dataset", "stream", "frames", "backend", "surrogate", "validation_subjects",
+    "model", "config_name", "dataset", "stream", "frames", "backend", "surrogate", "variant", "validation_subjects",
     "data_options", "device", "amp",
 )  # fmt: skip
 PARENT = "what the run has"

@@ -98,6 +98,9 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     show_default=True,
     help="Who computes the neurons; all agree (norse: up to rounding), house is the fast one.",
 )
+@click.option(
+    "--variant", default=None, help="Form of a model that has several: signal-sgn binary, released."
+)
 @click.option("--surrogate", default=None, help="Surrogate gradient: sigmoid, atan, triangle, ...")
 @click.option(
     "--teacher",
@@ -300,16 +303,16 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
 
 
 def _spiking(given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Back-end and surrogate, as fields of the model; a model without neurons has neither."""
+    """Back-end, surrogate and variant, as fields of the model; not every model has them."""
     from train.models.registry import entry
 
     known = {f.name for f in dataclasses.fields(entry(given["model"]).config)}
-    asked = {"backend": given["backend"], "surrogate": given["surrogate"]}
+    asked = {name: given[name] for name in ("backend", "surrogate", "variant")}
     if given["backend"].startswith("norse") and not given["surrogate"]:
         asked["surrogate"] = settings.get("surrogate", "triangle")  # the one both know
     odd = [name for name, value in asked.items() if name not in known and value not in (None, "house")]
     if odd:
-        raise click.UsageError(f"--{odd[0]}: {given['model']} has no spiking neurons; leave it out")
+        raise click.UsageError(f"--{odd[0]}: {given['model']} has no such setting; leave it out")
     return {name: value for name, value in asked.items() if name in known and value}
 
 

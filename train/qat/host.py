@@ -162,6 +162,21 @@ def _add(f: Fields, *inputs: Tensor) -> Tensor:
     return sum(inputs[1:], inputs[0])
 
 
+@_rule("Concat")
+def _concat(f: Fields, *inputs: Tensor) -> Tensor:
+    return torch.cat(inputs, dim=2)
+
+
+@_rule("Slice")
+def _slice(f: Fields, x: Tensor) -> Tensor:
+    return x[:, :, f["start"] : f["stop"]]
+
+
+@_rule("Relu")
+def _relu(f: Fields, x: Tensor) -> Tensor:
+    return F.relu(x)
+
+
 @_rule("SpikeMatMul")
 def _mat_mul(f: Fields, a: Tensor, b: Tensor) -> Tensor:
     return a @ b
