@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from train.qat.description import Description
 
 PARENTS = (  # what a fine-tuned run has from its parent, or cannot have
-    "model", "config_name", "dataset", "stream", "frames", "backend", "surrogate", "variant", "validation_subjects",
-    "data_options", "device", "amp",
+    "model", "config_name", "dataset", "stream", "frames", "backend", "surrogate", "variant",
+    "validation_subjects", "data_options", "device", "amp",
 )  # fmt: skip
 PARENT = "what the run has"
 WHY = {"device": "the CPU, whose integers are exact", "amp": "none: 16 bits do not hold the sums"}

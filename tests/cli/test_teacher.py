@@ -109,8 +109,8 @@ def test_refusals(teacher, run, tmp_path):
         (("--set", "temperature=2"), 2, "--set temperature: there is no teacher; name one with --teacher"),
         (("--set", "teacher=x"), 2, "--set teacher: use --teacher"),
         (("--teacher", teacher, "--set", "distil_labels=-1"), 2, "distil_labels = -1"),
-        (("--model", "gcn-teacher", "--backend", "step"), 2, "gcn-teacher has no spiking neurons"),
-        (("--model", "gcn-teacher", "--surrogate", "atan"), 2, "gcn-teacher has no spiking neurons"),
+        (("--model", "gcn-teacher", "--backend", "step"), 2, "gcn-teacher has no such setting"),
+        (("--model", "gcn-teacher", "--surrogate", "atan"), 2, "gcn-teacher has no such setting"),
         (("--model", "gcn-teacher", "--repeat", "0"), 2, "takes the whole clip at every step"),
         (("--model", "gcn-teacher", "--set", "channels=6"), 2, "multiples of 4"),
     ):
