@@ -10,6 +10,7 @@ its part of every batch, and takes the mean of all gradients: gloo between CPUs,
       DeviceError       a device that is not there; exit code 2
 """
 
+import gc
 import json
 import os
 import signal
@@ -149,6 +150,10 @@ def joined(device: str = "auto") -> Iterator[Processes]:
         if _lost(error):
             raise ProcessesError(_end(here, "another process ended (its message says why)")) from error
         raise
+    # A wrapped module in a reference cycle would outlive the group that its threads use, and a connection
+    # be closed that another process still reads: both were seen to abort a process that had done its work.
+    gc.collect()
+    dist.barrier()
     dist.destroy_process_group()
     signal.signal(signal.SIGTERM, before)
 

@@ -57,7 +57,7 @@ class IntegerNetwork(nn.Module):
         self.description = description
         self.host = None if host is None else Host(host, gradient)
         self.inputs = {n: description.inputs(n) for n in description.nodes()}
-        self.layers = nn.ModuleDict()  # a module's name may hold no dot
+        self.layers = nn.ModuleDict()
         for name, packed in description.nodes().items():
             self.layers[_key(name)] = self._layer(name, packed["type"], gradient)
         self.output = description.body["outputs"][0]
@@ -107,4 +107,5 @@ class IntegerNetwork(nn.Module):
 
 
 def _key(name: str) -> str:
-    return name.replace(".", "/")
+    """As a path: without dots, and unlike any attribute of a module (a node may be called `half`)."""
+    return "/" + name.replace(".", "/")

@@ -256,7 +256,7 @@ def test_a_model_in_two_parts_has_the_scores_it_is_deployed_with():
     assert np.array_equal(got.detach().numpy(), want.astype(np.float32))
     got.square().sum().backward()
     assert all(p.grad.any() for p in network.parameters())
-    assert {n for n, _ in network.named_parameters()} == {"layers.embed.weight"}
+    assert {n for n, _ in network.named_parameters()} == {"layers./embed.weight"}
 
 
 def test_a_cpu_part_without_a_rule_is_refused_by_name():
