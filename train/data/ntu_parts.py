@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -75,7 +76,7 @@ class Parts:
             ) from error
         self.entries: list[Entry] = []
         self._lines: list[bytes] = []
-        self._committed = time.monotonic()
+        self._committed = -math.inf  # the first entry at once: whoever is stopped early finds it
         self._resume(header.encode() + b"\n", sources, keep_broken)
 
     def _resume(self, header: bytes, sources: Sequence[Source], keep_broken: bool) -> None:
