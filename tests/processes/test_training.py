@@ -46,6 +46,7 @@ from train import trainer
 from train.data.errors import DataError
 from verbs.group import Verbs, root
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite run in the background inherits "ignore"
 fault, at = sys.argv[1], int(sys.argv[2])
 real, calls = trainer.augmented_batch, []
 
