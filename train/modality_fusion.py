@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from train.labelled import Labelled
 from train.layers import channels_last, channels_second
+from train.synchronised import pooled
 
 MOMENTUM = 0.1  # of the running tables, as batch norm's
 
@@ -60,13 +61,18 @@ class ModalityFusion(Labelled):
     @torch.no_grad()
     def _take_in(self, rows: Tensor, labels: Tensor) -> None:
         """Tables of this batch into the running ones, and the gates anew. rows [T, N, ..., M C]."""
+        running_tables = (self.fired, self.classes, self.both)
         there = labels >= 0
-        if not bool(there.any()):
+        clips = int(there.sum())
+        found = tuple(map(torch.zeros_like, running_tables))
+        if clips:
+            here = rows if clips == len(labels) else rows[:, there]
+            found = tables(here, labels[there], self.fired.shape)
+        found, clips = pooled(found, clips)
+        if not clips:
             return
-        rows = rows if bool(there.all()) else rows[:, there]
-        found = tables(rows, labels[there], self.fired.shape)
         step = MOMENTUM if self.batches > 0 else 1.0
-        for running, new in zip((self.fired, self.classes, self.both), found, strict=True):
+        for running, new in zip(running_tables, found, strict=True):
             running.lerp_(new, step)
         self.batches += 1
         score = relevance(self.fired, self.classes) - redundancy(self.both)

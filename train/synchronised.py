@@ -82,3 +82,17 @@ def synchronise(module: nn.Module) -> None:
                 wide = GlobalNorm(child.num_features, child.eps, child.momentum)
                 wide._parameters, wide._buffers = child._parameters, child._buffers
                 setattr(parent, name, wide)
+
+
+def pooled(means: tuple[Tensor, ...], count: int) -> tuple[tuple[Tensor, ...], int]:
+    """Means over `count` things here as means over those of all processes, and how many these are.
+
+    One process gets back what it gave; a process without any gives zeros. All take part in every call.
+    """
+    if not processes.several():
+        return means, count
+    flat = torch.cat([m.flatten() for m in means])
+    total = processes.summed(torch.cat([flat * count, flat.new_tensor([count])]))
+    everyone = int(total[-1])
+    parts = (total[:-1] / max(everyone, 1)).split([m.numel() for m in means])
+    return tuple(p.view_as(m) for p, m in zip(parts, means, strict=True)), everyone

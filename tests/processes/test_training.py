@@ -21,6 +21,7 @@ from train.loop import fit
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(frames=6)
 CONFIG = TrainConfig(
     model_settings={"channels": [8, 8], "learn_dv": True, "backend": "house"},
@@ -121,6 +122,23 @@ def test_two_processes_leave_the_files_of_one(one: Path, two: Path) -> None:
     facts = json.loads((two / "run.json").read_text())
     assert facts["processes"] == 2 and facts["device"] == "cpu"
     assert facts["train_config"] == json.loads((one / "run.json").read_text())["train_config"]
+
+
+def test_tables_of_a_fusion_are_those_of_the_whole_batch(together, tmp_path: Path) -> None:
+    """MK-SGN's gates follow from frequencies over a batch, wherever its clips lie."""
+    small = ["--model", "mk-sgn", "--set", "channels=8,8", "--set", "coding=4", "--set", "average=0"]
+    command = ["train", *TRAIN[:8], *small, "--epochs", "1", "--batch", "8", "--lr", "0.05"]
+    shared, alone = tmp_path / "shared", tmp_path / "alone"
+    assert [e.code for e in together(CODE, "none", 0, *command, "--out", shared)] == [0, 0]
+    subprocess.run(
+        [sys.executable, "cli.py", *map(str, command), "--out", str(alone)], cwd=ROOT, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    ours, theirs = (checkpoint.load(run / "last.safetensors").tensors for run in (shared, alone))
+    tables = [k for k in theirs if k.rpartition(".")[2] in ("fired", "classes", "both", "gates")]
+    assert len(tables) == 4 and int(theirs[tables[0].rpartition(".")[0] + ".batches"]) > 2
+    for name in tables:  # sums of two parts round in another order
+        torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=LOSS)
 
 
 def test_interrupted_broken_and_resumed_it_ends_bit_identical(two: Path, together, tmp_path: Path) -> None:
