@@ -54,7 +54,7 @@ def test_cross_view_holds_out_performances(made, tmp_path, run):
 def test_every_configuration_can_be_used():
     assert configuration.names() == (
         "ntu120-xset", "ntu120-xsub", "ntu60-xsub", "ntu60-xview", "nw-ucla", "nw-ucla-gcn-teacher",
-        "nw-ucla-mk-sgn",
+        "nw-ucla-mk-sgn", "nw-ucla-signal-sgn",
     )  # fmt: skip
     for name in configuration.names():
         found = configuration.configuration(name)
