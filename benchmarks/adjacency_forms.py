@@ -25,7 +25,6 @@ from deploy.cores.partition import partition
 from deploy.loihi_sim import LoihiSim
 from train.checkpoint import load_model
 from train.data.recipe import Recipe
-from train.loop import BEST
 from train.skeletons import layout
 from verbs.feed import Feed, load_feed, per_sample, scores, source
 
@@ -35,7 +34,7 @@ CALIBRATION = 64
 def main() -> None:
     """Print one line a form."""
     args = _arguments()
-    model, checkpoint = load_model(args.run / BEST)
+    model, checkpoint = load_model(args.run)
     about = checkpoint.about
     joints = len(layout(about["dataset"]["layout"]).joints)
     folded = FOLD_BATCHNORM(from_torch(model, Recipe.from_dict(about["recipe"]).shape(joints)))

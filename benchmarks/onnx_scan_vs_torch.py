@@ -27,7 +27,6 @@ from benchmarks.machine import describe, machine
 from convert.artifact import open_artifact
 from deploy.cpu_onnx import OnnxCpu
 from train.checkpoint import load_model
-from train.loop import BEST
 from verbs.feed import load_feed
 
 FORMS = ("frames", "steps", "fused")
@@ -59,7 +58,7 @@ def compare(run: Path, artifact: Path, data: Path | None, samples: int, batch: i
     opened = open_artifact(artifact)
     feed = load_feed(opened.about["source"], None, data, "test", samples)
     batches = [x for _, x in feed.batches(batch)]
-    model, _ = load_model(run / BEST)
+    model, _ = load_model(run)
     runner = OnnxCpu(threads=threads).compile(opened.graph("float"))
 
     def eager(x: np.ndarray) -> np.ndarray:

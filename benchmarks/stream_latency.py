@@ -38,7 +38,6 @@ from deploy.calibration import calibrate
 from deploy.stream import open_stream
 from deploy.target import Model, target
 from train.checkpoint import load_model
-from train.loop import BEST
 from train.models.base_sgn import BaseSGN, BaseSGNConfig
 from verbs.feed import load_feed
 
@@ -53,7 +52,7 @@ Form = Callable[[np.ndarray], tuple[Times, list[np.ndarray]]]
 
 def trained(run: Path, data: Path | None, samples: int) -> tuple[nn.Module, np.ndarray]:
     """The model of a run, and test samples [T, N, C, V], the first person of each."""
-    model, checkpoint = load_model(run / BEST)
+    model, checkpoint = load_model(run)
     feed = load_feed(checkpoint.about, None, data, "test", samples)
     return model.eval(), np.concatenate([rows[:, :1] for _, rows in feed.batches(1)], axis=1)
 

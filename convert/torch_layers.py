@@ -107,7 +107,7 @@ def _modality_fusion(name: str, m: modality_fusion.ModalityFusion, shape: Shape)
     return ChannelMix(_values(m.folded))  # multiplied in the model's own precision, as its forward does
 
 
-@_handles(layers.JointMap, layers.StepMap, signal_layers.FixedStepMap)
+@_handles(layers.JointMap, layers.StepMap)
 def _fixed_map(name: str, m: Any, shape: Shape) -> Node:
     return (JointMap if isinstance(m, layers.JointMap) else StepMap)(_values(m.matrix))
 
@@ -117,10 +117,8 @@ def _joint_conv(name: str, m: signal_layers.JointConv, shape: Shape) -> Node:
     return GraphConv(_values(m.weight), m.shifts(shape[-1]))
 
 
-@_handles(
-    signal_layers.ComplexMix, signal_layers.ComplexColumns, signal_layers.FixedMix, signal_layers.RealPart
-)
-def _made_mix(name: str, m: Any, shape: Shape) -> Node:
+@_handles(signal_layers.MadeMix)
+def _made_mix(name: str, m: signal_layers.MadeMix, shape: Shape) -> Node:
     return ChannelMix(_values(m.weight()))
 
 

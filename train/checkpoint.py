@@ -81,7 +81,8 @@ def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) ->
 
 
 def load(path: Path) -> Checkpoint:
-    """Read and check a checkpoint; a CheckpointError says what is wrong with it."""
+    """Read and check a checkpoint, of a run folder its best; a CheckpointError says what is wrong with it."""
+    path = path / BEST if path.is_dir() else path
     if not path.is_file():
         raise CheckpointError(path, "no such file", "a .safetensors checkpoint")
     try:
@@ -104,7 +105,7 @@ def load_model(path: Path, name: str | None = None) -> tuple[nn.Module, Checkpoi
     Of a fine-tuned run (`train.qat`) that is the network of its integers.
     """
     checkpoint = load(path)
-    about = checkpoint.about
+    about, path = checkpoint.about, checkpoint.path
     if name is not None and about["model"] != name:
         raise CheckpointError(path, f"a checkpoint of model {about['model']}", f"model {name}")
     if "qat" not in about:

@@ -13,7 +13,6 @@ Where a file is for every model, the model's own recipe (train.models.registry) 
 set without a file of its own is trained with the defaults alone.
 """
 
-import inspect
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -65,8 +64,7 @@ def of_dataset(dataset: str, options: Mapping[str, Any], model: str = "") -> Con
     """
     if dataset not in registry.names():
         return None
-    parameters = inspect.signature(registry.SOURCES[dataset].load).parameters.values()
-    given = {p.name: p.default for p in parameters} | dict(options)
+    given = registry.defaults(dataset) | dict(options)
     fitting = [
         found
         for found in map(configuration, names())

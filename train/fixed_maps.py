@@ -36,19 +36,13 @@ def complex_mix(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
     return np.block([[real, -imaginary], [imaginary, real]])
 
 
-def wavelet(n: int, levels: int = 1, name: str = "haar") -> np.ndarray:
-    """Orthonormal wavelet transform of n numbers on a circle: [n, n], rows coarse to fine.
+def wavelet_bands(n: int, levels: int, name: str = "haar") -> list[tuple[np.ndarray, np.ndarray]]:
+    """Orthonormal wavelet transform of n numbers on a circle: (trend, detail) of level 1..J, [n / 2^j, n].
 
     name: an orthogonal wavelet of PyWavelets (haar, db2, sym4, coif1, ...), its filters and its mode
-    'periodization'. Rows of J levels: n/2^J scaling coefficients, then the details of level J, J-1, ... 1. n
-    must be a multiple of 2^levels, and at no level shorter than the filter. The inverse is the transpose.
+    'periodization'. The last trend and all details together are orthonormal rows: their transpose is the
+    inverse. n must be a multiple of 2^J, and at no level shorter than the filter.
     """
-    _fits(n, levels, _orthogonal(name).dec_len)
-    return np.concatenate(pywt.wavedec(np.eye(n), name, mode="periodization", level=levels, axis=0))
-
-
-def wavelet_bands(n: int, levels: int, name: str = "haar") -> list[tuple[np.ndarray, np.ndarray]]:
-    """(trend, detail) of each level 1..J, [n / 2^j, n] each: scaling and detail coefficients of n numbers."""
     _fits(n, levels, _orthogonal(name).dec_len)
     bands, trend = [], np.eye(n)
     for _ in range(levels):

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.layers import channels_last, channels_second
+from train.layers import ChannelNorm, channels_last, channels_second
 
 
 class FrameConv(nn.Module):
@@ -43,6 +43,13 @@ class FrameConv(nn.Module):
             padding=(self.dilation * (self.weight.shape[2] // 2), 0),
         )  # fmt: skip
         return channels_second(y.permute(0, 2, 3, 1).unflatten(0, rows.shape[:2]))
+
+
+def frame_shortcut(channels: int, stride: int) -> nn.Module:
+    """What comes round a branch over frames: the input, or where frames change ConvBN of every s-th."""
+    if stride == 1:
+        return nn.Identity()
+    return nn.Sequential(FrameConv(channels, channels, 1, stride), ChannelNorm(channels))
 
 
 class FrameMean(nn.Module):

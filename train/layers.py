@@ -156,6 +156,11 @@ class ChannelNorm(nn.BatchNorm1d):
         return channels_second(y.permute(0, 2, 3, 1).reshape(rows.shape))
 
 
+def shortcut(c_in: int, c_out: int) -> nn.Module:
+    """What comes round a branch: the input, or where channels change ConvBN of it."""
+    return nn.Identity() if c_in == c_out else nn.Sequential(ChannelMix(c_in, c_out), ChannelNorm(c_out))
+
+
 class JointMean(nn.Module):
     """y[c] = 1/V sum_v x[c, v]."""
 
@@ -192,11 +197,15 @@ class WindowError(ValueError):
 
 
 class StepMap(nn.Module):
-    """y[t'] = sum_t M[t', t] x[t]: a fixed map of the whole window. matrix [T', T]; not trained."""
+    """y[t'] = sum_t M[t', t] x[t]: a fixed map of the whole window. matrix [T', T]; not trained.
 
-    def __init__(self, matrix: np.ndarray) -> None:
+    kept: whether a checkpoint holds the matrix; it need not where it follows from the model's config.
+    """
+
+    def __init__(self, matrix: np.ndarray, kept: bool = True) -> None:
         super().__init__()
-        self.register_buffer("matrix", torch.as_tensor(np.asarray(matrix), dtype=torch.float32))
+        values = torch.as_tensor(np.asarray(matrix), dtype=torch.float32)
+        self.register_buffer("matrix", values, persistent=kept)
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, *shape] -> [T', N, *shape]."""

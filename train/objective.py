@@ -7,6 +7,7 @@ nothing of it, so the graph it is exported as is the same with and without. A te
 are trained and resumed with the run and belong to no deployed model.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,14 +31,14 @@ class Seen:
     taps: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-class Term(nn.Module):
+class Term(nn.Module, ABC):
     """An extra loss of training. `watched` names the modules of the model whose outputs `forward` reads."""
 
     watched: tuple[str, ...] = ()
 
+    @abstractmethod
     def forward(self, seen: Seen) -> dict[str, Tensor]:
         """Weighted losses (0-d) by name, for the sum and for the log."""
-        raise NotImplementedError
 
 
 class Objective(nn.Module):

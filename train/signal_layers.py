@@ -4,14 +4,15 @@ A complex tensor is two real ones, stacked along the channels: C real parts abov
 """
 
 import math
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.fixed_maps import fourier
-from train.layers import StepMap, channels_last
+from train.fixed_maps import fourier, joint_fourier
+from train.layers import channels_last, channels_second
 
 
 class JointConv(nn.Module):
@@ -50,12 +51,12 @@ class JointFourier(nn.Module):
     def __init__(self, joints: int) -> None:
         super().__init__()
         self.window = nn.Parameter(torch.ones(joints))
-        transform = torch.as_tensor(fourier(joints) / math.sqrt(joints), dtype=torch.float32)
+        transform = torch.as_tensor(joint_fourier(joints) / math.sqrt(joints), dtype=torch.float32)
         self.register_buffer("transform", transform, persistent=False)
 
     def matrix(self) -> Tensor:
         """[2, 1, V, V] as a JointMap has it; unitary where the window is ones."""
-        return (self.transform * self.window)[:, None]
+        return self.transform * self.window
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, C, V] -> [T, N, 2C, V]."""
@@ -93,7 +94,19 @@ class StepFourier(nn.Module):
         return torch.tensordot(self.matrix(), x, dims=1)
 
 
-class ComplexMix(nn.Module):
+class MadeMix(nn.Module, ABC):
+    """y = W x over the channels, with a W [out, in] that is made of what the layer holds."""
+
+    @abstractmethod
+    def weight(self) -> Tensor:
+        """[out, in] as a ChannelMix has it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, N, in, V] -> [T, N, out, V]."""
+        return channels_second(F.linear(channels_last(x), self.weight()))
+
+
+class ComplexMix(MadeMix):
     """Y = (Wr + i Wi) X over the channels of stacked complex tensors: a correct complex 1x1 convolution.
 
     Re Y = Wr Re X - Wi Im X ;  Im Y = Wi Re X + Wr Im X.   real, imaginary [out, in].
@@ -111,12 +124,8 @@ class ComplexMix(nn.Module):
         above = torch.cat([self.real, -self.imaginary], dim=1)
         return torch.cat([above, torch.cat([self.imaginary, self.real], dim=1)])
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[T, N, 2 in, V] -> [T, N, 2 out, V]."""
-        return F.linear(channels_last(x), self.weight()).transpose(2, 3)
 
-
-class ComplexColumns(nn.Module):
+class ComplexColumns(MadeMix):
     """The half of a ComplexMix that acts on real (part 0) or imaginary (1) parts of x.
 
     [T, N, in, V] -> [T, N, 2 out, V]. The sum of both is the whole product: nothing need be joined.
@@ -131,11 +140,8 @@ class ComplexColumns(nn.Module):
         """[2 out, in] as a ChannelMix has it."""
         return self._shared[0].weight().chunk(2, dim=1)[self.part]
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(channels_last(x), self.weight()).transpose(2, 3)
 
-
-class FixedMix(nn.Module):
+class FixedMix(MadeMix):
     """y = W x over the channels, W [out, in] given and not trained."""
 
     def __init__(self, weight: np.ndarray) -> None:
@@ -145,10 +151,6 @@ class FixedMix(nn.Module):
     def weight(self) -> Tensor:
         """[out, in] as a ChannelMix has it."""
         return self.fixed
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[T, N, in, V] -> [T, N, out, V]."""
-        return F.linear(channels_last(x), self.fixed).transpose(2, 3)
 
 
 class Gain(nn.Module):
@@ -163,14 +165,6 @@ class Gain(nn.Module):
         return self.gain * x
 
 
-class FixedStepMap(StepMap):
-    """A StepMap whose matrix follows from the config alone, and so is in no checkpoint."""
-
-    def __init__(self, matrix: np.ndarray) -> None:
-        super().__init__(matrix)
-        self.register_buffer("matrix", self.matrix, persistent=False)
-
-
 class JointSum(nn.Module):
     """y[c, 0] = sum_v x[c, v]."""
 
@@ -179,7 +173,7 @@ class JointSum(nn.Module):
         return x.sum(3, keepdim=True)
 
 
-class RealPart(nn.Module):
+class RealPart(MadeMix):
     """W Re X (or -W Im X) of stacked complex channels: one term of the real part of a complex product."""
 
     def __init__(self, channels: int, imaginary: bool = False) -> None:
@@ -192,7 +186,3 @@ class RealPart(nn.Module):
         """[C, 2C] as a ChannelMix has it."""
         nothing = torch.zeros_like(self.mix)
         return torch.cat([nothing, -self.mix] if self.imaginary else [self.mix, nothing], dim=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[T, N, 2C, V] -> [T, N, C, V]."""
-        return F.linear(channels_last(x), self.weight()).transpose(2, 3)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from train.checkpoint import BEST, load_model
+from train.checkpoint import load_model
 from train.data.clip import ClipSet
 from train.data.recipe import Recipe
 from train.objective import tapped
@@ -41,7 +41,7 @@ class Teacher:
     @classmethod
     def load(cls, path: Path) -> Teacher:
         """From a run folder (its best epoch) or a checkpoint; CheckpointError if it is none."""
-        model, checkpoint = load_model(path / BEST if path.is_dir() else path)
+        model, checkpoint = load_model(path)
         return cls(path, model.requires_grad_(False), checkpoint.about)
 
     @property

@@ -97,9 +97,8 @@ def _net(path: Path) -> dict[str, Any]:
 
 def _checkpoint(path: Path) -> dict[str, Any]:
     from train.checkpoint import load_model
-    from train.loop import BEST
 
-    model, checkpoint = load_model(path / BEST if path.is_dir() else path)
+    model, checkpoint = load_model(path)
     about = checkpoint.about
     size = sum(p.numel() for p in model.parameters())
     say(

@@ -66,11 +66,10 @@ def open_run(path: Path, threads: int | None) -> Member:
 
     from train.checkpoint import load_model
     from train.evaluate import evaluate
-    from train.loop import BEST
 
     if threads is not None:
         torch.set_num_threads(threads)
-    model, checkpoint = load_model(path / BEST if path.is_dir() else path)
+    model, checkpoint = load_model(path)
     digest = checkpoint.about["sha256"]
 
     def scores(feed: Feed) -> np.ndarray:

@@ -45,12 +45,11 @@ def traced(run: Path, do: str) -> Traced:
     from convert.from_torch import from_torch
     from train.checkpoint import float_model, load
     from train.data.recipe import Recipe
-    from train.loop import BEST
     from train.skeletons import layout
 
     if is_artifact(run):
         raise BadInput(f"{run}: is an artifact already; {do} the run it was made from")
-    checkpoint = load(run / BEST if run.is_dir() else run)
+    checkpoint = load(run)
     model = float_model(checkpoint)
     about = checkpoint.about
     joints = layout(about["dataset"]["layout"]).size

@@ -277,7 +277,7 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
 
     found = _settings(given)
     own = {**chosen.settings, **found["model"]}
-    model = {**own, **_spiking(given, own)}
+    model = {**own, **_of_model(given, own)}
     distil = sorted({"distil_features", "distil_labels", "temperature"} & set(found["train"]))
     if distil and given["teacher"] is None:
         raise click.UsageError(f"--set {distil[0]}: there is no teacher; name one with --teacher")
@@ -302,11 +302,11 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
         raise click.UsageError(str(error)) from error
 
 
-def _spiking(given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+def _of_model(given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Back-end, surrogate and variant, as fields of the model; not every model has them."""
-    from train.models.registry import entry
+    from train.models.registry import fields_of
 
-    known = {f.name for f in dataclasses.fields(entry(given["model"]).config)}
+    known = fields_of(given["model"])
     asked = {name: given[name] for name in ("backend", "surrogate", "variant")}
     if given["backend"].startswith("norse") and not given["surrogate"]:
         asked["surrogate"] = settings.get("surrogate", "triangle")  # the one both know

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cli import VERBS
 from convert.artifact import open_artifact
 from convert.ir import ShapeError
-from train.fixed_maps import interpolation, wavelet
+from train.fixed_maps import interpolation, wavelet_bands
 from train.layers import ChannelMix, ChannelNorm, JointMean, StepConv, StepMap, StepMean
 from train.models import registry
 from train.neurons import IF, LIF, LeakyIntegrator
@@ -48,7 +48,7 @@ class Windowed(nn.Module):
         self.block = nn.Sequential(StepConv(8, 8, 3), ChannelNorm(8), LIF())
         mean = nn.Sequential(StepMean(), JointMean())
         bands = nn.Sequential(
-            StepMap(wavelet(STEPS)[: STEPS // 2]), ChannelMix(8, 8), IF(),
+            StepMap(wavelet_bands(STEPS, 1)[0][0]), ChannelMix(8, 8), IF(),
             StepMap(interpolation(STEPS, STEPS // 2)), JointMean(),
         )  # fmt: skip
         self.window = mean if config.head == "mean" else bands

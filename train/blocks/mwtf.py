@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from train.blocks.neuron import Neurons
 from train.fixed_maps import interpolation, legendre, wavelet_bands
-from train.layers import ChannelMix, ChannelNorm, JointMean, StepMean
-from train.signal_layers import FixedMix, FixedStepMap, JointSum
+from train.layers import ChannelMix, ChannelNorm, JointMean, StepMap, StepMean
+from train.signal_layers import FixedMix, JointSum
 
 CHANNELS = 8
 LEGENDRE = "legendre8"
@@ -80,7 +80,7 @@ class Bands(nn.Module):
     def __init__(self, frames: int, levels: int, wavelet: str) -> None:
         super().__init__()
         pairs = wavelet_bands(frames, levels, wavelet)
-        maps = [[FixedStepMap(_back(frames, band)) for band in pair] for pair in pairs]
+        maps = [[_fixed(_back(frames, band)) for band in pair] for pair in pairs]
         self.trends = nn.ModuleList(trend for trend, _ in maps)
         self.details = nn.ModuleList(detail for _, detail in maps)
 
@@ -113,12 +113,12 @@ class _Level(nn.Module):
     def __init__(self, n: int, frames: int) -> None:
         super().__init__()
         pick = np.eye(n)
-        self.even, self.odd = FixedStepMap(pick[0::2]), FixedStepMap(pick[1::2])
+        self.even, self.odd = _fixed(pick[0::2]), _fixed(pick[1::2])
         h, g = legendre(CHANNELS)
         self.h0, self.h1 = FixedMix(h[:, :CHANNELS]), FixedMix(h[:, CHANNELS:])
         self.g0, self.g1 = FixedMix(g[:, :CHANNELS]), FixedMix(g[:, CHANNELS:])
         back = interpolation(frames, n // 2)
-        self.trend_back, self.detail_back = FixedStepMap(back), FixedStepMap(back)
+        self.trend_back, self.detail_back = _fixed(back), _fixed(back)
 
     def forward(self, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         even, odd = self.even(s), self.odd(s)
@@ -129,3 +129,8 @@ class _Level(nn.Module):
 def _back(frames: int, band: np.ndarray) -> np.ndarray:
     """[T, T]: a band's coefficients, then interpolation to T steps."""
     return interpolation(frames, len(band)) @ band
+
+
+def _fixed(matrix: np.ndarray) -> StepMap:
+    """A map over steps that follows from the config: no part of a checkpoint."""
+    return StepMap(matrix, kept=False)

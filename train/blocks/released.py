@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
-from train.blocks.attention import SCALE
+from train.blocks.attention import SelfAttention
 from train.layers import ChannelMix, ChannelNorm, GraphConv
 from train.signal_layers import JointConv, JointFourier, RealPart
 
@@ -36,32 +35,16 @@ class ReleasedBlock(nn.Module):
         self.graph, self.graph_norm = GraphConv(c_in, c_out, graph, normalised=True), ChannelNorm(c_out)
         self.shortcut, self.shortcut_norm = ChannelMix(c_in, c_out), ChannelNorm(c_out)
         self.graph_spike, self.shortcut_spike = neurons.layer(), neurons.layer()
-        self.heads = config.heads or 1
-        self.query, self.key, self.value, self.project = (ChannelMix(c_out, c_out) for _ in range(4))
-        self.query_norm, self.key_norm, self.value_norm, self.project_norm = (
-            ChannelNorm(c_out) for _ in range(4)
+        self.attention = (
+            SelfAttention(c_out, config.heads, neurons, released=True) if config.heads else nn.Identity()
         )
-        self.query_spike, self.key_spike, self.value_spike, self.project_spike = (
-            neurons.layer() for _ in range(4)
-        )
-        self.mixed_spike = neurons.counting()
         self.frequency = _Frequency(c_out, graph.shape[1], config) if config.frequency else nn.Identity()
 
     def forward(self, s: Tensor) -> Tensor:
         """Spikes or their sums in, sums of spikes out."""
         graph = self.graph_spike(self.graph_norm(self.graph(s)))
         y = graph + self.shortcut_spike(self.shortcut_norm(self.shortcut(s)))
-        q = self._split(self.query_spike(self.query_norm(self.query(y))))
-        k = self._split(self.key_spike(self.key_norm(self.key(y))))
-        v = self._split(self.value_spike(self.value_norm(self.value(y))))
-        counts = torch.matmul(q.transpose(-1, -2), k)
-        o = self.mixed_spike(SCALE * torch.matmul(counts, v.transpose(-1, -2)))
-        o = o.transpose(-1, -2).flatten(2, 3)
-        return self.frequency(self.project_spike(self.project_norm(self.project(o))) + y)
-
-    def _split(self, s: Tensor) -> Tensor:
-        """[T, N, C, V] -> [T, N, heads, C / heads, V]."""
-        return s.unflatten(2, (self.heads, -1))
+        return self.frequency(self.attention(y))
 
 
 class _Frequency(nn.Module):

@@ -86,7 +86,7 @@ def standardised(clips: Sequence[Clip], recipe: Recipe, layout: Layout, seed: in
     """
     if recipe.mean or not recipe.standardise:
         return recipe
-    raw = dataclasses.replace(recipe, limit=float("inf"), repeat=0)
+    raw = dataclasses.replace(recipe, framewise=False, limit=float("inf"), repeat=0)
     parts = []
     count = min(len(clips), MOST_MEASURED)
     chosen = np.arange(count) * len(clips) // count

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from torch import nn
 
 from train.blocks.attention import SelfAttention
-from train.blocks.neuron import Neurons
 from train.models.base_sgn import BaseSGN, BaseSGNConfig, count
 
 
@@ -22,13 +21,6 @@ class AttentionSGNConfig(BaseSGNConfig):
                 f"base-sgn-attention: heads = {self.heads!r} "
                 f"(expected a divisor of every width in {self.channels})"
             )
-
-    @property
-    def neurons(self) -> Neurons:
-        """What the attention's layers are made of."""
-        return Neurons(
-            self.dv, self.threshold, surrogate=self.surrogate, backend=self.backend, learn_dv=self.learn_dv
-        )
 
 
 class AttentionSGN(BaseSGN):

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from train.layers import ChannelMix, ChannelNorm, GraphConv, JointMean, StepConv
-from train.neurons import LIF, LeakyIntegrator
+from train.blocks.neuron import Neurons
+from train.layers import ChannelMix, ChannelNorm, GraphConv, JointMean, StepConv, shortcut
+from train.neurons import LeakyIntegrator
 from train.skeletons import adjacency
 
 
@@ -48,11 +49,14 @@ class BaseSGNConfig:
         ]
         if problems:
             raise ValueError(f"base-sgn: {'; '.join(problems)}")
-        self.neuron()  # refuses an unknown surrogate or back-end and a dv out of range
+        self.neurons.layer()  # refuses an unknown surrogate or back-end and a dv out of range
 
-    def neuron(self) -> LIF:
-        """A spiking layer of this model."""
-        return LIF(self.dv, self.threshold, self.surrogate, self.backend, self.learn_dv)
+    @property
+    def neurons(self) -> Neurons:
+        """What the layers are made of."""
+        return Neurons(
+            self.dv, self.threshold, surrogate=self.surrogate, backend=self.backend, learn_dv=self.learn_dv
+        )
 
 
 def count(n: object) -> bool:
@@ -67,13 +71,11 @@ class Block(nn.Module):
         super().__init__()
         self.graph = GraphConv(c_in, c_out, graph)
         self.graph_norm = ChannelNorm(c_out)
-        self.residual = (
-            nn.Identity() if c_in == c_out else nn.Sequential(ChannelMix(c_in, c_out), ChannelNorm(c_out))
-        )
-        self.graph_spike = config.neuron()
+        self.residual = shortcut(c_in, c_out)
+        self.graph_spike = config.neurons.layer()
         self.steps = StepConv(c_out, c_out, config.kernel)
         self.steps_norm = ChannelNorm(c_out)
-        self.steps_spike = config.neuron()
+        self.steps_spike = config.neurons.layer()
 
     def forward(self, s: Tensor) -> Tensor:
         """Spikes in, spikes out."""
@@ -90,7 +92,7 @@ class BaseSGN(nn.Module):
         first = config.channels[0]
         self.embed = ChannelMix(config.in_channels, first)
         self.embed_norm = ChannelNorm(first)
-        self.embed_spike = config.neuron()
+        self.embed_spike = config.neurons.layer()
         widths = zip((first, *config.channels), config.channels, strict=False)
         self.blocks = nn.Sequential(*(Block(a, b, config, graph) for a, b in widths))
         self.joint_mean = JointMean()

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from train.data.streams import COORDINATES
-from train.frame_layers import FrameConv, FrameMean
-from train.layers import ChannelMix, ChannelNorm, GraphConv, JointMean
+from train.frame_layers import FrameConv, FrameMean, frame_shortcut
+from train.layers import ChannelMix, ChannelNorm, GraphConv, JointMean, shortcut
 from train.models.base_sgn import count
 from train.neurons import LeakyIntegrator
 from train.skeletons import adjacency
@@ -92,16 +92,10 @@ class Block(nn.Module):
         super().__init__()
         self.graph = GraphConv(c_in, c_out, graph)
         self.graph_norm = ChannelNorm(c_out)
-        self.residual = (
-            nn.Identity() if c_in == c_out else nn.Sequential(ChannelMix(c_in, c_out), ChannelNorm(c_out))
-        )
+        self.residual = shortcut(c_in, c_out)
         self.graph_relu = nn.ReLU()
         self.temporal = Temporal(c_out, config, stride)
-        self.shortcut = (
-            nn.Identity()
-            if stride == 1
-            else nn.Sequential(FrameConv(c_out, c_out, 1, stride), ChannelNorm(c_out))
-        )
+        self.shortcut = frame_shortcut(c_out, stride)
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:

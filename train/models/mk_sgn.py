@@ -24,14 +24,13 @@ from torch import Tensor, nn
 
 from train.blocks.neuron import BRANCH_GAIN
 from train.data.streams import COORDINATES
-from train.frame_layers import FrameConv, FrameMean, ModalityMix
-from train.layers import ChannelMix, ChannelNorm, GraphConv, JointMean
+from train.frame_layers import FrameConv, FrameMean, ModalityMix, frame_shortcut
+from train.layers import ChannelMix, ChannelNorm, GraphConv, JointMean, shortcut
 from train.modality_fusion import ModalityFusion
 from train.models.base_sgn import BaseSGNConfig, count
-from train.neurons import LIF, LeakyIntegrator
+from train.neurons import LeakyIntegrator
 from train.skeletons import adjacency
 
-THRESHOLD = 0.5  # of the neurons behind the two products
 SCALE = 0.25  # of M P, fixed
 
 
@@ -74,10 +73,6 @@ class MKSGNConfig(BaseSGNConfig):
         if problems:
             raise ValueError(f"mk-sgn: {'; '.join(problems)}")
 
-    def product_neuron(self) -> LIF:
-        """A spiking layer behind a product of spikes."""
-        return LIF(self.dv, THRESHOLD, self.surrogate, self.backend, self.learn_dv)
-
 
 class Attention(nn.Module):
     """Global spiking attention over joints: spikes [T, N, C, V, F] -> spikes O [T, N, h d, V, F]."""
@@ -88,9 +83,9 @@ class Attention(nn.Module):
         self.frame_mean = FrameMean()
         self.query, self.key, self.value = (ChannelMix(channels, inner) for _ in range(3))
         self.query_norm, self.key_norm, self.value_norm = (ChannelNorm(inner) for _ in range(3))
-        self.query_spike, self.key_spike, self.value_spike = (config.neuron() for _ in range(3))
-        self.map_spike = config.product_neuron()
-        self.mixed_spike = config.product_neuron()
+        self.query_spike, self.key_spike, self.value_spike = (config.neurons.layer() for _ in range(3))
+        self.map_spike = config.neurons.counting()
+        self.mixed_spike = config.neurons.counting()
 
     def forward(self, s: Tensor) -> Tensor:
         """Spikes in, spikes out."""
@@ -112,22 +107,16 @@ class Block(nn.Module):
         stride = 2 if c_out > c_in else 1
         self.graph = GraphConv(c_in, c_out, graph)
         self.graph_norm = ChannelNorm(c_out, BRANCH_GAIN if c_in == c_out else 1.0)
-        self.residual = (
-            nn.Identity() if c_in == c_out else nn.Sequential(ChannelMix(c_in, c_out), ChannelNorm(c_out))
-        )
+        self.residual = shortcut(c_in, c_out)
         self.attention = Attention(c_in, config) if config.attention else None
         if config.attention:
             self.project = ChannelMix(config.heads * config.head_width, c_out)
             self.project_norm = ChannelNorm(c_out, BRANCH_GAIN)
-        self.graph_spike = config.neuron()
+        self.graph_spike = config.neurons.layer()
         self.frames = FrameConv(c_out, c_out, config.kernel, stride)
         self.frames_norm = ChannelNorm(c_out, BRANCH_GAIN if stride == 1 else 1.0)
-        self.shortcut = (
-            nn.Identity()
-            if stride == 1
-            else nn.Sequential(FrameConv(c_out, c_out, 1, stride), ChannelNorm(c_out))
-        )
-        self.frames_spike = config.neuron()
+        self.shortcut = frame_shortcut(c_out, stride)
+        self.frames_spike = config.neurons.layer()
 
     def forward(self, s: Tensor) -> Tensor:
         """Spikes in, spikes out."""
@@ -150,10 +139,10 @@ class MKSGN(nn.Module):
         coding = config.coding or first
         self.code = ModalityMix(modalities, COORDINATES, coding)
         self.code_norm = ChannelNorm(modalities * coding)
-        self.code_spike = config.neuron()
+        self.code_spike = config.neurons.layer()
         self.fuse = ModalityFusion(modalities, coding, first, config.classes, config.sharpness, config.fusion)
         self.fuse_norm = ChannelNorm(first)
-        self.fuse_spike = config.neuron()
+        self.fuse_spike = config.neurons.layer()
         widths = zip((first, *config.channels), config.channels, strict=False)
         self.blocks = nn.Sequential(*(Block(a, b, config, graph) for a, b in widths))
         self.frame_mean = FrameMean()

@@ -30,6 +30,8 @@ from train.skeletons import adjacency
 
 VARIANTS = ("binary", "released")
 GRAPHS = ("skeleton", "identity")
+BINARY_ALONE = {"fft_axis": "joint", "steps": 5, "merge": "currents"}
+"""Fields of the binary variant and their defaults: the released form has no choice there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class SignalSGNConfig:
             )
             if not legal
         ]
+        if self.variant == "released":
+            odd = [name for name, own in BINARY_ALONE.items() if getattr(self, name) != own]
+            problems += [f"{name} = {getattr(self, name)!r} (the released form has none)" for name in odd]
         if problems:
             raise ValueError(f"signal-sgn: {'; '.join(problems)}")
         self._check_wavelet()

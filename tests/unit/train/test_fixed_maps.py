@@ -15,7 +15,6 @@ from train.fixed_maps import (
     joint_fourier,
     joint_fourier_inverse,
     legendre,
-    wavelet,
     wavelet_bands,
 )
 from train.layers import ChannelMix, JointMap, StepMap
@@ -51,10 +50,16 @@ def test_a_window_of_one_weight_per_joint():
     np.testing.assert_allclose(got, x * w, rtol=1e-5, atol=1e-6)  # float32
 
 
+def whole(n, levels, name="haar"):
+    """The rows of the whole transform: the last trend, then details, coarse to fine."""
+    bands = wavelet_bands(n, levels, name)
+    return np.concatenate([bands[-1][0], *(detail for _, detail in bands[::-1])])
+
+
 @pytest.mark.parametrize("name", ["haar", "db2", "db4", "sym4", "coif1"])
 def test_wavelets_are_orthonormal_and_do_not_see_polynomials(name):
     """Away from the seam of the circle, details of a polynomial of degree below the moments are zero."""
-    w, filters = wavelet(64, 1, name), pywt.Wavelet(name)
+    w, filters = whole(64, 1, name), pywt.Wavelet(name)
     np.testing.assert_allclose(w @ w.T, np.eye(64), rtol=0, atol=1e-11)
     polynomial = np.linspace(-1, 1, 64) ** (filters.vanishing_moments_psi - 1)
     details = w[32:] @ polynomial
@@ -62,11 +67,13 @@ def test_wavelets_are_orthonormal_and_do_not_see_polynomials(name):
     assert np.abs(w[:32] @ polynomial).max() > 0.1
 
 
-def test_bands_are_the_rows_of_the_whole_transform():
-    bands = wavelet_bands(16, 3, "db2")
-    trend, detail = bands[-1]
-    rows = np.concatenate([trend, detail, bands[1][1], bands[0][1]])
-    np.testing.assert_allclose(rows, wavelet(16, 3, "db2"), **TOLERANCE)
+@pytest.mark.parametrize("name", ["haar", "db2", "sym4"])
+def test_all_levels_are_pywavelets_and_orthonormal(name):
+    """Its own decomposition of several levels of the same numbers."""
+    w, x = whole(32, 2, name), draw(32)
+    np.testing.assert_allclose(w @ w.T, np.eye(32), rtol=0, atol=1e-11)
+    want = np.concatenate(pywt.wavedec(x, name, mode="periodization", level=2))
+    np.testing.assert_allclose(w @ x, want, **TOLERANCE)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 8])
@@ -97,13 +104,13 @@ def test_haar_by_hand():
     """Two levels of four steps: the mean, the slow and the fast differences."""
     half = np.sqrt(0.5)
     want = [[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, -0.5, -0.5], [half, -half, 0, 0], [0, 0, half, -half]]
-    np.testing.assert_allclose(wavelet(4, 2), want, **TOLERANCE)
+    np.testing.assert_allclose(whole(4, 2), want, **TOLERANCE)
 
 
 @pytest.mark.parametrize(("n", "levels", "name"), [(6, 2, "haar"), (8, 0, "haar"), (4, 2, "db2")])
 def test_a_transform_that_does_not_fit_is_refused(n, levels, name):
     with pytest.raises(ValueError, match="do not fit"):
-        wavelet(n, levels, name)
+        wavelet_bands(n, levels, name)
 
 
 @pytest.mark.parametrize("name", ["nope", "bior2.2", "morl"])

@@ -187,6 +187,8 @@ def test_released_starts_from_identity_and_ours_from_the_skeleton():
         ({"frames": 10}, "do not fit 10 steps"), ({"variant": "nope"}, "binary or released"),
         ({"heads": 3}, "a divisor of every width"), ({"fft_axis": "space"}, "joint or time"),
         ({"wavelet": "bior2.2"}, "an orthogonal one"), ({"merge": "no"}, "currents or spikes"),
+        ({"variant": "released", "fft_axis": "time"}, "the released form has none"),
+        ({"variant": "released", "steps": 0}, "the released form has none"),
         ({"channels": ()}, "whole numbers"), ({"graph": "tree"}, "skeleton or identity"),
     ],
 )  # fmt: skip

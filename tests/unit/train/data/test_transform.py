@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from train.data.clip import Clip
 from train.data.recipe import NORMALISATIONS, Recipe
-from train.data.transform import augmented_batch, prepare
+from train.data.transform import augmented_batch, prepare, standardised
 from train.skeletons import layout
 
 KINECT, NTU = layout("kinect20"), layout("ntu25")
@@ -316,3 +316,11 @@ def test_framewise_brings_each_frame_and_axis_to_a_unit_range(clip):
     np.testing.assert_allclose(got[:, 0], ((plain - low) / (high - low))[:, 0], atol=1e-6)  # float32
     assert (got[:, 0].min(-1) == 0).all() and np.allclose(got[:, 0].max(-1), 1.0, atol=1e-6)
     assert not got[:, 1].any()
+
+
+def test_framewise_comes_after_the_statistics(clips):
+    """Mean and spread are of what is standardised: coordinates that fill no [0, 1] yet."""
+    of = standardised(clips, Recipe(frames=6, framewise=True), KINECT, seed=0)
+    plain = standardised(clips, Recipe(frames=6), KINECT, seed=0)
+    assert of.mean == plain.mean and of.spread == plain.spread
+    assert min(plain.mean) < -0.1, "vacuous: a minimum of 0 would hide it"
