@@ -156,9 +156,8 @@ def _blurred(m: Sums, about: Mapping[str, Any], heatmap: str, sigma: float) -> s
     """B_y h B_x^T; nothing lies off the map."""
     columns, rows = (blur_matrix(n, sigma, about["constants"]["taps"]) for n in about["grid"]["map_size"])
     across = m.b.op("MatMul", heatmap, m.constant(columns.T))
-    # Matrices from the right alone: from the left the runtime does not take a batch of nobody.
-    turned = m.b.op("Transpose", across, perm=[0, 1, 3, 2])
-    return m.b.op("Transpose", m.b.op("MatMul", turned, m.constant(rows.T)), perm=[0, 1, 3, 2])
+    # A product from the left would not take a batch of nobody.
+    return m.b.op("Einsum", across, m.constant(rows), equation="nkiw,hi->nkhw")
 
 
 def blur_matrix(n: int, sigma: float, taps: int) -> np.ndarray:

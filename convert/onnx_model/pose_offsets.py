@@ -106,10 +106,9 @@ def _field(m: Sums, about: Mapping[str, Any], heatmap: str, offset: str, peaks: 
 
     fields = _flat(m, about, offset)
     votes = m.stacked([values(m.pick(fields, axis, 2)) for axis in (0, 1)])
-    return Field(
-        m, values(m.shaped(heatmap, (0, 0, height * width))), inside, cell, m.add(cell, m.mul(votes, about["radius"])),
-        peaks.cell, about["radius"], about["sigma"], about["constants"],
-    )  # fmt: skip
+    heat, radius = values(m.shaped(heatmap, (0, 0, height * width))), about["radius"]
+    vote = m.add(cell, m.mul(votes, radius))
+    return Field(m, heat, inside, cell, vote, peaks.cell, radius, about["sigma"], about["constants"])
 
 
 def _weighted(f: Field, place: str, kernel: bool) -> str:
