@@ -8,6 +8,8 @@ from train.schedule import schedule
 
 AMP = ("none", "bf16", "fp16")
 """Precisions of the products while training: train.precision."""
+OPTIMIZERS = ("sgd", "adamw")
+"""Optimisers: train.optimizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +23,15 @@ class TrainConfig:
     teacher is the run folder or checkpoint of the model to learn from, "" for none; distil_features,
     distil_labels and temperature are alpha, beta and tau of train.terms.distillation.
     validation is how training clips are held out (train.data.split); validation_subjects None leaves the
-    choice to `validation_fraction`. batch counts the clips of one iteration over all processes,
-    threads those of one machine.
+    choice to `validation_fraction`. momentum is beta_1 of adamw. batch counts the clips of one
+    iteration over all processes, threads those of one machine.
     """
 
     model: str = "base-sgn"
     model_settings: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = 100
     batch: int = 16
+    optimizer: str = "sgd"
     lr: float = 0.1
     schedule: str = "one-cycle"
     warm_up: float = 0.1
@@ -56,6 +59,7 @@ class TrainConfig:
             for name, legal, expected in (
                 ("epochs", self.epochs >= 1, "at least 1"),
                 ("batch", self.batch >= 1, "at least 1"),
+                ("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
                 ("lr", self.lr > 0, "above 0"),
                 ("warm_up", 0 <= self.warm_up < 1, "0 <= warm_up < 1"),
                 ("momentum", 0 < self.momentum < 1, "between 0 and 1"),
