@@ -1,8 +1,8 @@
 """The optimisers, and their state by name for a resume.
 
     sgd     Nesterov momentum; weight decay in the gradient
-    adamw   Adam with decoupled weight decay (Loshchilov and Hutter 2019), betas (momentum, 0.999): a step does
-            not depend on the size of the gradient, which surrogates shrink layer by layer
+    adamw   Adam with decoupled weight decay (Loshchilov and Hutter 2019), betas (momentum, 0.999): a step
+            does not depend on the size of the gradient, which surrogates shrink layer by layer
 
 Learned decays of neurons are scalars and take no weight decay: it would pull a physical quantity to 0.
 """
