@@ -19,6 +19,7 @@ class TrainConfig:
     model_settings holds what the model's config has beyond its input and classes, as plain values.
     warm_up is a share of the run; average the decay of the weights' moving average, 0 for none
     (where there is one, it is what is validated and saved as best); clip_norm 0 means no clipping.
+    init is the run folder or checkpoint whose weights the model begins with, "" for fresh ones.
     tfsm is the weight of the training-only term of that name (train.terms.tfsm), 0 for none.
     teacher is the run folder or checkpoint of the model to learn from, "" for none; distil_features,
     distil_labels and temperature are alpha, beta and tau of train.terms.distillation.
@@ -40,6 +41,7 @@ class TrainConfig:
     label_smoothing: float = 0.1
     clip_norm: float = 0.0
     average: float = 0.995
+    init: str = ""
     tfsm: float = 0.0
     teacher: str = ""
     distil_features: float = 1.0
