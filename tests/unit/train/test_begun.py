@@ -63,7 +63,7 @@ def test_a_run_goes_on_from_them_and_says_so(parent, clips, tmp_path):
 def test_what_does_not_fit_is_refused_and_leaves_no_folder(parent, clips, tmp_path):
     run = tmp_path / "run"
     wider = dataclasses.replace(CONFIG, init=str(parent), model_settings={"channels": (8, 16)})
-    with pytest.raises(checkpoint.CheckpointError, match="found no tensor blocks.1.residual"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"found no tensor blocks\.1\.residual"):
         fit(wider, RECIPE, clips, run, progress=False)
     other = dataclasses.replace(CONFIG, init=str(parent), model="base-sgn-attention")
     with pytest.raises(checkpoint.CheckpointError, match=r"model base-sgn.*model base-sgn-attention"):
