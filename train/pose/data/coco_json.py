@@ -1,9 +1,9 @@
 """COCO's JSON of keypoints and its relatives: what COCO, CrowdPose and PoseTrack18 have in common.
 
 What is dropped, each with its count: crowd regions, annotations without a labelled keypoint, boxes that are
-empty or outside the image while no joint can stand in for them, annotations whose image the file does not list,
-second entries of one id. An image listed again in the same words is the same image; one listed again with other
-words is an error. Where a box is useless and joints are there, the joints' box takes its place.
+empty or outside the image while no joint can stand in for them, annotations whose image the file does not
+list, second entries of one id. An image listed again in the same words is the same image; one listed again
+with other words is an error. Where a box is useless and joints are there, the joints' box takes its place.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a relative of COCO differs. head: the head's size of an annotation in pixels. group: what of an image
-    is held out whole. area: an annotation's area, nan where there is none."""
+    """How a relative of COCO differs.
+
+    head: the head's size of an annotation in pixels. group: what of an image is held out whole. area: an
+    annotation's area, nan where there is none. labelled: whether an image counts at all.
+    """
 
     keypoints: KeypointSet
     head: Callable[[Entry], float] = field(default=lambda _: float("nan"))
@@ -59,7 +62,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def people(
-    truth: Mapping[str, Any], where: Path, folders: tuple[Path, ...], form: Form, check: bool, dropped: Dropped
+    truth: Mapping[str, Any],
+    where: Path,
+    folders: tuple[Path, ...],
+    form: Form,
+    check: bool,
+    dropped: Dropped,
 ) -> list[Person]:
     """The people of an annotation file, in its order. folders: where its file names may begin."""
     known = _images(truth["images"], where, dropped)

@@ -1,8 +1,9 @@
 """Keypoint sets: names in the order of the files, and what follows from the names.
 
 Names are spelt alike in all sets ("left knee"), so that a joint of one set is found in another by its name.
-Exchanged joints (flip pairs), limbs and, where a set publishes none, OKS sigmas follow from the names: a sigma
-is the one that COCO publishes for the joint, CrowdPose's 0.079 for head and neck, the hip's for the pelvis.
+Exchanged joints (flip pairs), limbs and, where a set publishes none, OKS sigmas follow from the names: a
+sigma is the one that COCO publishes for the joint, CrowdPose's 0.079 for head and neck, the hip's for the
+pelvis.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _SIGMAS = {
-    "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062, "hip": 0.107,
-    "knee": 0.087, "ankle": 0.089, "head": 0.079, "neck": 0.079, "thorax": 0.079, "pelvis": 0.107,
+    "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062,
+    "hip": 0.107, "knee": 0.087, "ankle": 0.089, "head": 0.079, "neck": 0.079, "thorax": 0.079, "pelvis": 0.107,
 }  # fmt: skip
 _LIMBS = (
     ("left ankle", "left knee"), ("left knee", "left hip"), ("right ankle", "right knee"),
@@ -28,9 +29,9 @@ _LOWER = ("hip", "knee", "ankle", "pelvis")
 class KeypointSet:
     """The K joints of a data set.
 
-    joints: names in file order. uncounted: joints that the set's metric leaves out. measure: what PCK divides a
-    distance by: "torso" (right hip to left shoulder), "head" (the head's size) or "box" (the longer side of the
-    person's box). threshold: the share of it within which a joint is right.
+    joints: names in file order. uncounted: joints that the set's metric leaves out. measure: what PCK divides
+    a distance by: "torso" (right hip to left shoulder), "head" (the head's size) or "box" (the longer side of
+    the person's box). threshold: the share of it within which a joint is right.
     """
 
     name: str
@@ -69,7 +70,7 @@ class KeypointSet:
 
     @property
     def sigmas(self) -> tuple[float, ...]:
-        """Per-joint constants of OKS: one standard deviation of annotators, as a share of the person's scale."""
+        """Of OKS, a joint each: the spread of annotators as a share of the person's scale."""
         return tuple(next(s for part, s in _SIGMAS.items() if part in name) for name in self.joints)
 
     @property

@@ -1,10 +1,10 @@
 """LSPET, the training extension of Leeds Sports Pose: joints.mat and one image a person.
 
-It has no official split. Ours: images 1..2000 train, the last 500 of the 2500 that the project has, 2001..2500,
-test; every tenth training image is held out to choose the epoch (train.pose.data.person). The file holds the
-annotations of 10,000 images: those without an image are no part of a split. Coordinates there count from 1 and
-are junk where the flag says invisible. There are no boxes: a person's box is that of its joints, grown by a
-tenth of the longer side (--data-option boxes=image: the whole image).
+It has no official split. Ours: images 1..2000 train, the last 500 of the 2500 that the project has,
+2001..2500, test; every tenth training image is held out to choose the epoch (train.pose.data.person). The
+file holds the annotations of 10,000 images: those without an image are no part of a split. Coordinates there
+count from 1 and are junk where the flag says invisible. There are no boxes: a person's box is that of its
+joints, grown by a tenth of the longer side (--data-option boxes=image: the whole image).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ RANGES = {"train": (1, 2000), "test": (2001, 2500), "all": (1, 2500)}  # numbers
 def load(root: Path | None, split: str, *, boxes: str = "joints", check: bool = False) -> PoseSet:
     """The people of a split, in the order of the images.
 
-    root: the folder that holds joints.mat and images/. boxes: "joints" or "image". check: leave out images that
-    do not decode (each is decoded once, now) instead of failing at the first.
+    root: the folder that holds joints.mat and images/. boxes: "joints" or "image". check: leave out images
+    that do not decode (each is decoded once, now) instead of failing at the first.
     """
     if split not in RANGES:
         raise DataError(f"{NAME}: split {split!r}; expected one of {', '.join(RANGES)}")
@@ -49,8 +49,8 @@ def load(root: Path | None, split: str, *, boxes: str = "joints", check: bool = 
             people.append(person)
     if not people:
         raise DataError.of(
-            root, found=f"no usable image of im{first:05d}..im{last:05d}", expected="images/im00001.jpg and on",
-            do="point --data at the folder that holds joints.mat",
+            root, found=f"no usable image of im{first:05d}..im{last:05d}",
+            expected="images/im00001.jpg and on", do="point --data at the folder that holds joints.mat",
         )  # fmt: skip
     return PoseSet(NAME, split, LSPET, tuple(people), dropped.lines())
 

@@ -2,10 +2,10 @@
 
     {"image": file, "center": [x, y], "scale": height / 200, "joints": 16 x [x, y], "joints_vis": 16 x 0 or 1}
 
-annotations/{train,valid}.json beside images/; valid is the test split. There are no boxes: one is the square of
-side 200 scale round the centre. Head size, which PCKh needs, is no part of this form: it is the distance of head
-top and neck, and nan where one of them is absent. Annotators' head boxes are a little larger than that, so that
-PCKh here is a little stricter than the publishers'.
+annotations/{train,valid}.json beside images/; valid is the test split. There are no boxes: one is the square
+of side 200 scale round the centre. Head size, which PCKh needs, is no part of this form: it is the distance
+of head top and neck, and nan where one of them is absent. Annotators' head boxes are a little larger than
+that, so that PCKh here is a little stricter than the publishers'.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """People of a data set: one frozen record a person, whatever file it came from.
 
-Coordinates are pixel indices of the image, as the files annotate them: (0, 0) is the centre of the first pixel.
+Coordinates are pixel indices of the image, as the files annotate them: (0, 0) is the centre of the first
+pixel.
 A crop adds its convention's c (train.pose.crops).
 """
 
@@ -9,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -116,8 +116,9 @@ class Dropped:
         self._first.setdefault(reason, name)
 
     def lines(self) -> tuple[str, ...]:
-        """"3 annotations without keypoints (first: 17)", most frequent first."""
-        return tuple(f"{n} {reason} (first: {self._first[reason]})" for reason, n in self._counts.most_common())
+        """Like 3 annotations without keypoints (first: 17); most frequent first."""
+        counts = self._counts.most_common()
+        return tuple(f"{n} {reason} (first: {self._first[reason]})" for reason, n in counts)
 
 
 def joint_box(xy: NDArray[np.floating[Any]], visibility: NDArray[np.int8], margin: float = 0.1) -> Any:

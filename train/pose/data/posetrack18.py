@@ -46,8 +46,8 @@ FORM = Form(
 def load(root: Path | None, split: str, *, annotations: str = "", check: bool = False) -> PoseSet:
     """The people of a split's labelled frames, sequence by sequence.
 
-    annotations: a folder of sequences, or one merged file, under root, in place of the split's own. check: leave
-    out images that do not decode instead of failing at the first.
+    annotations: a folder of sequences, or one merged file, under root, in place of the split's own. check:
+    leave out images that do not decode instead of failing at the first.
     """
     if split not in FOLDERS:
         raise DataError(f"{NAME}: split {split!r}; expected {' or '.join(FOLDERS)}")
