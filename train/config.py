@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from train.schedule import schedule
 
@@ -48,6 +48,8 @@ class TrainConfig:
     validation: str = "auto"
     validation_subjects: tuple[int, ...] | None = None
     validation_fraction: float = 0.1
+
+    optimizer: ClassVar[str] = "sgd"  # train.optimizers
 
     def __post_init__(self) -> None:
         schedule(self.schedule)

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train.checkpoint import Checkpoint, CheckpointError
+from train import optimizers
+from train.checkpoint import Checkpoint
 from train.config import TrainConfig
+from train.course import Learning, Settings
 from train.data.clip import Clip
 from train.data.transform import Recipe, augmented_batch
 from train.ema import Average
 from train.layers import ChannelNorm
 from train.neurons import LIF, CubaLIF
-from train.objective import Objective
 from train.precision import Precision
 from train.processes import ALONE, Processes
 from train.schedule import schedule
@@ -42,7 +43,7 @@ class Trainer:
     """Updates a model batch by batch; `tensors` and `restore` are the two ends of a resume."""
 
     def __init__(
-        self, objective: Objective, config: TrainConfig, iterations: int, group: Processes = ALONE
+        self, objective: Learning, config: Settings, iterations: int, group: Processes = ALONE
     ) -> None:
         if group.size > 1:
             synchronise(objective.terms)
@@ -59,7 +60,7 @@ class Trainer:
         scalars = [p for p in objective.parameters() if p.dim() == 0]
         groups = [{"params": matrices, "weight_decay": config.weight_decay}]
         groups += [{"params": scalars, "weight_decay": 0.0}] if scalars else []
-        self.optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
+        self.optimizer = optimizers.build(config.optimizer, groups, config.lr, config.momentum)
         self.precision = Precision(config.amp, group.device)
         self._parallel = group.wrap(objective)
 
@@ -107,9 +108,7 @@ class Trainer:
         out = dict(self.objective.state_dict())  # model.*, and terms.* where there are any
         if self.average:
             out |= {f"average.{k}": x for k, x in self.average.model.state_dict().items()}
-        for name, p in self._parameters().items():
-            if (momentum := self.optimizer.state[p].get("momentum_buffer")) is not None:
-                out[f"momentum.{name}"] = momentum
+        out |= optimizers.tensors(self.config.optimizer, self.optimizer, self._parameters())
         return out | self.precision.tensors() | {"rng.torch": torch.get_rng_state()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -118,14 +117,9 @@ class Trainer:
         checkpoint.load_into(self.objective.terms, "terms")
         if self.average:
             checkpoint.load_into(self.average.model, "average")
-        momenta = checkpoint.under("momentum")
-        parameters = self._parameters()
         self.done = int(checkpoint.about["iterations_done"])
-        if odd := set(momenta) ^ (set(parameters) if self.done else set()):  # none before the first update
-            raise CheckpointError(checkpoint.path, f"momentum of {sorted(odd)}", "one a parameter")
-        for name, momentum in momenta.items():
-            p = parameters[name]
-            self.optimizer.state[p]["momentum_buffer"] = momentum.to(p.device, copy=True)
+        kind, begun = self.config.optimizer, bool(self.done)
+        optimizers.restore(kind, self.optimizer, self._parameters(), checkpoint, begun)
         self.precision.restore(checkpoint.under("scaler"))
         torch.set_rng_state(checkpoint.tensors["rng.torch"])
 
@@ -141,7 +135,7 @@ def _hold_decays(model: nn.Module) -> None:
             module.dv.data.clamp_(0.02, 1.0)
 
 
-def _refuse_own_statistics(objective: Objective) -> None:
+def _refuse_own_statistics(objective: Learning) -> None:
     """Every batch norm must know the whole batch: one of a process's part would train another network."""
     for name, module in objective.named_modules():
         known = isinstance(module, ChannelNorm | GlobalNorm)
@@ -152,7 +146,7 @@ def _refuse_own_statistics(objective: Objective) -> None:
             )
 
 
-def check_batches(clips: int, config: TrainConfig, group: Processes) -> None:
+def check_batches(clips: int, config: Settings, group: Processes) -> None:
     """Refuse a batch that the processes cannot share: equal parts, and a clip for each in an epoch's last."""
     if config.batch % group.size:
         near = max(1, round(config.batch / group.size)) * group.size

@@ -14,7 +14,7 @@ from verbs.settings import fitted, pair, parsed
 
 if TYPE_CHECKING:
     from train.configuration import Configuration
-    from train.loop import Result
+    from train.epochs import Result
     from train.processes import Processes
 
 # Fields that --set would lose to an option's default or to the data: where they come from instead.

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 _SIGMAS = {
     "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062,
-    "hip": 0.107, "knee": 0.087, "ankle": 0.089, "head": 0.079, "neck": 0.079, "thorax": 0.079, "pelvis": 0.107,
+    "hip": 0.107, "knee": 0.087, "ankle": 0.089, "head": 0.079, "neck": 0.079,
+    "thorax": 0.079, "pelvis": 0.107,
 }  # fmt: skip
 _LIMBS = (
     ("left ankle", "left knee"), ("left knee", "left hip"), ("right ankle", "right knee"),
