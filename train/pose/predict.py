@@ -69,7 +69,9 @@ def maps_of(model: OGN, x: Tensor, recipe: PoseRecipe, flip: KeypointSet | None)
     if flip is None:
         return model.maps(x)
     grid = recipe.grid
-    return flipped_maps(model, x, flip.flipped, recipe.pixels.flip_shift(grid.input_size[0], grid.map_size[0]))
+    return flipped_maps(
+        model, x, flip.flipped, recipe.pixels.flip_shift(grid.input_size[0], grid.map_size[0])
+    )
 
 
 def judged(xy: NDArray[np.float64], data: PoseSet, threshold: float | None = None) -> Pck:

@@ -1,0 +1,86 @@
+"""The pose data sets by name: the one list."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from train.data.errors import DataError
+from train.pose.data import coco, crowdpose, lspet, mpii, posetrack18
+from train.pose.data.person import PoseSet, hold_out
+
+SPLITS = ("train", "validation", "test", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set: how it is loaded, what it is, how to point at it, and whether it lies in files."""
+
+    load: Callable[..., PoseSet]
+    what: str
+    how: str
+    files: bool = True
+
+
+_FILES = "options annotations=FILE, images=DIR (under --data), check=true"
+SOURCES: dict[str, Source] = {
+    lspet.NAME: Source(
+        lspet.load,
+        "LSPET, 14 joints, one person an image: images 1..2000 train, 2001..2500 test",
+        "--data: the folder with joints.mat and images/; options boxes (joints or image), check=true",
+    ),
+    coco.NAME: Source(
+        coco.load,
+        "COCO keypoints, 17 joints: train2017 train, val2017 test",
+        f"--data: the folder with annotations/, train2017/ and val2017/; {_FILES}",
+    ),
+    mpii.NAME: Source(
+        mpii.load,
+        "MPII in HRNet's JSON, 16 joints: train.json train, valid.json test",
+        f"--data: the folder with annotations/ and images/; {_FILES}",
+    ),
+    crowdpose.NAME: Source(
+        crowdpose.load,
+        "CrowdPose, 14 joints: crowdpose_train.json train, crowdpose_test.json test",
+        f"--data: the folder with json/ and images/; {_FILES}",
+    ),
+    posetrack18.NAME: Source(
+        posetrack18.load,
+        "PoseTrack18, 17 joints (ears never annotated): annotations/train train, annotations/val test",
+        "--data: the folder with annotations/ and images/; options annotations=DIR or FILE, check=true",
+    ),
+}
+
+
+def load(name: str, root: Path | None, split: str, **options: object) -> PoseSet:
+    """The people of a split; options are the keyword arguments of the data set's own load.
+
+    "validation" is what training holds out of "train".
+    """
+    if name not in SOURCES:
+        raise DataError(f"unknown pose data set {name!r}; expected one of {', '.join(SOURCES)}")
+    source = SOURCES[name]
+    _check(name, source.load, options)
+    if not source.files and root is not None:
+        raise DataError(f"{name}: found --data {root}; expected none, the data is generated")
+    given = () if not source.files else (None if root is None else Path(root),)
+    if split == "validation":
+        return hold_out(source.load(*given, "train", **options))[1]
+    return source.load(*given, split, **options)
+
+
+def _check(name: str, load: Callable[..., PoseSet], options: dict[str, object]) -> None:
+    """Options must be known, and of the type of their defaults."""
+    known = {
+        p.name: p.default
+        for p in inspect.signature(load).parameters.values()
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    if odd := sorted(set(options) - set(known)):
+        raise DataError(f"{name}: unknown option {', '.join(odd)}; expected {', '.join(known) or 'none'}")
+    for option, value in options.items():
+        if type(value) is not type(known[option]):
+            kind = type(known[option]).__name__
+            raise DataError(f"{name}: option {option} is {value!r}; expected {kind}, like {known[option]!r}")
