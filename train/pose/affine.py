@@ -22,7 +22,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def region(boxes: Floats, size: tuple[int, int], padding: float = PADDING) -> NDArray[np.float64]:
-    """[..., 4] boxes -> [..., 4] regions (centre x, centre y, width, height) of the aspect ratio of `size`."""
+    """[..., 4] boxes -> [..., 4] regions (centre x, y, width, height) of the aspect ratio of `size`."""
     boxes = np.asarray(boxes, np.float64)
     if boxes.shape[-1:] != (4,) or not np.isfinite(boxes).all() or (boxes[..., 2:] <= 0).any():
         raise PoseError(f"boxes {boxes.tolist()}: expected [..., 4], finite, width and height above 0"[:300])

@@ -8,7 +8,7 @@ A grid of n pixels along an axis. The centre of pixel i has the coordinate x = i
 A coordinate on a grid of n pixels is one on a grid of m that shows the same:
 
     scale "size"       x' = x m / n                         (n/m: pixels are areas)
-    scale "ends"       x' = (x - c) (m - 1)/(n - 1) + c     ((n-1)/(m-1): the outermost centres stay outermost)
+    scale "ends"       x' = (x - c) (m - 1)/(n - 1) + c     ((n-1)/(m-1): outermost centres stay outermost)
 
 Mirrored, x becomes n - 1 + 2c - x. Mirroring and then shrinking is shrinking and then mirroring but for
 "integer" with "size", where maps of a mirrored image lie 1 - m/n cells away: `flip_shift`.

@@ -1,7 +1,8 @@
 """Heatmap and offsets of one joint -> its cell: the reference, cell by cell. docs/pose.md has the equations.
 
 In all of it x runs over cells, p is the highest cell, v(x) = x + R o(x) the vote of x, a(x) = max(h(x), 0)
-its heat. Nothing is read beyond R - 1/2 cells of where the joint is taken to be: offsets are trained within R.
+its heat. Nothing is read beyond R - 1/2 cells of where the joint is taken to be: offsets
+are trained within R.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FLOOR = 1e-6
 
 
 class Field(NamedTuple):
-    """heat: [S] float64 of the map's cells; cell, vote: [S, 2]; peak: [2]; value at the peak; radius, sigma."""
+    """heat: float64 [S] of the map's cells; cell, vote: [S, 2]; peak: [2]; value: the heat there."""
 
     heat: NDArray[np.float64]
     cell: NDArray[np.float64]
@@ -94,7 +95,7 @@ def _weighted(field: Field, place: Floats, kernel: bool) -> NDArray[np.float64]:
 
 def fused(field: Field) -> NDArray[np.float64]:
     """argmin over m, A of  sum (h(x) - A g(x - m))^2 / s_h^2  +  sum |v(x) - m|^2 / s_o^2,  g the encoder's
-    Gaussian, by Gauss-Newton from `mean of the votes by heat`; s_h^2 and s_o^2 are each source's own residuals."""
+    Gaussian, by Gauss-Newton from the heat's mean of the votes; s_h^2, s_o^2: each source's own residuals."""
     place = _weighted(field, field.peak, kernel=False)
     for _ in range(ROUNDS):
         place = field.bounded(place + _step(field, place))

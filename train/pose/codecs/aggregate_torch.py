@@ -13,7 +13,7 @@ from train.pose.codecs.window import Peak, window
 
 
 class Field(NamedTuple):
-    """S cells round each peak. heat, inside: [N, K, S]; cell, vote: [N, K, S, 2]; peak, peak_vote: [N, K, 2]."""
+    """S cells round each peak: heat, inside [N, K, S]; cell, vote [N, K, S, 2]; peak, peak_vote [N, K, 2]."""
 
     heat: Tensor
     inside: Tensor

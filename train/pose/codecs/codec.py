@@ -50,7 +50,7 @@ class Codec(ABC):
 
     @abstractmethod
     def encode(self, xy: Floats, weights: Floats) -> dict[str, NDArray[np.float32]]:
-        """xy [N, K, 2], weights [N, K] -> one target a head, and `weight` [N, K], 0 for joints off the input."""
+        """xy [N, K, 2], weights [N, K] -> one target a head; `weight` [N, K], 0 for joints off the input."""
 
     @abstractmethod
     def decode(self, maps: Mapping[str, Floats]) -> Decoded:
@@ -77,11 +77,13 @@ class Codec(ABC):
 
     def head(self, maps: Mapping[str, Any], name: str) -> Any:
         """One head's maps, of the shape that they must have."""
-        sizes = {"scalar": self.grid.shape, "vector": (2, *self.grid.shape)}
-        found = maps.get(name)
-        if found is None or found.ndim < 3 or tuple(found.shape[2:]) != sizes[self.heads[name]]:
+        height, width = self.grid.shape
+        sizes = {
+            "scalar": (height, width), "vector": (2, height, width), "columns": (width,), "rows": (height,),
+        }  # fmt: skip
+        found, size = maps.get(name), sizes[self.heads[name]]
+        if found is None or found.ndim < 3 or tuple(found.shape[2:]) != size:
             shape = "none" if found is None else list(found.shape)
-            raise PoseError(
-                f"{self.name}: found {name} {shape}; expected [N, K, {', '.join(map(str, sizes[self.heads[name]]))}]"
-            )
+            expected = ", ".join(["N", "K", *map(str, size)])
+            raise PoseError(f"{self.name}: found {name} {shape}; expected [{expected}]")
         return found

@@ -1,6 +1,6 @@
 """A Gaussian and an offset field a joint, and five ways to read the two (docs/pose.md, section 2).
 
-    encode    h(x) = exp(-|x - m|^2 / (2 sigma^2));  o(x) = (m - x)/R within R cells of m, else 0 and unweighted
+    encode    h(x) = exp(-|x - m|^2 / (2 sigma^2));  o(x) = (m - x)/R within R cells of m, else 0
     decode    none    the highest cell p
               peak    p + R o(p)
               mean    mean of the votes x + R o(x), |x - p| <= R
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ OFFSETS = ("none", "peak", "mean", "vote", "fused")
 
 @dataclass(frozen=True, slots=True)
 class OffsetCodec(Codec):
-    """sigma: of the Gaussian; radius: of the disc that holds offsets; both in cells. offset: how it is read."""
+    """sigma: of the Gaussian; radius: of the disc with offsets; both in cells. offset: how it is read."""
 
     sigma: float = 2.0
     radius: float = 4.0
@@ -48,6 +48,16 @@ class OffsetCodec(Codec):
                 f"offset codec: found sigma {self.sigma}, radius {self.radius}, offset {self.offset!r}; "
                 f"expected sigma above 0, radius of 1 or more, one of {', '.join(OFFSETS)}"
             )
+
+    def description(self) -> dict[str, Any]:
+        """The codec, and the constants of its readings: whoever decodes elsewhere needs the same ones."""
+        return {
+            **Codec.description(self),
+            "constants": {
+                "margin": aggregate.MARGIN, "corner": aggregate.CORNER, "kernel": aggregate.KERNEL,
+                "rounds": aggregate.ROUNDS, "floor": aggregate.FLOOR,
+            },
+        }  # fmt: skip
 
     def encode(self, xy: Floats, weights: Floats) -> dict[str, NDArray[np.float32]]:
         """heatmap [N, K, H, W], offset [N, K, 2, H, W] in radii, zero where the weights are; weight [N, K],
