@@ -15,8 +15,9 @@ from train.schedule import schedule
 class PoseConfig:
     """What `train.pose.training.fit` does, apart from the data and its recipe (train.course.Settings).
 
-    model_settings: fields of `train.pose.ogn.OGNConfig`; weights: a safetensors file to begin from, "" for none
-    (train.pose.weights). offset_weight: what the offsets' loss weighs beside the heatmap's. batch counts people.
+    model_settings: fields of `train.pose.ogn.OGNConfig`; weights: a safetensors file to begin from, "" for
+    none (train.pose.weights). offset_weight: what the offsets' loss weighs beside the heatmap's. batch counts
+    people.
     warm_up, momentum, average, clip_norm, amp are as in `train.config.TrainConfig`.
     """
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.pose.backbones.registry import backbone
+from train.pose.backbones.small import ConvNorm
 
 CHANNELS = {"scalar": 1, "vector": 2}  # maps a joint, by the kind of the head
 
@@ -28,7 +28,7 @@ CHANNELS = {"scalar": 1, "vector": 2}  # maps a joint, by the kind of the head
 class OGNConfig:
     """joints: K. heads: the codec's maps by name; kinds: what each is of, "scalar" or "vector".
 
-    hidden: channels of a 3x3 convolution between backbone and maps, one for each head; 0: none, as in
+    hidden: channels of a 3x3 convolution between backbone and maps, which all heads share; 0: none, as in
     SimpleBaseline and HRNet.
     """
 
@@ -52,17 +52,19 @@ class OGN(nn.Module):
         super().__init__()
         self.config = config
         self.backbone = backbone(config.backbone)
-        channels = self.backbone.channels
-        self.heads = nn.ModuleDict(
-            {
-                name: _head(channels, config.hidden, config.joints * CHANNELS[kind])
-                for name, kind in zip(config.heads, config.kinds, strict=True)
-            }
-        )
+        channels, hidden = self.backbone.channels, config.hidden
+        self.neck = ConvNorm(channels, hidden, 3) if hidden else None
+        maps = {
+            name: config.joints * CHANNELS[kind]
+            for name, kind in zip(config.heads, config.kinds, strict=True)
+        }
+        self.heads = nn.ModuleDict({name: _head(hidden or channels, n) for name, n in maps.items()})
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """[N, 3, H, W] -> maps, in the order of config.heads."""
         features = self.backbone(x)
+        if self.neck is not None:
+            features = F.relu(self.neck(features))
         return tuple(self.heads[name](features) for name in self.config.heads)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
@@ -70,15 +72,12 @@ class OGN(nn.Module):
         return named(self.config, self(x))
 
 
-def _head(channels: int, hidden: int, maps: int) -> nn.Module:
-    last = nn.Conv2d(hidden or channels, maps, 1)
-    nn.init.normal_(last.weight, std=0.001)
-    nn.init.zeros_(last.bias)
-    if not hidden:
-        return nn.Sequential(last)
-    conv = nn.Conv2d(channels, hidden, 3, 1, 1, bias=False)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    return nn.Sequential(conv, nn.BatchNorm2d(hidden), nn.ReLU(), last)
+def _head(channels: int, maps: int) -> nn.Conv2d:
+    """A 1x1 convolution that begins near zero: a blank map."""
+    head = nn.Conv2d(channels, maps, 1)
+    nn.init.normal_(head.weight, std=0.001)
+    nn.init.zeros_(head.bias)
+    return head
 
 
 def named(config: OGNConfig, maps: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -87,28 +86,3 @@ def named(config: OGNConfig, maps: Sequence[Tensor]) -> dict[str, Tensor]:
     for name, kind, x in zip(config.heads, config.kinds, maps, strict=True):
         out[name] = x if kind == "scalar" else x.unflatten(1, (config.joints, CHANNELS[kind]))
     return out
-
-
-@torch.no_grad()
-def flipped_maps(model: OGN, x: Tensor, flipped: Sequence[int], shift: float) -> dict[str, Tensor]:
-    """The mean of the maps of x [N, 3, H, W] and of its mirror image, brought back: the flip test.
-
-    flipped: train.pose.data.keypoints.KeypointSet.flipped. shift: cells that the mirrored maps move to the
-    right (PixelConvention.flip_shift). The x of an offset changes its sign in a mirror.
-    """
-    plain, other = model.maps(x), model.maps(x.flip(-1))
-    out = {}
-    for name, maps in other.items():
-        back = maps.flip(-1)[:, list(flipped)]
-        if back.dim() == 5:
-            back = torch.stack([-back[:, :, 0], back[:, :, 1]], dim=2)
-        out[name] = (plain[name] + _moved(back, shift)) / 2
-    return out
-
-
-def _moved(maps: Tensor, shift: float) -> Tensor:
-    """Maps moved to the right by a share of a cell, the left edge repeated; linear between cells."""
-    if shift == 0:
-        return maps
-    before = F.pad(maps.flatten(0, -3), (1, 0), mode="replicate")[..., :-1].view_as(maps)
-    return (1 - shift) * maps + shift * before

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from train.data.errors import DataError
 from train.pose.codecs.codec import Codec
+from train.pose.codecs.flip import flip_test
 from train.pose.crops import back, plain
 from train.pose.data.keypoints import KeypointSet
 from train.pose.data.person import Person, PoseSet
-from train.pose.ogn import OGN, flipped_maps
+from train.pose.ogn import OGN
 from train.pose.pck import Pck, pck
 from train.pose.recipe import PoseRecipe
 
@@ -52,7 +53,7 @@ def predict(
     xy, score = [], []
     for start in range(0, len(people), BATCH):
         x, joints, matrices = plain(people[start : start + BATCH], recipe)
-        maps = maps_of(model, torch.from_numpy(x).to(device), recipe, flip)
+        maps = maps_of(model, torch.from_numpy(x).to(device), codec, flip)
         if each:
             each(maps, torch.from_numpy(joints).to(device))
         found = codec.decode_torch(maps)
@@ -64,14 +65,10 @@ def predict(
     return Poses(np.concatenate(xy), np.concatenate(score))
 
 
-def maps_of(model: OGN, x: Tensor, recipe: PoseRecipe, flip: KeypointSet | None) -> dict[str, Tensor]:
+def maps_of(model: OGN, x: Tensor, codec: Codec, flip: KeypointSet | None) -> dict[str, Tensor]:
     """The maps of x [N, 3, H, W], of its mirror image too where `flip` says how joints are exchanged."""
-    if flip is None:
-        return model.maps(x)
-    grid = recipe.grid
-    return flipped_maps(
-        model, x, flip.flipped, recipe.pixels.flip_shift(grid.input_size[0], grid.map_size[0])
-    )
+    maps = model.maps(x)
+    return maps if flip is None else flip_test(codec, maps, model.maps(x.flip(-1)), flip.flipped)
 
 
 def judged(xy: NDArray[np.float64], data: PoseSet, threshold: float | None = None) -> Pck:

@@ -9,13 +9,12 @@ from typing import Any
 
 from train.data.errors import DataError
 from train.pose.codecs.codec import Codec
-from train.pose.codecs.heatmap import HeatmapCodec
-from train.pose.codecs.offset import OFFSETS, OffsetCodec
+from train.pose.codecs.offset import OFFSETS
+from train.pose.codecs.registry import CODECS, codec
 from train.pose.convention import CONVENTIONS, MapGrid, PixelConvention
 
 STRIDE = 4  # input pixels of a map's cell, in every backbone
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels / 255, RGB
-CODECS = ("offset", "heatmap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class PoseRecipe:
     width, height   of the network's input in pixels; multiples of 32. The map is a quarter of it
     convention      where a pixel is: areas, udp or legacy (train.pose.convention)
     padding         the region that is seen, as a multiple of the box brought to the input's aspect ratio
-    codec           "offset": heatmap and offsets, after OGN's abstract; "heatmap": a heatmap alone
+    codec           "offset": heatmap and offsets, after OGN's abstract; "heatmap", "dark", "udp": comparisons
     offset          how offsets are read: none, peak, mean, vote or fused (train.pose.codecs.offset)
     reading         how a heatmap alone is read: argmax or quarter (train.pose.codecs.heatmap)
     sigma           of the Gaussian, in cells       radius   of the disc that holds offsets, in cells
@@ -91,9 +90,9 @@ class PoseRecipe:
 
     def build_codec(self) -> Codec:
         """The codec of these fields."""
-        if self.codec == "heatmap":
-            return HeatmapCodec(self.grid, self.sigma, self.reading)
-        return OffsetCodec(self.grid, self.sigma, self.radius, self.offset)
+        known = {f.name for f in dataclasses.fields(CODECS[self.codec])} - {"grid"}
+        mine = {f.name for f in dataclasses.fields(self)}
+        return codec(self.codec, self.grid, **{name: getattr(self, name) for name in known & mine})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by field name, for JSON."""

@@ -1,9 +1,9 @@
 """Weights to begin from: a safetensors file of a backbone, by parameter name. Nothing is ever downloaded.
 
-Names are torchvision's for ResNet, the authors' for HRNet, ours for the small ones; a common prefix ("backbone.",
-"model.backbone.", "module.") is taken off. What a backbone has beyond such a file (deconvolutions) stays as it was
-drawn, what the file has beyond the backbone (a classifier) is ignored; a layer of the backbone proper that the
-file lacks, or has in another shape, is an error.
+Names are torchvision's for ResNet, the authors' for HRNet, ours for the small ones; a common prefix
+("backbone.", "model.backbone.", "module.") is taken off. What a backbone has beyond such a file
+(deconvolutions) stays as it was drawn, what the file has beyond the backbone (a classifier) is ignored; a
+layer of the backbone proper that the file lacks, or has in another shape, is an error.
 """
 
 from __future__ import annotations

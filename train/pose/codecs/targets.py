@@ -23,8 +23,13 @@ def towards(cells: Floats, shape: tuple[int, int]) -> NDArray[np.float64]:
 
 def gaussian(cells: Floats, shape: tuple[int, int], sigma: float) -> NDArray[np.float32]:
     """[N, K, H, W]: exp(-|x - joint|^2 / (2 sigma^2)), sigma in cells, peak 1 where the joint is."""
-    squared = np.square(towards(cells, shape)).sum(axis=2)
-    return np.exp(-0.5 * squared / sigma**2).astype(np.float32)
+    cells = np.asarray(cells, np.float64)
+    # A product of one Gaussian along each axis: H + W exponentials a joint instead of H W.
+    x, y = (
+        np.exp(-0.5 * np.square(np.arange(n) - cells[..., axis, None]) / sigma**2).astype(np.float32)
+        for axis, n in ((0, shape[1]), (1, shape[0]))
+    )
+    return y[..., :, None] * x[..., None, :]
 
 
 def disc(cells: Floats, shape: tuple[int, int], radius: float) -> NDArray[np.bool_]:
