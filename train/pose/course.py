@@ -1,4 +1,4 @@
-"""What a pose training is told of its people (`train.course.Course`): batches, and how the epoch is chosen."""
+"""The people of a pose training (`train.course.Course`): batches, and how the epoch is chosen."""
 
 from __future__ import annotations
 

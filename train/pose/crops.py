@@ -115,7 +115,7 @@ def _half(
 
 
 def _coloured(picture: NDArray[np.uint8], colour: float, draw: np.random.Generator) -> NDArray[np.uint8]:
-    """Each channel v -> gain v + bias: contrast and the channel's gain in the one, brightness in the other."""
+    """Each channel v -> gain v + bias: contrast and a channel's gain, and brightness."""
     contrast, brightness, *gains = draw.uniform(-colour, colour, 5)
     gain = (1.0 + contrast) * (1.0 + np.array(gains) / 2)
     values = np.arange(256.0)[:, None]  # a table of 256 values a channel costs less than floats of all pixels

@@ -1,7 +1,7 @@
 """The losses of maps, in units in which a blank map costs about 1, so that heads can be weighed by a number.
 
     heatmap   sum over joints of w sum over cells of (h - h*)^2 / (pi sigma^2), over the sum of w
-              pi sigma^2 is the sum of squares of a Gaussian with peak 1: h = 0 costs 1
+              pi sigma^2 is the sum of squares of a Gaussian with peak 1 (UDP: pi R^2, of its disc)
     offset    mean over the disc of 4 Huber(o - o*, 1/4) with the disc's weights; o* in radii
               |o*|^2 is 1/2 on the mean of a disc: o = 0 costs about 1. Nothing is asked of cells outside
 
@@ -24,10 +24,10 @@ from train.pose.ogn import OGN, named
 HUBER = 0.25  # radii; beyond it the loss grows linearly
 
 
-def heatmap_loss(found: Tensor, wanted: Tensor, weight: Tensor, sigma: float) -> Tensor:
-    """found, wanted [N, K, H, W], weight [N, K] -> 0-d; 0 where no joint counts."""
+def heatmap_loss(found: Tensor, wanted: Tensor, weight: Tensor, mass: float) -> Tensor:
+    """found, wanted [N, K, H, W], weight [N, K] -> 0-d; mass: sum of a target's squares."""
     squares = (found - wanted).square().sum((2, 3)) * weight
-    return squares.sum() / (weight.sum().clamp(min=1e-6) * math.pi * sigma**2)
+    return squares.sum() / (weight.sum().clamp(min=1e-6) * mass)
 
 
 def offset_loss(found: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
@@ -60,11 +60,17 @@ class PoseObjective(nn.Module):
         for name, kind in self.codec.heads.items():
             found = maps[name].float()
             if kind == "scalar":
-                parts[name] = heatmap_loss(found, targets[name], targets["weight"], self.codec.sigma)
+                parts[name] = heatmap_loss(found, targets[name], targets["weight"], _mass(self.codec))
             else:
                 of = offset_loss(found, targets[name], targets[f"{name}_weight"])
                 parts[name] = self.offset_weight * of
         return sum(parts.values()), {name: part.detach() for name, part in parts.items()}
+
+
+def _mass(codec: Codec) -> float:
+    """The sum of squares of one joint's map: of a Gaussian of peak 1, or of UDP's disc of ones."""
+    size = codec.sigma if hasattr(codec, "sigma") else codec.radius  # type: ignore[attr-defined]
+    return math.pi * size**2
 
 
 def encoded(codec: Codec, labels: Tensor) -> dict[str, Tensor]:

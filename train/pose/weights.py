@@ -22,7 +22,7 @@ UNTRAINED = ("num_batches_tracked",)
 
 
 def load_weights(backbone: nn.Module, path: Path) -> tuple[int, int]:
-    """Copy what the file has into the backbone; how many tensors were taken, and how many of the file were not.
+    """Copy what the file has into the backbone; tensors taken, and tensors of the file that were not.
 
     A CheckpointError names the first tensor that is missing or of another shape.
     """

@@ -54,6 +54,26 @@ SOURCES: dict[str, Source] = {
 }
 
 
+def names() -> tuple[str, ...]:
+    """The names of all pose data sets."""
+    return tuple(SOURCES)
+
+
+def describe() -> list[tuple[str, str, str]]:
+    """(name, what it is, how to point at it) of each pose data set."""
+    return [(name, source.what, source.how) for name, source in SOURCES.items()]
+
+
+def defaults(name: str) -> dict[str, object]:
+    """The options of a data set and what they are where nothing is said; empty for an unknown name."""
+    return _options(SOURCES[name].load) if name in SOURCES else {}
+
+
+def _options(load: Callable[..., PoseSet]) -> dict[str, object]:
+    found = inspect.signature(load).parameters.values()
+    return {p.name: p.default for p in found if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
 def load(name: str, root: Path | None, split: str, **options: object) -> PoseSet:
     """The people of a split; options are the keyword arguments of the data set's own load.
 
@@ -73,11 +93,7 @@ def load(name: str, root: Path | None, split: str, **options: object) -> PoseSet
 
 def _check(name: str, load: Callable[..., PoseSet], options: dict[str, object]) -> None:
     """Options must be known, and of the type of their defaults."""
-    known = {
-        p.name: p.default
-        for p in inspect.signature(load).parameters.values()
-        if p.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    known = _options(load)
     if odd := sorted(set(options) - set(known)):
         raise DataError(f"{name}: unknown option {', '.join(odd)}; expected {', '.join(known) or 'none'}")
     for option, value in options.items():
