@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from train.pose.codecs.blur import blur_matrix
+from train.pose.codecs.blur import TAPS, blur_matrix
 from train.pose.codecs.codec import Codec, Decoded, DecodedTensors, Floats
 from train.pose.codecs.heatmap import highest
 from train.pose.codecs.targets import gaussian
@@ -42,6 +42,10 @@ class DarkCodec(Codec):
     def __post_init__(self) -> None:
         if not self.sigma > 0:
             raise PoseError(f"dark codec: found sigma {self.sigma}; expected one above 0")
+
+    def description(self) -> dict[str, Any]:
+        """The codec, and the constants of its reading."""
+        return {**Codec.description(self), "constants": {"least": LEAST, "reach": REACH, "taps": TAPS}}
 
     def encode(self, xy: Floats, weights: Floats) -> dict[str, NDArray[np.float32]]:
         """heatmap float32 [N, K, H, W], zero where the weight is; weight float32 [N, K]."""

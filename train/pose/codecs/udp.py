@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from train.pose.codecs.blur import blur_matrix
+from train.pose.codecs.blur import TAPS, blur_matrix
 from train.pose.codecs.codec import Codec, Decoded, DecodedTensors, Floats
 from train.pose.codecs.heatmap import highest
 from train.pose.codecs.targets import disc, towards
@@ -41,6 +41,10 @@ class UDPCodec(Codec):
             raise PoseError(
                 f"udp codec: found radius {self.radius}, blur {self.blur}; expected 1 or more and above 0"
             )
+
+    def description(self) -> dict[str, Any]:
+        """The codec, and the constants of its reading."""
+        return {**Codec.description(self), "constants": {"taps": TAPS}}
 
     def encode(self, xy: Floats, weights: Floats) -> dict[str, NDArray[np.float32]]:
         """heatmap [N, K, H, W] of 0 and 1, offset [N, K, 2, H, W], weight, offset_weight: float32."""
