@@ -1,8 +1,8 @@
 """Eight bits for a float ONNX network, by ONNX Runtime's static quantisation.
 
-Weights int8, symmetric, a scale a channel; activations uint8, their ranges from calibration samples. Scales sit
-beside the operators (QDQ), which the runtime fuses into integer convolutions. The calibration sees every sample
-once, in batches.
+Weights int8, symmetric, a scale a channel; activations uint8, their ranges from calibration samples. Scales
+sit beside the operators (QDQ), which the runtime fuses into integer convolutions. The calibration sees every
+sample once, in batches.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def quantise(model: bytes, samples: Iterable[np.ndarray], where: str) -> bytes:
             )  # fmt: skip
         except Exception as error:  # the runtime's classes have no common base but Exception
             reason = " ".join(str(error).split())[:300]
-            raise BadInput(f"{where}: ONNX Runtime does not quantise it ({reason}); take --form float") from error
+            raise BadInput(f"{where}: ONNX Runtime does not quantise it ({reason}); take float") from error
         finally:
             logging.getLogger().setLevel(level)
         return done.read_bytes()

@@ -1,7 +1,7 @@
 """A graph without state as operators on a batch, [N, *shape]: no step axis, no neuron.
 
-For networks of images: convolutions see NCHW as they are, so that a runtime can fuse and re-lay them. Float graphs
-alone; the integer form of such a network is quantised from this one (deploy.onnx_int8).
+For networks of images: convolutions see NCHW as they are, so that a runtime can fuse and re-lay them. Float
+graphs alone; the integer form of such a network is quantised from this one (deploy.onnx_int8).
 """
 
 from __future__ import annotations

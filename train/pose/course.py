@@ -16,7 +16,7 @@ from train.pose.crops import augmented
 from train.pose.data.keypoints import KeypointSet
 from train.pose.data.person import HELD_OUT, Person, PoseSet, hold_out
 from train.pose.losses import PoseObjective, encoded
-from train.pose.predict import judged, predict
+from train.pose.predict import by_torch, judged, predict
 from train.pose.recipe import PoseRecipe
 from train.processes import Processes
 from train.trainer import check_batches
@@ -80,7 +80,10 @@ class PoseCourse:
             value, _ = objective.of_maps(maps, encoded(self.codec, joints))
             loss, counted = loss + float(value) * len(joints), counted + len(joints)
 
-        found = predict(model, self.held.people, self.recipe, self.codec, each=add)  # type: ignore[arg-type]
+        was_training = model.training
+        infer = by_torch(model.eval(), self.codec, each=add)  # type: ignore[arg-type]
+        found = predict(infer, self.held.people, self.recipe)
+        model.train(was_training)
         pck = judged(found.xy, self.held)
         return {"loss_val": loss / counted, "accuracy_val": pck.pooled}
 

@@ -21,6 +21,9 @@ from train.pose.pck import Pck, pck
 from train.pose.recipe import PoseRecipe
 
 BATCH = 32
+Joints = tuple[NDArray[np.float64], NDArray[np.float64]]
+Infer = Callable[[NDArray[np.float32], NDArray[np.float32]], Joints]
+"""x [n, 3, H, W] and annotated joints [n, K, 3] -> xy [n, K, 2] of the input and score [n, K]."""
 Each = Callable[[dict[str, Tensor], Tensor], None]
 
 
@@ -32,43 +35,41 @@ class Poses:
     score: NDArray[np.float64]
 
 
-@torch.no_grad()
 def predict(
-    model: OGN,
-    people: Sequence[Person],
-    recipe: PoseRecipe,
-    codec: Codec,
-    *,
-    flip: KeypointSet | None = None,
-    each: Each | None = None,
-    advance: Callable[[int], None] | None = None,
+    infer: Infer, people: Sequence[Person], recipe: PoseRecipe, advance: Callable[[int], None] | None = None
 ) -> Poses:
-    """The joints of people in their boxes; the model's mode is restored.
-
-    flip: average with the mirror image, whose joints this set exchanges. each: gets every batch's maps and
-    joints [N, K, 3] of the input. advance: is told of the people done.
-    """
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
+    """The joints of people in their boxes. advance: is told of the people done, batch by batch."""
     xy, score = [], []
     for start in range(0, len(people), BATCH):
         x, joints, matrices = plain(people[start : start + BATCH], recipe)
-        maps = maps_of(model, torch.from_numpy(x).to(device), codec, flip)
-        if each:
-            each(maps, torch.from_numpy(joints).to(device))
-        found = codec.decode_torch(maps)
-        xy.append(back(found.xy.double().cpu().numpy(), matrices, recipe))
-        score.append(found.score.double().cpu().numpy())
+        found, sure = infer(x, joints)
+        xy.append(back(found, matrices, recipe))
+        score.append(sure)
         if advance:
             advance(len(x))
-    model.train(was_training)
     return Poses(np.concatenate(xy), np.concatenate(score))
 
 
-def maps_of(model: OGN, x: Tensor, codec: Codec, flip: KeypointSet | None) -> dict[str, Tensor]:
-    """The maps of x [N, 3, H, W], of its mirror image too where `flip` says how joints are exchanged."""
-    maps = model.maps(x)
-    return maps if flip is None else flip_test(codec, maps, model.maps(x.flip(-1)), flip.flipped)
+def by_torch(model: OGN, codec: Codec, flip: KeypointSet | None = None, each: Each | None = None) -> Infer:
+    """A model in eval mode as it was trained.
+
+    flip: average with the mirror image, whose joints this set exchanges. each: gets every batch's maps and
+    joints [n, K, 3] of the input.
+    """
+    device = next(model.parameters()).device
+
+    @torch.no_grad()
+    def infer(x: NDArray[np.float32], joints: NDArray[np.float32]) -> Joints:
+        images = torch.from_numpy(x).to(device)
+        maps = model.maps(images)
+        if flip is not None:
+            maps = flip_test(codec, maps, model.maps(images.flip(-1)), flip.flipped)
+        if each:
+            each(maps, torch.from_numpy(joints).to(device))
+        found = codec.decode_torch(maps)
+        return found.xy.double().cpu().numpy(), found.score.double().cpu().numpy()
+
+    return infer
 
 
 def judged(xy: NDArray[np.float64], data: PoseSet, threshold: float | None = None) -> Pck:

@@ -74,10 +74,11 @@ def _options(load: Callable[..., PoseSet]) -> dict[str, object]:
     return {p.name: p.default for p in found if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def load(name: str, root: Path | None, split: str, **options: object) -> PoseSet:
+def load(name: str, root: Path | None, split: str, *, train_limit: int = 0, **options: object) -> PoseSet:
     """The people of a split; options are the keyword arguments of the data set's own load.
 
-    "validation" is what training holds out of "train".
+    "validation" is what training holds out of "train". train_limit: only so many people of the training split,
+    evenly spread; the test split stays whole.
     """
     if name not in SOURCES:
         raise DataError(f"unknown pose data set {name!r}; expected one of {', '.join(SOURCES)}")
@@ -86,9 +87,11 @@ def load(name: str, root: Path | None, split: str, **options: object) -> PoseSet
     if not source.files and root is not None:
         raise DataError(f"{name}: found --data {root}; expected none, the data is generated")
     given = () if not source.files else (None if root is None else Path(root),)
-    if split == "validation":
-        return hold_out(source.load(*given, "train", **options))[1]
-    return source.load(*given, split, **options)
+    if split not in ("train", "validation"):
+        return source.load(*given, split, **options)
+    found = source.load(*given, "train", **options)
+    found = found.spread(train_limit) if train_limit else found
+    return found if split == "train" else hold_out(found)[1]
 
 
 def _check(name: str, load: Callable[..., PoseSet], options: dict[str, object]) -> None:
