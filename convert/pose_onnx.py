@@ -3,8 +3,8 @@
     network    x float32 [N, 3, H, W] -> one tensor a head: heatmap [N, K, h, w], offset [N, K, 2, h, w]
     whole      the same, and behind it the codec's decoder: -> xy [N, K, 2] pixels of the input, score [N, K]
 
-x is (RGB / 255 - mean) / spread; the batch is dynamic. The network alone is what is quantised: the decoder stays
-in float32 in every form.
+x is (RGB / 255 - mean) / spread; the batch is dynamic. The network alone is what is quantised: the decoder
+stays in float32 in every form.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def network_model(graph: Graph, heads: Sequence[str], kinds: Sequence[str], join
 
 
 def whole_model(network: bytes, description: Mapping[str, Any], about: Mapping[str, Any]) -> onnx.ModelProto:
-    """A network, float or quantised, with the codec's decoder behind it; about: what its metadata says, JSON."""
+    """A network, float or 8 bits, with the codec's decoder behind it; about: what its metadata says."""
     front, back = onnx.load_model_from_string(network), decoder_model(description)
     for model in (front, back):
         model.ir_version = IR_VERSION

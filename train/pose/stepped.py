@@ -1,7 +1,7 @@
 """A pose network in the form that graphs are traced from: time-major, [T, N, 3, H, W].
 
-An image network has no time; a graph is per step. Here every image is a step of its own, so that the network of
-frames is the network of a video whose steps are frames.
+An image network has no time; a graph is per step. Here every image is a step of its own, so that the network
+of frames is the network of a video whose steps are frames.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ def _options(load: Callable[..., PoseSet]) -> dict[str, object]:
 def load(name: str, root: Path | None, split: str, *, train_limit: int = 0, **options: object) -> PoseSet:
     """The people of a split; options are the keyword arguments of the data set's own load.
 
-    "validation" is what training holds out of "train". train_limit: only so many people of the training split,
-    evenly spread; the test split stays whole.
+    "validation" is what training holds out of "train". train_limit: only so many people of the training
+    split, evenly spread; the test split stays whole.
     """
     if name not in SOURCES:
         raise DataError(f"unknown pose data set {name!r}; expected one of {', '.join(SOURCES)}")
