@@ -42,20 +42,16 @@ def convert_pose(
     opened = open_pose(run, None)
     graph = _graph(opened)
     settings = opened.about["model_config"]
-    network = network_model(
-        graph, settings["heads"], settings["kinds"], settings["joints"]
-    ).SerializeToString()
-    models = {"float": network}
+    heads = (settings["heads"], settings["kinds"], settings["joints"])
+    models = {"float": network_model(graph, *heads).SerializeToString()}
     if form == "int8":
         from deploy.onnx_int8 import quantise
 
-        models["int8"] = quantise(network, _calibration(opened, data), str(run))
-    wholes = {
-        name: whole_model(model, opened.about["codec"], _told(opened, name)).SerializeToString(
-            deterministic=True
-        )
-        for name, model in models.items()
-    }
+        models["int8"] = quantise(models["float"], _calibration(opened, data), str(run))
+    wholes = {}
+    for name, model in models.items():
+        whole = whole_model(model, opened.about["codec"], _told(opened, name))
+        wholes[name] = whole.SerializeToString(deterministic=True)
     parity = _parity(opened, wholes, opened.people(None, data, "validation", PARITY))
     manifest = {
         "source": {key: opened.about[key] for key in KEPT}, "form": form,
@@ -85,11 +81,11 @@ def _told(opened: PoseRun, form: str) -> dict[str, Any]:
     from train.pose.recipe import MEAN, SPREAD
 
     recipe = opened.recipe
+    seen = {"width": recipe.width, "height": recipe.height, "mean": MEAN, "spread": SPREAD}
     return {
-        "form": form, "input": {"width": recipe.width, "height": recipe.height, "mean": MEAN, "spread": SPREAD},
-        "convention": recipe.convention, "padding": recipe.padding, "codec": opened.about["codec"],
-        "joints": opened.about["joints"], "layout": opened.about["dataset"]["layout"],
-        "checkpoint": opened.digest,
+        "form": form, "input": seen, "convention": recipe.convention, "padding": recipe.padding,
+        "codec": opened.about["codec"], "joints": opened.about["joints"],
+        "layout": opened.about["dataset"]["layout"], "checkpoint": opened.digest,
     }  # fmt: skip
 
 
@@ -134,15 +130,10 @@ def _parity(opened: PoseRun, wholes: Mapping[str, bytes], people: PoseSet) -> di
 
 
 def _show(out: Path, parity: Mapping[str, Any], files: list[tuple[str, int]]) -> None:
-    rows = [
-        (
-            name,
-            f"{100 * parity['pck'][name]:.2f} %",
-            *(f"{d:.3g}" for d in parity["distance"].get(name, {}).values()),
-        )
-        for name in parity["pck"]
-    ]
-    rows = [(*row, *["-"] * (5 - len(row))) for row in rows]
+    rows = []
+    for name, share in parity["pck"].items():
+        away = [f"{d:.3g}" for d in parity["distance"].get(name, {}).values()]
+        rows.append((name, f"{100 * share:.2f} %", *(away or ["-"] * 3)))
     head = ("form", f"PCK of {parity['people']} held-out people", "median px", "p99 px", "max px from torch")
     say(table(head, rows, right=(1, 2, 3, 4)))
     say(f"{out}: " + ", ".join(f"{name} {size / 1024:.0f} KiB" for name, size in files))
