@@ -2,10 +2,10 @@
 
     python -m benchmarks.pose_decoders [--joints 6800] [--seeds 3] [--convention areas] [--anywhere]
 
-No data set: joints are drawn, encoded, disturbed and decoded (torch, float32); errors in input pixels, the mean
-over the seeds. Stride 4, sigma 2 cells, offsets within 4 cells. "noisy": heatmap sigma 0.05, offsets 0.5 cells,
-every cell its own. "smooth": the same strengths, but noise that neighbours share (blurred by 1.5 cells), as a
-network's errors are. Joints keep a tenth of the input away from its edges unless --anywhere.
+No data set: joints are drawn, encoded, disturbed and decoded (torch, float32); errors in input pixels, the
+mean over the seeds. Stride 4, sigma 2 cells, offsets within 4 cells. "noisy": heatmap sigma 0.05, offsets 0.5
+cells, every cell its own. "smooth": the same strengths, but noise that neighbours share (blurred by 1.5
+cells), as a network's errors are. Joints keep a tenth of the input away from its edges unless --anywhere.
 """
 
 from __future__ import annotations

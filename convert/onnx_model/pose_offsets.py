@@ -6,7 +6,6 @@ after works on [N, K, S] values. Places and ways are [N, K, 2] and [N, K, S, 2],
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,12 +51,12 @@ class Field:
     sigma: float
     k: Mapping[str, float]
 
-    def near(self, place: str, margin: float) -> str:
-        """[N, K, S]: 1 within R - margin of a place and on the map, else 0."""
+    def near(self, place: str, radius: float) -> str:
+        """[N, K, S]: 1 within `radius` of a place and on the map, else 0."""
         m = self.m
         way = m.sub(self.cell, m.opened(place, 2))
         squared = m.sum(m.mul(way, way), [3])
-        disc = m.as_float(m.binary("LessOrEqual", squared, (self.radius - margin) ** 2))
+        disc = m.as_float(m.binary("LessOrEqual", squared, radius**2))
         return m.mul(disc, self.inside)
 
     def bounded(self, place: str) -> str:
@@ -75,7 +74,7 @@ def aggregate(m: Sums, about: Mapping[str, Any], heatmap: str, offset: str, peak
         return peaks.vote(m, offset, about)
     field = _field(m, about, heatmap, offset, peaks)
     if how == "mean":
-        near = m.opened(field.near(field.peak, field.k["corner"]), 3)
+        near = m.opened(field.near(field.peak, field.radius - field.k["corner"]), 3)
         return m.div(m.sum(m.mul(near, field.vote), [2]), m.sum(near, [2]))
     if how not in ("vote", "fused"):
         raise Unsupported(
@@ -92,7 +91,7 @@ def aggregate(m: Sums, about: Mapping[str, Any], heatmap: str, offset: str, peak
 
 def _field(m: Sums, about: Mapping[str, Any], heatmap: str, offset: str, peaks: Peaks) -> Field:
     width, height = about["grid"]["map_size"]
-    reach = math.ceil(about["radius"])
+    reach = int(about["constants"]["reach"])
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     cell = m.add(m.opened(peaks.cell, 2), np.stack([x, y], axis=-1).reshape(-1, 2))
     near = m.binary("Min", m.clip(cell, 0.0), np.array([width - 1, height - 1]))
@@ -114,7 +113,7 @@ def _field(m: Sums, about: Mapping[str, Any], heatmap: str, offset: str, peaks: 
 def _weighted(f: Field, place: str, kernel: bool) -> str:
     """The mean of the votes by heat, and by how near they are to a place."""
     m = f.m
-    weight = m.mul(m.clip(f.heat, 0.0), f.near(place, f.k["margin"]))
+    weight = m.mul(m.clip(f.heat, 0.0), f.near(place, f.radius - f.k["margin"]))
     if kernel:
         miss = m.b.op("Abs", m.sub(f.vote, m.opened(place, 2)))
         tent = m.clip(m.sub(1.0, m.div(miss, f.k["kernel"])), 0.0)
@@ -127,21 +126,23 @@ def _weighted(f: Field, place: str, kernel: bool) -> str:
 def _step(f: Field, place: str) -> str:
     """[N, K, 2]: one step of Gauss-Newton, names as in train/pose/codecs/aggregate_torch.py."""
     m = f.m
-    near = f.near(place, f.k["margin"])
-    count = m.clip(m.sum(near, [2], keep=True), 1.0)
+    warm, voting = f.near(place, f.k["spread"] * f.sigma), f.near(place, f.radius - f.k["margin"])
+    count = m.clip(m.sum(voting, [2], keep=True), 1.0)
     way = m.sub(f.cell, m.opened(place, 2))
-    miss = m.mul(m.sub(f.vote, m.opened(place, 2)), m.opened(near, 3))
-    g = m.mul(near, m.b.op("Exp", m.mul(m.sum(m.mul(way, way), [3]), -0.5 / f.sigma**2)))
+    miss = m.mul(m.sub(f.vote, m.opened(place, 2)), m.opened(voting, 3))
+    g = m.mul(warm, m.b.op("Exp", m.mul(m.sum(m.mul(way, way), [3]), -0.5 / f.sigma**2)))
     slope = m.mul(m.mul(m.opened(g, 3), way), 1.0 / f.sigma**2)
     gg = m.clip(m.sum(m.mul(g, g), [2], keep=True), f.k["floor"])
     gs = m.sum(m.mul(m.opened(g, 3), slope), [2])
     height = m.div(m.sum(m.mul(g, f.heat), [2], keep=True), gg)
     rest = m.sub(f.heat, m.mul(height, g))
-    heat_variance = m.add(m.div(m.sum(m.mul(near, m.mul(rest, rest)), [2], keep=True), count), f.k["floor"])
+    squares = m.sum(m.mul(warm, m.mul(rest, rest)), [2], keep=True)
+    heat_variance = m.add(m.div(squares, m.clip(m.sum(warm, [2], keep=True), 1.0)), f.k["floor"])
     missed = m.sum(miss, [2])
-    centred = m.mul(m.sub(miss, m.opened(m.div(missed, count), 2)), m.opened(near, 3))
+    centred = m.mul(m.sub(miss, m.opened(m.div(missed, count), 2)), m.opened(voting, 3))
     spread = m.opened(m.sum(m.mul(centred, centred), [2, 3]), 2)
-    offset_variance = m.add(m.div(m.mul(spread, 0.5), count), f.k["floor"])
+    variance = m.add(m.div(m.mul(spread, 0.5), count), f.k["floor"])
+    offset_variance = m.div(variance, f.k["own"])
     heat_trust, votes = m.div(m.mul(height, height), heat_variance), m.div(count, offset_variance)
     own = m.sub(m.sum(m.mul(slope, slope), [2]), m.div(m.mul(gs, gs), gg))
     both = m.add(m.mul(own, heat_trust), votes)

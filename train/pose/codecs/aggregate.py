@@ -7,6 +7,7 @@ are trained within R.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,6 +27,15 @@ ROUNDS = 3
 """Of the iterations of `vote` and `fused`; from half a cell away, each more changes less than 0.001 cells."""
 FLOOR = 1e-6
 """Variance below which a source is not believed to be: maps are float32, and perfect ones exist."""
+SPREAD = 2.5
+"""Radius in sigmas of the disc where `fused` compares the heatmap with a Gaussian."""
+OWN = 0.25
+"""What a vote says of its own: neighbouring cells of a network err alike, and then count fourfold."""
+
+
+def reach(radius: float, sigma: float) -> int:
+    """Half side, in cells, of the square about the peak that holds all that is read."""
+    return math.ceil(max(radius, SPREAD * sigma))
 
 
 class Field(NamedTuple):
@@ -48,10 +58,10 @@ class Field(NamedTuple):
         best = int(heatmap.argmax())
         return cls(heat, cell, vote, cell[best], float(heat[best]), radius, sigma)
 
-    def near(self, place: Floats, margin: float = MARGIN) -> NDArray[np.bool_]:
-        """[S]: cells of the disc that is read about a place, and within the square that is looked at."""
-        disc = np.square(self.cell - place).sum(axis=1) <= (self.radius - margin) ** 2
-        return disc & (np.abs(self.cell - self.peak).max(axis=1) <= np.ceil(self.radius))
+    def near(self, place: Floats, radius: float) -> NDArray[np.bool_]:
+        """[S]: cells within `radius` of a place, and within the square about the peak that is looked at."""
+        disc = np.square(self.cell - place).sum(axis=1) <= radius**2
+        return disc & (np.abs(self.cell - self.peak).max(axis=1) <= reach(self.radius, self.sigma))
 
     def bounded(self, place: Floats) -> NDArray[np.float64]:
         """The place, no further than R from the peak along either axis."""
@@ -70,7 +80,7 @@ def peak(field: Field) -> NDArray[np.float64]:
 
 def mean(field: Field) -> NDArray[np.float64]:
     """m = mean of v(x) over |x - p| <= R - 3/4."""
-    return field.vote[field.near(field.peak, CORNER)].mean(axis=0)
+    return field.vote[field.near(field.peak, field.radius - CORNER)].mean(axis=0)
 
 
 def vote(field: Field) -> NDArray[np.float64]:
@@ -85,7 +95,7 @@ def vote(field: Field) -> NDArray[np.float64]:
 
 
 def _weighted(field: Field, place: Floats, kernel: bool) -> NDArray[np.float64]:
-    weight = np.maximum(field.heat, 0.0) * field.near(place)
+    weight = np.maximum(field.heat, 0.0) * field.near(place, field.radius - MARGIN)
     if kernel:
         weight = weight * np.maximum(1.0 - np.abs(field.vote - place) / KERNEL, 0.0).prod(axis=1)
     if weight.sum() <= FLOOR:
@@ -94,8 +104,8 @@ def _weighted(field: Field, place: Floats, kernel: bool) -> NDArray[np.float64]:
 
 
 def fused(field: Field) -> NDArray[np.float64]:
-    """argmin over m, A of  sum (h(x) - A g(x - m))^2 / s_h^2  +  sum |v(x) - m|^2 / s_o^2,  g the encoder's
-    Gaussian, by Gauss-Newton from the heat's mean of the votes; s_h^2, s_o^2: each source's own residuals."""
+    """argmin over m, A of  sum (h(x) - A g(x - m))^2 / s_h^2  +  q sum |v(x) - m|^2 / s_o^2,  g the encoder's
+    Gaussian, q = OWN, by Gauss-Newton from the heat's mean of the votes; s_h, s_o: either's residuals."""
     place = _weighted(field, field.peak, kernel=False)
     for _ in range(ROUNDS):
         place = field.bounded(place + _step(field, place))
@@ -103,20 +113,20 @@ def fused(field: Field) -> NDArray[np.float64]:
 
 
 def _step(field: Field, place: Floats) -> NDArray[np.float64]:
-    near = field.near(place)
-    if not near.any():
-        return np.zeros(2)
-    heat, way, miss = field.heat[near], field.cell[near] - place, field.vote[near] - place
+    warm, voting = field.near(place, SPREAD * field.sigma), field.near(place, field.radius - MARGIN)
+    heat, way, miss = field.heat[warm], field.cell[warm] - place, field.vote[voting] - place
     g = np.exp(-0.5 * np.square(way).sum(axis=1) / field.sigma**2)
     slope = g[:, None] * way / field.sigma**2  # of g by m
-    gg, gs = (g * g).sum(), (g[:, None] * slope).sum(axis=0)
+    gg, gs = max((g * g).sum(), FLOOR), (g[:, None] * slope).sum(axis=0)
     height = (g * heat).sum() / gg
     # The amplitude is eliminated: what is left of the slopes when g has explained what it can.
     information = height**2 * (slope.T @ slope - np.outer(gs, gs) / gg)
     pull = height * (slope.T @ heat - gs * height)
-    heat_variance = np.square(heat - height * g).mean() + FLOOR
-    offset_variance = 0.5 * np.square(miss - miss.mean(axis=0)).sum(axis=1).mean() + FLOOR
-    left = information / heat_variance + len(miss) / offset_variance * np.eye(2)
+    count = max(len(miss), 1)
+    centred = miss - miss.sum(axis=0) / count
+    heat_variance = np.square(heat - height * g).sum() / max(len(heat), 1) + FLOOR
+    offset_variance = (0.5 * np.square(centred).sum() / count + FLOOR) / OWN
+    left = information / heat_variance + count / offset_variance * np.eye(2)
     right = pull / heat_variance + miss.sum(axis=0) / offset_variance
     return np.linalg.solve(left, right)
 

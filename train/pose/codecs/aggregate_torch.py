@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from train.pose.codecs.aggregate import CORNER, FLOOR, KERNEL, MARGIN, ROUNDS
+from train.pose.codecs.aggregate import CORNER, FLOOR, KERNEL, MARGIN, OWN, ROUNDS, SPREAD, reach
 from train.pose.codecs.window import Peak, window
 
 
@@ -27,7 +27,7 @@ class Field(NamedTuple):
     @classmethod
     def of(cls, heatmap: Tensor, offset: Tensor, found: Peak, radius: float, sigma: float) -> Field:
         """heatmap [N, K, H, W], offset [N, K, 2, H, W] and the heatmap's peaks."""
-        cells = window(found.cell, (heatmap.shape[2], heatmap.shape[3]), radius)
+        cells = window(found.cell, (heatmap.shape[2], heatmap.shape[3]), reach(radius, sigma))
         field = torch.stack([cells.of(offset[:, :, axis]) for axis in (0, 1)], dim=-1)
         index = found.index[..., None, None].expand(-1, -1, 2, -1)
         at_peak = torch.gather(offset.flatten(3), 3, index)[..., 0]
@@ -36,10 +36,10 @@ class Field(NamedTuple):
             found.cell, found.cell + radius * at_peak, radius, sigma,
         )  # fmt: skip
 
-    def near(self, place: Tensor, margin: float = MARGIN) -> Tensor:
-        """[N, K, S]: 1 for the cells of the disc that is read about a place [N, K, 2], else 0."""
+    def near(self, place: Tensor, radius: float) -> Tensor:
+        """[N, K, S]: 1 for the cells within `radius` of a place [N, K, 2], else 0."""
         squared = (self.cell - place[:, :, None]).square().sum(dim=-1)
-        return (squared <= (self.radius - margin) ** 2).to(squared.dtype) * self.inside
+        return (squared <= radius**2).to(squared.dtype) * self.inside
 
     def bounded(self, place: Tensor) -> Tensor:
         """The places, no further than R from the peaks along either axis."""
@@ -56,7 +56,7 @@ def peak(field: Field) -> Tensor:
 
 
 def mean(field: Field) -> Tensor:
-    near = field.near(field.peak, CORNER)[..., None]
+    near = field.near(field.peak, field.radius - CORNER)[..., None]
     return (near * field.vote).sum(dim=2) / near.sum(dim=2)
 
 
@@ -68,7 +68,7 @@ def vote(field: Field) -> Tensor:
 
 
 def _weighted(field: Field, place: Tensor, kernel: bool) -> Tensor:
-    weight = field.heat.clamp(min=0.0) * field.near(place)
+    weight = field.heat.clamp(min=0.0) * field.near(place, field.radius - MARGIN)
     if kernel:
         tent = (1.0 - (field.vote - place[:, :, None]).abs() / KERNEL).clamp(min=0.0)
         weight = weight * tent[..., 0] * tent[..., 1]
@@ -85,18 +85,19 @@ def fused(field: Field) -> Tensor:
 
 
 def _step(field: Field, place: Tensor) -> Tensor:
-    """[N, K, 2]: one step of Gauss-Newton; 0 where no cell is near."""
-    near = field.near(place)
-    count = near.sum(dim=2, keepdim=True).clamp(min=1.0)
-    way, miss = field.cell - place[:, :, None], (field.vote - place[:, :, None]) * near[..., None]
-    g = near * torch.exp(-0.5 * way.square().sum(dim=-1) / field.sigma**2)
+    """[N, K, 2]: one step of Gauss-Newton."""
+    warm, voting = field.near(place, SPREAD * field.sigma), field.near(place, field.radius - MARGIN)
+    count = voting.sum(dim=2, keepdim=True).clamp(min=1.0)
+    way, miss = field.cell - place[:, :, None], (field.vote - place[:, :, None]) * voting[..., None]
+    g = warm * torch.exp(-0.5 * way.square().sum(dim=-1) / field.sigma**2)
     slope = g[..., None] * way / field.sigma**2
     gg = g.square().sum(dim=2, keepdim=True).clamp(min=FLOOR)
     gs = (g[..., None] * slope).sum(dim=2)
     height = (g * field.heat).sum(dim=2, keepdim=True) / gg
-    heat_variance = (near * (field.heat - height * g).square()).sum(dim=2, keepdim=True) / count + FLOOR
-    centred = (miss - (miss.sum(dim=2) / count)[:, :, None]) * near[..., None]
-    offset_variance = 0.5 * centred.square().sum(dim=(2, 3))[..., None] / count + FLOOR
+    rest = (warm * (field.heat - height * g).square()).sum(dim=2, keepdim=True)
+    heat_variance = rest / warm.sum(dim=2, keepdim=True).clamp(min=1.0) + FLOOR
+    centred = (miss - (miss.sum(dim=2) / count)[:, :, None]) * voting[..., None]
+    offset_variance = (0.5 * centred.square().sum(dim=(2, 3))[..., None] / count + FLOOR) / OWN
     heat_trust, votes = height**2 / heat_variance, count / offset_variance
     xx, yy = ((slope.square().sum(dim=2) - gs.square() / gg) * heat_trust + votes).unbind(dim=-1)
     xy = ((slope[..., 0] * slope[..., 1]).sum(dim=2) - gs[..., 0] * gs[..., 1] / gg[..., 0]) * heat_trust[

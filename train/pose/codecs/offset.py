@@ -55,7 +55,8 @@ class OffsetCodec(Codec):
             **Codec.description(self),
             "constants": {
                 "margin": aggregate.MARGIN, "corner": aggregate.CORNER, "kernel": aggregate.KERNEL,
-                "rounds": aggregate.ROUNDS, "floor": aggregate.FLOOR,
+                "rounds": aggregate.ROUNDS, "floor": aggregate.FLOOR, "own": aggregate.OWN,
+                "spread": aggregate.SPREAD, "reach": aggregate.reach(self.radius, self.sigma),
             },
         }  # fmt: skip
 

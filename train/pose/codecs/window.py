@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -39,9 +38,8 @@ def peak(heatmap: Tensor) -> Peak:
     return Peak(index, cell, torch.gather(flat, 2, index[..., None])[..., 0])
 
 
-def window(centre: Tensor, shape: tuple[int, int], radius: float) -> Window:
-    """Square of cells that holds every cell within `radius` of the centres [N, K, 2], which are whole."""
-    reach = math.ceil(radius)
+def window(centre: Tensor, shape: tuple[int, int], reach: int) -> Window:
+    """The square of cells up to `reach` from the centres [N, K, 2] along either axis; they are whole."""
     steps = torch.arange(-reach, reach + 1, dtype=centre.dtype, device=centre.device)
     y, x = torch.meshgrid(steps, steps, indexing="ij")
     cell = centre[:, :, None] + torch.stack([x, y], dim=-1).reshape(1, 1, -1, 2)
