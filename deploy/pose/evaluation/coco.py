@@ -101,9 +101,12 @@ def checked(truth: Any, rules: Rules, where: str) -> tuple[dict[str, Any], dict[
         if part(entry, "image_id", int, at) not in listed:
             raise BadInput(f"{at}: belongs to image {entry['image_id']}, which 'images' does not list")
         annotations.append(_mended(entry, joints, rules, at, notes))
-    ids = [a["id"] for a in annotations]
-    if len(set(ids)) < len(ids):
+    if len({a["id"] for a in annotations}) < len(annotations):
         raise BadInput(f"{where}: an annotation id is used twice; annotation ids must differ")
+    for place, one in enumerate(annotations, 1):
+        one["id"] = (
+            place  # the engines take id 0 for 'not matched': a file that counts from 0 would be misjudged
+        )
     body = {
         "images": [dict(i) for i in listed.values()],
         "annotations": annotations,

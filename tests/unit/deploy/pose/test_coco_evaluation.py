@@ -176,6 +176,14 @@ def test_inputs_are_not_changed(engine):
     assert (body, found) == before
 
 
+def test_annotation_id_0_is_one_like_others(engine):
+    """Both engines take 0 for 'not matched' and would lose that person."""
+    body, found = truth()
+    for n, one in enumerate(body["annotations"]):
+        one["id"] = n
+    assert evaluate(body, found, Rules(), engine).figures["AP"] == 1
+
+
 def test_sigmas_decide(engine):
     """A shift of 5 pixels is little for wide sigmas and much for narrow ones."""
     body, found = truth()
