@@ -36,7 +36,8 @@ def video(frames=12, ids=True, score=None, shift=0.0, video_id="000001"):
             table[3:5] = 0
             entry = {
                 "id": image * 100 + who, "image_id": image, "category_id": 1,
-                "bbox": [x + shift, 50, 40, 120], "keypoints": table.reshape(-1).tolist(), "scores": [], "bbox_head": [x, 50, 30, 40],
+                "bbox": [x + shift, 50, 40, 120], "keypoints": table.reshape(-1).tolist(),
+                "scores": [], "bbox_head": [x, 50, 30, 40],
             }  # fmt: skip
             if ids:
                 entry["track_id"] = who
