@@ -38,6 +38,9 @@ def test_sigmas_are_the_published_ones():
     with pytest.raises(BadInput, match="joint 'tail' has no OKS sigma"):
         sigmas(["left_wrist", "tail"])
     assert len(judged(POSETRACK18)) == 15 and len(judged(COCO)) == 17
+    spelt = [name.replace("_", " ").title() for name in POSETRACK18]
+    assert spelt[5] == "Left Shoulder" and set_of(spelt) is SETS["posetrack18"] and len(judged(spelt)) == 15
+    assert np.array_equal(sigmas(spelt), sigmas(POSETRACK18))
 
 
 def test_oks_by_hand():
