@@ -19,8 +19,8 @@ def scored(
     from deploy.pose.json_file import load
     from deploy.pose.posetrack import read_poses
 
-    body, found = load(truth), load(results)
-    if isinstance(found, dict) and metric == "oks":
+    body, found = load(truth), None if results.is_dir() else load(results)
+    if metric == "oks" and not isinstance(found, list):
         poses = read_poses(results)
         show_notes(poses.notes)
         found = as_results([frame for video in poses.videos for frame in video.frames])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from convert.ir import BadInput
+from deploy.pose.joints import plain
 from verbs.output import say, table
 from verbs.pose_options import percent, show_notes
 
@@ -53,7 +54,7 @@ def _predicted(path: Path, annotated: Any, notes: dict[str, int]) -> dict[int, S
 
     if isinstance(load(path), dict):
         poses = read_poses(path)
-        if poses.joints != annotated.joints:
+        if [plain(n) for n in poses.joints] != [plain(n) for n in annotated.joints]:
             raise BadInput(
                 f"{path}: joints {', '.join(poses.joints)}; expected {', '.join(annotated.joints)}"
             )
@@ -80,9 +81,10 @@ def _sizes(
         return head(np.stack([none if p.head_box is None else p.head_box for p in people]))
     if size == "box":
         return longer_side(np.stack([none if p.box is None else p.box for p in people]))
-    if not set(TORSO) <= set(names):
+    known = [plain(name) for name in names]
+    if not set(TORSO) <= set(known):
         raise BadInput(f"joints {', '.join(names)}: no {' and '.join(TORSO)}, so no torso; take --size box")
-    return torso(points, there, (names.index(TORSO[0]), names.index(TORSO[1])))
+    return torso(points, there, (known.index(TORSO[0]), known.index(TORSO[1])))
 
 
 def _matched(people: Sequence[Any], found: Sequence[Any], sizes: np.ndarray) -> np.ndarray:

@@ -39,15 +39,16 @@ def scored(
 def _by_joint(run: dict[str, Any]) -> str:
     """A line a joint, and PoseTrack's groups below where all their joints are there."""
     from deploy.pose.evaluation.posetrack import mean
-    from deploy.pose.joints import GROUPS
+    from deploy.pose.joints import GROUPS, plain
 
     columns = ("AP", "MOTA", "HOTA")
     joints = run["joints"]
     rows = [_row(name, one, one.get("switches", "-")) for name, one in joints.items()]
+    known = {plain(name): one for name, one in joints.items()}
     for group, names in GROUPS.items():
-        if not set(names) <= set(joints):
+        if not set(names) <= set(known):
             continue
-        values = {c: [joints[n].get(c) for n in names] for c in columns}
+        values = {c: [known[n].get(c) for n in names] for c in columns}
         means = {c: mean([float("nan") if x is None else x for x in v]) for c, v in values.items()}
         rows.append(_row(f"({group})", means, ""))
     return table(("joint", *columns, "switches"), rows, right=(1, 2, 3, 4))

@@ -64,6 +64,8 @@ def track(poses: Path, out: Path, sigmas: str | None, json_path: Path | None, **
     from deploy.pose.tracking import track as follow
     from verbs.pose_options import show_notes, sigmas_of
 
+    if out.resolve() == poses.resolve():
+        raise click.UsageError(f"--out {out}: is the file of poses itself; choose another")
     rules = Rules(**given)
     found = read_poses(poses)
     chosen, origin = sigmas_of(sigmas, found.joints)

@@ -83,7 +83,8 @@ def read_image(path: Path) -> np.ndarray:
 
     if not path.is_file():
         raise BadInput(f"{path}: there is no such image")
-    made = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    made = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None  # it raises on nothing
     if made is None:
         raise BadInput(f"{path}: does not decode as an image")
     return made

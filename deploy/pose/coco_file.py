@@ -57,8 +57,11 @@ def read_results(path: Path, joints: int) -> tuple[dict[int, tuple[Person, ...]]
 
 
 def results(frames: Iterable[Frame]) -> list[dict[str, Any]]:
-    """People of frames as COCO's evaluation takes them. Every joint is written: the scores stand in place of
-    visibility, as COCO's own result files do; a person without a score is one of score 1."""
+    """People of frames as COCO's evaluation takes them, those without a joint left out.
+
+    Every joint is written; the scores stand in the place of visibility, as in COCO's own result files; a
+    person without a score is one of score 1.
+    """
     return [
         {
             "image_id": frame.image_id,
@@ -68,6 +71,7 @@ def results(frames: Iterable[Frame]) -> list[dict[str, Any]]:
         }
         for frame in frames
         for p in frame.people
+        if p.there.any()
     ]
 
 

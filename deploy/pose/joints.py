@@ -34,12 +34,15 @@ MPII = (
 _PARTS = {
     "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062,
     "hip": 0.107, "knee": 0.087, "ankle": 0.089, "head": 0.079, "neck": 0.079, "head_top": 0.079,
-    "top_head": 0.079, "head_bottom": 0.079, "upper_neck": 0.079, "thorax": 0.079, "pelvis": 0.107,
+    "thorax": 0.079, "pelvis": 0.107,
 }  # fmt: skip
 
-# PoseTrack's groups, in the order of poseval's table.
+# What the files call one joint.
+_SAME = {"head_bottom": "neck", "upper_neck": "neck", "top_head": "head_top"}
+
+# PoseTrack's groups, in the order of poseval's table; names as `plain` gives them.
 GROUPS = {
-    "head": ("nose", "head_bottom", "head_top"),
+    "head": ("nose", "neck", "head_top"),
     "shoulder": ("left_shoulder", "right_shoulder"),
     "elbow": ("left_elbow", "right_elbow"),
     "wrist": ("left_wrist", "right_wrist"),
@@ -72,23 +75,30 @@ def sigmas(names: Sequence[str]) -> np.ndarray:
     return np.array([_sigma(name) for name in names], np.float64)
 
 
+def plain(name: str) -> str:
+    """The name as it is compared: 'Left Wrist' and 'left_wrist' are one, and so are what files call the
+    neck.
+    """
+    made = "_".join(name.lower().replace("-", "_").split())
+    return _SAME.get(made, made)
+
+
 def _sigma(name: str) -> float:
-    plain = "_".join(name.lower().replace("-", "_").split())
-    for side in ("left_", "right_", "l_", "r_"):
-        plain = plain.removeprefix(side)
-    if plain not in _PARTS:
+    part = plain(name).removeprefix("left_").removeprefix("right_")
+    if part not in _PARTS:
         known = ", ".join(sorted(_PARTS))
         raise BadInput(f"joint {name!r} has no OKS sigma here; known: {known}; give --sigmas S1,S2,...")
-    return _PARTS[plain]
+    return _PARTS[part]
 
 
 def set_of(names: Sequence[str]) -> JointSet | None:
     """The known set with these names in this order, or None."""
-    wanted = tuple("_".join(name.lower().split()) for name in names)
-    return next((known for known in SETS.values() if known.joints == wanted), None)
+    wanted = [plain(name) for name in names]
+    return next((s for s in SETS.values() if [plain(name) for name in s.joints] == wanted), None)
 
 
 def judged(names: Sequence[str]) -> list[int]:
     """Indices of the joints that PoseTrack's metrics judge: all but PoseTrack18's ears, never annotated."""
-    ears = {"left_ear", "right_ear"} if "head_bottom" in names else set()
-    return [k for k, name in enumerate(names) if name not in ears]
+    known = [plain(name) for name in names]
+    ears = {"left_ear", "right_ear"} if {"neck", "head_top"} <= set(known) else set()
+    return [k for k, name in enumerate(known) if name not in ears]

@@ -22,6 +22,8 @@ def load(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise BadInput(f"{path}: there is no such file") from error
+    except IsADirectoryError as error:
+        raise BadInput(f"{path}: is a folder; expected one JSON file") from error
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: is no text; expected JSON") from error
     try:

@@ -53,13 +53,14 @@ def read_poses(path: Path) -> Poses:
         notes.update(found.notes)
         videos += _videos(found, file, notes)
     _check(videos, path)
-    return Poses(tuple(videos), dict(notes))
+    return Poses(tuple(videos), {text: count for text, count in notes.items() if count})
 
 
 def _videos(found: Annotations, file: Path, notes: Counter[str]) -> list[Video]:
     grouped: dict[str, list[Frame]] = {}
     for frame in found.frames:
         grouped.setdefault(str(frame.fields.get("vid_id", file.stem)), []).append(frame)
+        notes["images without vid_id: taken as one video of their file"] += "vid_id" not in frame.fields
     if not grouped:
         notes[f"{file.name}: no images"] += 1
     return [Video(name, found.joints, tuple(sorted(frames, key=_number))) for name, frames in grouped.items()]

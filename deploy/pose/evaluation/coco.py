@@ -2,8 +2,9 @@
 
 The figures are pycocotools' own; `engine="faster"` takes faster-coco-eval instead (optional; the same
 numbers). What is ours: the files are checked and mended first (an image listed again, annotations without
-keypoints or their count), sigmas are those of the data set, and CrowdPose's rules: area = 0.53 x box,
-because its files have none, and AP apart for easy, medium and hard images by their `crowdIndex`.
+keypoints or their count, annotation id 0, which the engines take for 'not matched'), sigmas are those of the
+data set, and CrowdPose's rules: area = 0.53 x box, because its files have none, and AP apart for easy, medium
+and hard images by their `crowdIndex`.
 """
 
 from __future__ import annotations
@@ -101,15 +102,12 @@ def checked(truth: Any, rules: Rules, where: str) -> tuple[dict[str, Any], dict[
         if part(entry, "image_id", int, at) not in listed:
             raise BadInput(f"{at}: belongs to image {entry['image_id']}, which 'images' does not list")
         annotations.append(_mended(entry, joints, rules, at, notes))
-    ids = [a["id"] for a in annotations]
-    if len(set(ids)) < len(ids):
+    if len({a["id"] for a in annotations}) < len(annotations):
         raise BadInput(f"{where}: an annotation id is used twice; annotation ids must differ")
-    body = {
-        "images": [dict(i) for i in listed.values()],
-        "annotations": annotations,
-        "categories": categories,
-    }
-    return body, dict(notes)
+    for place, one in enumerate(annotations, 1):
+        one["id"] = place  # the engines take 0 for 'not matched': a file that has one would be misjudged
+    copies = [dict(image) for image in listed.values()]
+    return {"images": copies, "annotations": annotations, "categories": categories}, dict(notes)
 
 
 def _joint_count(categories: Sequence[Any], where: str) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from convert.ir import BadInput
-from deploy.pose.joints import judged
+from deploy.pose.joints import judged, plain
 from deploy.pose.people import Frame, Person
 from deploy.pose.posetrack import Poses
 from deploy.pose.regions import inside
@@ -95,14 +95,14 @@ def paired(truth: Poses, found: Poses, joint_threshold: float = 0.0) -> Paired:
 
 def _index(truth: Row[str], found: Row[str]) -> tuple[list[int], list[int]]:
     """Judged joints in the truth's order and in the prediction's."""
-    mine = judged(truth)
-    lacking = [truth[k] for k in mine if truth[k] not in found]
+    mine, names = judged(truth), [plain(name) for name in found]
+    lacking = [truth[k] for k in mine if plain(truth[k]) not in names]
     if lacking:
         raise BadInput(
             f"the predictions have no joint {', '.join(lacking)}, which the ground truth judges; theirs are "
             f"{', '.join(found)}"
         )
-    return mine, [found.index(truth[k]) for k in mine]
+    return mine, [names.index(plain(truth[k])) for k in mine]
 
 
 def _frames(truth: Poses, found: Poses) -> dict[int, Frame]:
