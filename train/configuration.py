@@ -126,7 +126,7 @@ def _read(path: Path) -> Configuration:
 
 def _unknown(content: Mapping[str, Any], model: str) -> list[str]:
     """What a file holds that no configuration, or none of this model, has."""
-    elsewhere = {"model", "model_settings", "seed", "threads", "teacher", "weights"}
+    elsewhere = {"model", "model_settings", "seed", "threads", "teacher", "weights", "init"}
     recipe, train = (PoseRecipe, PoseConfig) if _of_poses(model) else (Recipe, TrainConfig)
     known = {
         "recipe": {f.name for f in fields(recipe)},

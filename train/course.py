@@ -13,7 +13,7 @@ from train.processes import Processes
 
 
 class Settings(Protocol):
-    """What a run is trained with: fields of `train.config.TrainConfig`, and the optimiser's name."""
+    """What a run is trained with: fields that `train.config.TrainConfig` has too, and says what they are."""
 
     optimizer: str
     epochs: int

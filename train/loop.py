@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from train import checkpoint
+from train.begun import begin, identity, shared
 from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
@@ -50,11 +52,16 @@ def fit(
     started = time.monotonic()
     teacher = Teacher.load(Path(config.teacher)) if config.teacher else None
     recipe = recipe if teacher is None else teacher.shared(recipe, data)
+    start = checkpoint.load(Path(config.init)) if config.init else None
+    recipe = recipe if start is None else shared("init", start.path, start.about, recipe, data)
     material = gather(config, recipe, data, group)
     about = _about(config, material.recipe, data, data_options or {}, teacher)
+    about["init"] = None if start is None else identity(start.about)
     about["validation"] = material.record
     prepare_torch(config, group)
     model = registry.build(config.model, about["model_config"])
+    if start is not None:
+        begin(model, config.model, start)
     setting = _setting(model, material.held, len(data.class_names), material.layout, teacher)
     terms = term_registry.build(config, setting)
     objective = Objective(model, terms, config.label_smoothing)

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train import optimizers
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.course import Learning, Settings
@@ -20,6 +19,7 @@ from train.data.transform import Recipe, augmented_batch
 from train.ema import Average
 from train.layers import ChannelNorm
 from train.neurons import LIF, CubaLIF
+from train.optimizer import optimizer, restore_state, state_tensors
 from train.precision import Precision
 from train.processes import ALONE, Processes
 from train.schedule import schedule
@@ -55,12 +55,7 @@ class Trainer:
         self.iterations = iterations  # of the whole run
         self.done = 0  # iterations so far
         self.average = Average(model, config.average) if config.average else None
-        matrices = [p for p in objective.parameters() if p.dim() > 0]
-        # A learned decay is a physical quantity of the layer: weight decay would pull it to 0.
-        scalars = [p for p in objective.parameters() if p.dim() == 0]
-        groups = [{"params": matrices, "weight_decay": config.weight_decay}]
-        groups += [{"params": scalars, "weight_decay": 0.0}] if scalars else []
-        self.optimizer = optimizers.build(config.optimizer, groups, config.lr, config.momentum)
+        self.optimizer = optimizer(objective, config)
         self.precision = Precision(config.amp, group.device)
         self._parallel = group.wrap(objective)
 
@@ -108,7 +103,7 @@ class Trainer:
         out = dict(self.objective.state_dict())  # model.*, and terms.* where there are any
         if self.average:
             out |= {f"average.{k}": x for k, x in self.average.model.state_dict().items()}
-        out |= optimizers.tensors(self.config.optimizer, self.optimizer, self._parameters())
+        out |= state_tensors(self.optimizer, self.config.optimizer, self._parameters())
         return out | self.precision.tensors() | {"rng.torch": torch.get_rng_state()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -118,8 +113,7 @@ class Trainer:
         if self.average:
             checkpoint.load_into(self.average.model, "average")
         self.done = int(checkpoint.about["iterations_done"])
-        kind, begun = self.config.optimizer, bool(self.done)
-        optimizers.restore(kind, self.optimizer, self._parameters(), checkpoint, begun)
+        restore_state(self.optimizer, self.config.optimizer, self._parameters(), checkpoint, self.done)
         self.precision.restore(checkpoint.under("scaler"))
         torch.set_rng_state(checkpoint.tensors["rng.torch"])
 

@@ -18,7 +18,7 @@ PEOPLE = "synthetic-people"  # what poses are trained on where nothing is said
 ELSEWHERE = {
     "model": "use --model", "seed": "use --seed", "threads": "use --threads", "stream": "use --stream",
     "backend": "use --backend", "validation_subjects": "use --validation-subjects",
-    "teacher": "use --teacher",
+    "teacher": "use --teacher", "init": "use --init",
     "model_settings": "set the model's fields one by one", "in_channels": "it follows from --stream",
     "classes": "it follows from the data", "layout": "it follows from the data",
     "joints": "it follows from the data", "heads": "they follow from codec",

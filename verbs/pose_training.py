@@ -26,6 +26,7 @@ SKELETONS = (
     "variant",
     "surrogate",
     "teacher",
+    "init",
     "validation_subjects",
 )
 

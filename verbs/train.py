@@ -115,6 +115,14 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     help="A .safetensors file of a backbone (poses) to begin from. Nothing is ever downloaded.",
 )
 @click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="RUN",
+    help="Begin with the weights of another run of the same model on the same data and recipe, as when its"
+    " schedule was too short; dropout, optimiser, terms and the like may differ.",
+)
+@click.option(
     "--validation-subjects",
     default=None,
     metavar="S,S,...",
@@ -238,7 +246,7 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
         "model_settings": model,
         "seed": given["seed"],
         "threads": given["threads"] or cores(),
-        "teacher": "" if given["teacher"] is None else str(given["teacher"].resolve()),
+        **{key: "" if given[key] is None else str(given[key].resolve()) for key in ("teacher", "init")},
     }
     values |= {k: given[k] for k in ("epochs", "batch", "lr", "amp") if given[k] is not None}
     if given["validation_subjects"]:

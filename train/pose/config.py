@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from train.config import AMP
-from train.optimizers import KEPT
+from train.config import AMP, OPTIMIZERS
 from train.schedule import schedule
 
 
@@ -46,7 +45,7 @@ class PoseConfig:
             for name, legal, expected in (
                 ("model", self.model == "ogn", "ogn"),
                 ("offset_weight", self.offset_weight >= 0, "0 or more"),
-                ("optimizer", self.optimizer in KEPT, f"one of {', '.join(KEPT)}"),
+                ("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
                 ("epochs", self.epochs >= 1, "at least 1"),
                 ("batch", self.batch >= 1, "at least 1"),
                 ("lr", self.lr > 0, "above 0"),
