@@ -19,16 +19,8 @@ if TYPE_CHECKING:
 
 # Options of skeletons: a pose training has no such thing.
 SKELETONS = (
-    "stream",
-    "frames",
-    "repeat",
-    "backend",
-    "variant",
-    "surrogate",
-    "teacher",
-    "init",
-    "validation_subjects",
-)
+    "stream", "frames", "repeat", "backend", "variant", "surrogate", "teacher", "init", "validation_subjects"
+)  # fmt: skip
 
 
 def pose_fit(ctx: click.Context, given: dict[str, Any], chosen: Configuration, group: Processes) -> Result:

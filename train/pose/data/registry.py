@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from train.data.errors import DataError
-from train.pose.data import coco, crowdpose, lspet, mpii, posetrack18
+from train.pose.data import coco, crowdpose, lspet, mpii, posetrack18, synthetic_people
 from train.pose.data.person import PoseSet, hold_out
 
 SPLITS = ("train", "validation", "test", "all")
@@ -26,6 +26,12 @@ class Source:
 
 _FILES = "options annotations=FILE, images=DIR (under --data), check=true"
 SOURCES: dict[str, Source] = {
+    synthetic_people.NAME: Source(
+        synthetic_people.load,
+        "drawn people with true joints, COCO's 17, one to four a picture of 320x240",
+        "no --data; options seed, train, test (pictures)",
+        files=False,
+    ),
     lspet.NAME: Source(
         lspet.load,
         "LSPET, 14 joints, one person an image: images 1..2000 train, 2001..2500 test",
