@@ -62,6 +62,8 @@ class Artifact:
                 f"{why['reason']}, and {self.path} holds floats alone",
                 "run its float form, on onnx or reference",
             )
+        if form == "integer" and self.kind == "pose":
+            raise BadInput(f"{self.path}: is a pose network, with no spikes to map, fuse or simulate")
         return load_graph(self.file(f"{form}.npz"))
 
     @property

@@ -193,11 +193,14 @@ def _fitted(ctx: click.Context, given: dict[str, Any], group: Processes) -> Resu
     """A model trained from the beginning: what every process does."""
     from train.data import registry
     from train.loop import fit
+    from train.pose.data import registry as poses
     from verbs.pose_training import pose_fit
 
     chosen = configured(ctx, given)
     if named(given["model"]).task == "pose":
         return pose_fit(ctx, given, chosen, group)
+    if chosen.dataset in poses.names():
+        raise click.UsageError(f"--dataset {chosen.dataset}: is of poses; add --model ogn")
     if given["weights"] is not None:
         raise click.UsageError(f"--weights: {given['model']} is trained from the beginning; leave it out")
     config, recipe = _config(given, chosen), _recipe(ctx, given, chosen)

@@ -57,12 +57,10 @@ def load(root: Path | None, split: str, *, boxes: str = "joints", check: bool = 
 
 def _joints(path: Path) -> NDArray[np.float64]:
     """float64 [14, 3, images]."""
+    if not path.is_file():
+        raise DataError.of(path.parent, found="no joints.mat", expected="LSPET's folder", do="correct --data")
     try:
         found = scipy.io.loadmat(path, variable_names=["joints"]).get("joints")
-    except FileNotFoundError:
-        raise DataError.of(
-            path.parent, found="no joints.mat", expected="LSPET's folder", do="correct --data"
-        ) from None
     except Exception as error:  # scipy raises many kinds on a broken file
         reason = " ".join(str(error).split())[:200]
         raise DataError.of(
