@@ -36,10 +36,12 @@ def still(seed: int, number: int, size: tuple[int, int] = SIZE) -> Frame:
 
 
 def _camera(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Camera, float]:
-    """A camera, and the distance of whom it is pointed at: 0.4 to 1.05 of the picture high."""
+    """A camera, and the distance of whom it is pointed at: 0.4 to 1.05 of the picture high, or cut off."""
     focal, height = size[1] * rng.uniform(0.9, 1.7), rng.uniform(0.5, 2.3)
-    depth = focal * 1.7 / (size[1] * rng.uniform(0.4, 1.05))
-    tilt = np.arctan2(height - 0.85, depth) + rng.normal(0, 0.03)
+    share = rng.uniform(0.4, 1.05) if rng.random() < 0.75 else rng.uniform(1.05, 2.0)
+    depth = focal * 1.7 / (size[1] * share)
+    aim = 0.85 if share < 1.05 else rng.uniform(0.5, 1.4)
+    tilt = np.arctan2(height - aim, depth) + rng.normal(0, 0.03)
     roll = rng.normal(0, 0.05) if rng.random() < 0.85 else rng.uniform(-0.7, 0.7)
     return Camera(size, focal, height, tilt, roll), depth
 
