@@ -33,6 +33,7 @@ VERBS = {
     "track": "verbs.track:track",
     "evaluate-poses": "verbs.evaluate_poses:evaluate_poses",
     "prepare": "verbs.prepare:prepare",
+    "draw-people": "verbs.draw_people:draw_people",
     "datasets": "verbs.listing:datasets",
     "targets": "verbs.listing:targets",
 }
