@@ -42,6 +42,17 @@ class Person:
         """bool [K]: which joints are."""
         return self.visibility > 0
 
+    @property
+    def confidence(self) -> float | None:
+        """The person's score, else the mean score of the joints that are there; None where nothing is
+        scored.
+        """
+        if self.score is not None:
+            return self.score
+        if self.scores is None:
+            return None
+        return float(self.scores[self.there].mean()) if self.there.any() else 0.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:

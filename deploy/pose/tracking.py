@@ -96,7 +96,7 @@ class Tracker:
         self.last = number
         made = []
         for n, person in enumerate(people):
-            if n not in owner and (person.score is None or person.score >= self.rules.birth):
+            if n not in owner and _at_least(person, self.rules.birth):
                 owner[n] = self._begin(frame, person, number)
             if n in owner:
                 made.append(replace(person, track_id=owner[n]))
@@ -116,7 +116,7 @@ class Tracker:
         if not person.there.any():
             self.dropped["persons without a joint"] += 1
             return None
-        if person.score is not None and person.score < rules.score_threshold:
+        if not _at_least(person, rules.score_threshold):
             self.dropped["persons below the score threshold"] += 1
             return None
         return person
@@ -154,6 +154,11 @@ class Tracker:
         self.tracks[track] = begun(person, number)
         self.events.append(Event(frame.image_id, "birth", (track,)))
         return track
+
+
+def _at_least(person: Person, score: float) -> bool:
+    """Whether a person scores that; one without any score does."""
+    return person.confidence is None or person.confidence >= score
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -179,16 +179,19 @@ def _ids(people: list[Person]) -> np.ndarray:
 
 def _distance(truth: list[Person], found: list[Person], joints: int, frame: Frame) -> np.ndarray:
     """float64 [P, G, K] in head sizes."""
-    made = np.full((len(found), len(truth), joints), np.inf)
-    for g, person in enumerate(truth):
-        if person.head_box is None:
-            raise BadInput(
-                f"image {frame.image_id}: annotation {person.id} has no bbox_head, or an empty one; "
-                "PoseTrack's metrics measure in head sizes"
-            )
-        head = HEAD * float(np.hypot(*person.head_box[2:]))
-        for p, other in enumerate(found):
-            both = person.there & other.there
-            away = np.linalg.norm(person.keypoints - other.keypoints, axis=1) / head
-            made[p, g, both] = away[both]
-    return made
+    heads = np.array([_head_size(person, frame) for person in truth])
+    if not truth or not found:
+        return np.full((len(found), len(truth), joints), np.inf)
+    mine, theirs = (np.stack([p.keypoints for p in people]) for people in (truth, found))
+    both = np.stack([p.there for p in found])[:, None] & np.stack([p.there for p in truth])[None]
+    away = np.linalg.norm(theirs[:, None] - mine[None], axis=-1) / heads[None, :, None]
+    return np.where(both, away, np.inf)
+
+
+def _head_size(person: Person, frame: Frame) -> float:
+    if person.head_box is None:
+        raise BadInput(
+            f"image {frame.image_id}: annotation {person.id} has no bbox_head, or an empty one; "
+            "PoseTrack's metrics measure in head sizes"
+        )
+    return HEAD * float(np.hypot(*person.head_box[2:]))

@@ -163,6 +163,14 @@ def test_a_low_score_continues_a_track_and_begins_none():
     assert made.dropped == {"poses that continue no track and score too low to begin one": 10}
 
 
+def test_without_a_score_of_the_person_the_joints_decide():
+    frames = [(replace(person((10, 50)), score=None, scores=np.full(17, s)),) for s in (0.25,) * 5]
+    assert track(video(frames), Rules(birth=0.3), SIGMAS).n_tracks == 0
+    assert track(video(frames), Rules(birth=0.25), SIGMAS).n_tracks == 1
+    unscored = [(replace(f[0], scores=None),) for f in frames]
+    assert track(video(unscored), Rules(birth=0.9), SIGMAS).n_tracks == 1
+
+
 def test_thresholds_drop_joints_and_people():
     scores = np.full(17, 0.9)
     scores[9] = 0.1
