@@ -39,7 +39,11 @@ ARMS = {
     "offset": {"codec": "offset", "offset": "fused"},
 }
 READINGS = {  # fields of the recipe: the same maps, read in another way
-    "heatmap": {"argmax": {"reading": "argmax"}, "quarter": {"reading": "quarter"}, "dark": {"codec": "dark"}},
+    "heatmap": {
+        "argmax": {"reading": "argmax"},
+        "quarter": {"reading": "quarter"},
+        "dark": {"codec": "dark"},
+    },
     "offset": {name: {"offset": name} for name in OFFSETS},
 }
 

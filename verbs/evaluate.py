@@ -16,6 +16,13 @@ from verbs.output import say, write_json
 @click.argument("run", type=click.Path(path_type=Path))
 @dataset_options
 @click.option("--flip-test", is_flag=True, help="Poses: average the maps with those of the mirror image.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="Poses: also write the joints as COCO's result list, for `evaluate-poses` and `track`.",
+)
 @threads_option
 @json_option
 def evaluate(
@@ -25,6 +32,7 @@ def evaluate(
     split: str,
     limit: int | None,
     flip_test: bool,
+    results: Path | None,
     threads: int | None,
     json_path: Path | None,
 ) -> None:
@@ -46,9 +54,10 @@ def evaluate(
     if is_pose(run):
         from verbs.pose_evaluation import evaluate_pose
 
-        return evaluate_pose(run, dataset, data, split, limit, threads, flip_test, json_path)
-    if flip_test:
-        raise click.UsageError(f"--flip-test: {run} is no pose network; leave it out")
+        return evaluate_pose(run, dataset, data, split, limit, threads, flip_test, results, json_path)
+    if flip_test or results is not None:
+        option = "--flip-test" if flip_test else "--results"
+        raise click.UsageError(f"{option}: {run} is no pose network; leave it out")
     from convert.artifact import is_artifact
     from convert.ir import BadInput
     from verbs.feed import load_clips

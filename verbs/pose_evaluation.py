@@ -22,7 +22,7 @@ MEASURES = {"torso": "PCK", "head": "PCKh", "box": "PCK of the box's longer side
 
 def evaluate_pose(
     run: Path, dataset: str | None, data: Path | None, split: str, limit: int | None, threads: int | None,
-    flip: bool, json_path: Path | None,
+    flip: bool, results_path: Path | None, json_path: Path | None,
 ) -> None:  # fmt: skip
     """Print the figures of a split, whose people are seen in their annotated boxes."""
     from train.pose.predict import judged, predict
@@ -34,10 +34,12 @@ def evaluate_pose(
         poses = predict(opened.infer, people.people, opened.recipe, lambda n: shown.update(n) and None)
     wall_s = time.monotonic() - started
     pck = judged(poses.xy, people)
-    figures = oks_figures(poses, people) if people.truth is not None else {}
+    listed = results(poses, people)
+    figures = oks_figures(listed, people) if people.truth is not None else {}
     _show(people, pck, figures)
     each = 1000 * wall_s / len(people)
     say(f"{opened.by} ({opened.form}): {len(people)} people of {split}, {each:.1f} ms each, images read")
+    write_json(results_path, listed)
     write_json(
         json_path,
         {
@@ -49,7 +51,7 @@ def evaluate_pose(
                 people.keypoints.joints[k]: {"right": int(right), "counted": int(counted)}
                 for k, right, counted in zip(people.keypoints.counted, pck.right, pck.counted, strict=True)
             },
-            "wall_s": wall_s, "poses": results(poses, people),
+            "wall_s": wall_s, "poses": listed,
         },
     )  # fmt: skip
 
@@ -66,7 +68,7 @@ def results(poses: Poses, people: PoseSet) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def oks_figures(poses: Poses, people: PoseSet) -> dict[str, float]:
+def oks_figures(listed: list[dict[str, Any]], people: PoseSet) -> dict[str, float]:
     """COCO's ten figures on the set's own annotations of the images that were looked at."""
     from deploy.pose.evaluation.coco import Rules, evaluate
 
@@ -79,7 +81,7 @@ def oks_figures(poses: Poses, people: PoseSet) -> dict[str, float]:
         "categories": [c for c in truth["categories"] if c.get("keypoints")],
     }
     rules = Rules(sigmas=np.array(people.keypoints.sigmas))
-    return dict(evaluate(part, results(poses, people), rules, where=people.name).figures)
+    return dict(evaluate(part, listed, rules, where=people.name).figures)
 
 
 def _show(people: PoseSet, pck: Pck, figures: dict[str, float]) -> None:

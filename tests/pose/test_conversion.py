@@ -54,8 +54,11 @@ def artifacts(run):
 
 
 def test_evaluate_says_pck_and_oks(run, tmp_path, capsys):
-    assert cli("evaluate", run, "--threads", 1, "--flip-test", "--json", tmp_path / "r.json") == 0
+    files = ("--json", tmp_path / "r.json", "--results", tmp_path / "coco.json")
+    assert cli("evaluate", run, "--threads", 1, "--flip-test", *files) == 0
     told = json.loads((tmp_path / "r.json").read_text())
+    listed = json.loads((tmp_path / "coco.json").read_text())
+    assert listed == told["poses"] and len(listed[0]["keypoints"]) == 51
     assert told["dataset"] == "synthetic-people" and told["n_people"] == len(told["poses"]) > 3
     assert set(told["oks"]) >= {"AP", "AR"} and 0 <= told["pck"] <= 1
     assert sum(j["counted"] for j in told["joints"].values()) > 30
