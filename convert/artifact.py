@@ -7,6 +7,7 @@
     step.onnx scan.onnx  float ONNX                        integer-step.onnx integer-scan.onnx     (kind onnx)
     program.npz          populations and projections       network.net   where the net is a chain  (kind lava)
     pose.onnx            images to joints, decoder included; float.npz is its network alone        (kind pose)
+    decoder.onnx         maps to joints, behind host.npz; the network's integers are a sigma-delta one (kind sdnn)
 
 The folder appears whole or not at all; a file or manifest that does not match its checksum is refused when
 read, so that an artifact edited by hand never runs unnoticed.
@@ -31,7 +32,7 @@ from convert.passes.lower import lower
 FORMAT, VERSION, MANIFEST = "basalt-artifact", 2, "manifest.json"
 READABLE = (1, 2)  # 1 knew no host part: whoever knows 1 alone would run the chip's part for the whole model
 SEAL = "sha256"  # key of the manifest: checksum of all its other keys
-KINDS = ("onnx", "lava", "pose")
+KINDS = ("onnx", "lava", "pose", "sdnn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Artifact:
 
     @property
     def kind(self) -> str:
-        """'onnx' or 'lava'."""
+        """One of KINDS."""
         return str(self.about["kind"])
 
     def file(self, name: str) -> Path:

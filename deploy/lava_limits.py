@@ -46,6 +46,8 @@ def limits(program: Program, steps: int = 1, peaks: Mapping[str, int] = NONE) ->
             reasons.append(f"{name}: takes real values; spike messages are integers")
         if isinstance(population.model, LoihiLIFRefractory):
             reasons.append(f"{name}: Lava has refractory neurons in floating point only")
+        if getattr(population.model, "carry", False):
+            reasons.append(f"{name}: Lava 0.10.0 has no `carry`: it forgets the bits that a message loses")
     for p in program.projections:
         reasons += _projection(program, p, peaks)
     if not reasons:

@@ -37,7 +37,7 @@ def _toward_zero(x):
 @compiled
 def step_changes(
     acc, raster, counts, totals, sigma, act, residue, error, bias, fault, up, threshold, down, limit,
-    sums, relu, cumulative,
+    sums, relu, cumulative, carry,
 ):  # fmt: skip
     """Delta (x = a << up) and SigmaDelta (sums: x = sigma + bias, or its relu); raster int32.
 
@@ -60,8 +60,8 @@ def step_changes(
             sent = delta if abs(held) >= threshold else 0
             if cumulative and sent != 0:
                 error[n, i] = 0
-            residue[n, i], act[n, i] = delta - sent, x
             message = sent >> down
+            residue[n, i], act[n, i] = delta - (message << down if carry else sent), x
             if abs(message) > limit:
                 fault[0], fault[1] = row // samples, max(fault[1], abs(message))
                 message = 0
@@ -73,13 +73,14 @@ def step_changes(
 
 
 @compiled
-def step_sums(acc, sigma):
-    """sigma += a."""
+def step_sums(acc, raster, sigma):
+    """sigma += a; raster int64: sigma after every step."""
     samples = sigma.shape[0]
     for row in range(acc.shape[0]):
         n = row % samples
         for i in range(sigma.shape[1]):
             sigma[n, i] += acc[row, i]
+            raster[row, i] = sigma[n, i]
 
 
 @compiled

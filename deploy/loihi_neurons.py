@@ -143,6 +143,7 @@ class _Changes(Neurons):
         self.constants = (
             0 if sums else up, model.vth << up, model.state_exp, model.message_limit,  # type: ignore[attr-defined]
             sums, sums and model.act == "relu", model.cum_error,  # type: ignore[attr-defined]
+            model.carry,  # type: ignore[attr-defined]
         )  # fmt: skip
         if not sums:
             self.sigma = self.states.pop("sigma")
@@ -163,8 +164,11 @@ class _Sigma(Neurons):
     names = ("sigma",)
     result = "sigma"
 
+    def _prepare(self) -> None:
+        self.raster_dtype = np.dtype(np.int64)
+
     def _step(self, acc: np.ndarray, raster: np.ndarray) -> None:
-        graded.step_sums(acc[0], self.states["sigma"])
+        graded.step_sums(acc[0], raster, self.states["sigma"])
 
 
 NEURONS: dict[type[LoihiNeuron], type[Neurons]] = {

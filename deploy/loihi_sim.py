@@ -19,7 +19,7 @@ from typing import final
 
 import numpy as np
 
-from convert.ir import BadInput, Input, Program, Unsupported
+from convert.ir import BadInput, Input, LoihiSigma, Program, Unsupported
 from deploy import loihi_kernels as kernels
 from deploy.loihi_coincidence import coincidences
 from deploy.loihi_cycle import Cycle, fits
@@ -228,7 +228,7 @@ class LoihiRunner(Runner):
 
     def _check_rasters(self, names: Collection[str]) -> None:
         populations = self.plan.program.populations
-        known = {n for n, p in populations.items() if isinstance(p.model, Input) or p.model.spiking}
+        known = {n for n, p in populations.items() if isinstance(p.model, Input | LoihiSigma) or p.model.spiking}
         for name in names:
             if name not in known:
                 raise BadInput(f"raster of {name!r} asked for; known: {', '.join(sorted(known))}")

@@ -15,7 +15,7 @@ from typing import final
 
 import numpy as np
 
-from convert.ir import ArtifactError, Input, Population, Program, Unsupported
+from convert.ir import ArtifactError, Input, LoihiSigma, Population, Program, Unsupported
 from deploy.bounds import peak
 from deploy.loihi_neurons import Neurons, neurons
 from deploy.loihi_plan import plan
@@ -69,7 +69,8 @@ class LoihiStream(Stream):
     def _layer(self, name: str) -> _Layer:
         population, listings = self.plan.program.populations[name], self.layout.of(name)
         depth = max([1, *(held.depth for held in listings)])
-        dtype = np.int32 if name in self.graded else np.uint8
+        sums = isinstance(population.model, LoihiSigma)
+        dtype = np.int64 if sums else np.int32 if name in self.graded else np.uint8
         layer = _Layer(population, np.zeros((depth, self.samples, population.size), dtype), listings)
         if isinstance(population.model, Input):
             return layer

@@ -17,7 +17,7 @@ class Record:
     counts:  spiking node or population -> its messages that are not 0, per neuron over all steps, int64
              [N, *shape].
     rasters: name -> [T, N, *shape] of what was asked for: binary spikes uint8, ternary and graded messages
-             int64, an Input as encoded (int64, float64).
+             int64, an Input as encoded (int64, float64), a LoihiSigma its sum after each step (int64).
     steps:   T.   wall_s: seconds the target took, compilation and encoding left out.
     """
 

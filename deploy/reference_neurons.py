@@ -182,8 +182,10 @@ def _changes(model: LoihiDelta, state: State, x: np.ndarray) -> tuple[np.ndarray
     sent = np.where(np.abs(held) >= threshold, delta, 0)
     if model.cum_error:
         state["error"] = np.where(sent != 0, 0, state["error"])
-    state["residue"], state["act"] = delta - sent, x
-    return sent >> model.state_exp, held
+    message = sent >> model.state_exp
+    state["residue"] = delta - (message << model.state_exp if model.carry else sent)
+    state["act"] = x
+    return message, held
 
 
 @family(LoihiDelta, "act", "residue", "error")

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.ir import BadInput, ConvWeights, Input, LoihiNeuron, Program, Projection, Unsupported
+from convert.ir import (
+    BadInput,
+    ConvWeights,
+    Input,
+    LoihiNeuron,
+    LoihiSigma,
+    Program,
+    Projection,
+    Unsupported,
+)
 from deploy.record import Record
 from deploy.reference_neurons import FAMILIES, State, rest, step
 from deploy.target import check_input
@@ -109,7 +118,8 @@ def record(program: Program, found: Trace, rasters: Collection[str] = ()) -> Rec
         sent = found.sent[name]
         outputs[name] = sent.sum(axis=0) if name in counts else sent[-1]
     for name in rasters:
-        if name not in counts and name not in program.inputs():
+        sums = name in found.sent and isinstance(program.populations[name].model, LoihiSigma)
+        if name not in counts and name not in program.inputs() and not sums:
             raise BadInput(f"raster of {name!r} asked for; known: {', '.join([*program.inputs(), *counts])}")
         model = program.populations[name].model
         binary = not isinstance(model, Input) and model.message == "binary"

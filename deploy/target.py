@@ -30,7 +30,8 @@ class Runner(ABC):
     @abstractmethod
     def run(self, x: np.ndarray, rasters: Collection[str] = ()) -> Record:
         """Run from rest. x: [T, N, *shape], values as the data set gives them (the input node encodes);
-        rasters: names of inputs and spiking nodes whose every step is wanted."""
+        rasters: names of inputs and spiking nodes whose every step is wanted, and of LoihiSigma readouts
+        where the reference or loihi-sim runs."""
 
     def close(self) -> None:  # noqa: B027 - most runners hold nothing that must be released
         """Release processes and files the runner holds."""

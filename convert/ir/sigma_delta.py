@@ -6,9 +6,14 @@
     vth' = vth << (spike_exp + state_exp)
     with cum_error:  error += delta;  s = delta if |error| >= vth' else 0;  error = 0 where s is not 0
 
+    with carry:  residue = delta - (message << state_exp)
+
 x_old is the state `act`, as Lava calls it; `residue` is always x less the x that was last sent. In Lava all
-state has 32 bits and wraps unseen; here it is exact, and target `lava` refuses what would not fit. The bits
-lost in `>> state_exp` are not fed back, as in Lava 0.10.0. All state is 0 before the first step.
+state has 32 bits and wraps unseen; here it is exact, and target `lava` refuses what would not fit. Without
+`carry` the bits lost in `>> state_exp` are not fed back, as in Lava 0.10.0: each message takes a receiver up to
+one count further below x, and nothing brings it back. With it they are sent later, and the messages' sum is
+never further from x / 2^state_exp than one count, or than the threshold; with vth = 0 it is its floor. Target
+`lava` refuses `carry`, which that version has not. All state is 0 before the first step.
 Source: lava-nc 0.10.0, `lava.proc.sdn`, fixed point.
 """
 
@@ -34,6 +39,7 @@ class LoihiDelta(LoihiNeuron):
     spike_exp: int = 0
     state_exp: int = 0
     cum_error: bool = False
+    carry: bool = False
 
     def __post_init__(self) -> None:
         whole_fields(self, _EXPS | _VTH)
@@ -62,6 +68,7 @@ class LoihiSigmaDelta(LoihiNeuron):
     state_exp: int = 0
     act: str = "relu"
     cum_error: bool = False
+    carry: bool = False
 
     def __post_init__(self) -> None:
         whole_fields(self, _EXPS | _VTH | {"bias": (-(1 << 23), (1 << 23) - 1)})
