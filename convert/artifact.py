@@ -7,7 +7,7 @@
     step.onnx scan.onnx  float ONNX                        integer-step.onnx integer-scan.onnx     (kind onnx)
     program.npz          populations and projections       network.net   where the net is a chain  (kind lava)
     pose.onnx            images to joints, decoder included; float.npz is its network alone        (kind pose)
-    decoder.onnx         maps to joints, behind host.npz; the network's integers are a sigma-delta one (kind sdnn)
+    decoder.onnx         maps to joints, behind host.npz; integer.npz sends changes               (kind sdnn)
 
 The folder appears whole or not at all; a file or manifest that does not match its checksum is refused when
 read, so that an artifact edited by hand never runs unnoticed.

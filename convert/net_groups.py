@@ -108,7 +108,10 @@ def _sigma_delta(name: str, model: LoihiDelta | LoihiSigma | LoihiSigmaDelta) ->
         if np.any(model.bias):
             said.append("a bias, which netx begins a step before the layer's first input")
     said += [field for field in ("cum_error", "carry") if getattr(model, field)]
-    return [f"{name}: {what}; netx takes {SPIKE_EXP}, {STATE_EXP}, relu, no cum_error and no carry" for what in said]
+    return [
+        f"{name}: {what}; netx takes {SPIKE_EXP}, {STATE_EXP}, relu, no cum_error and no carry"
+        for what in said
+    ]
 
 
 def _ends(program: Program, links: list[Link]) -> list[str]:

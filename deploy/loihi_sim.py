@@ -228,7 +228,9 @@ class LoihiRunner(Runner):
 
     def _check_rasters(self, names: Collection[str]) -> None:
         populations = self.plan.program.populations
-        known = {n for n, p in populations.items() if isinstance(p.model, Input | LoihiSigma) or p.model.spiking}
+        known = {
+            n for n, p in populations.items() if isinstance(p.model, Input | LoihiSigma) or p.model.spiking
+        }
         for name in names:
             if name not in known:
                 raise BadInput(f"raster of {name!r} asked for; known: {', '.join(sorted(known))}")

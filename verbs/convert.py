@@ -28,9 +28,10 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
 @click.option(
     "--to",
     "kind",
-    type=click.Choice(["onnx", "lava"]),
+    type=click.Choice(["onnx", "lava", "sdnn"]),
     required=True,
-    help="onnx: step, scan and integer graphs. lava: program file, and .net where the net is a chain.",
+    help="onnx: step, scan and integer graphs. lava: program file, and .net where the net is a chain. "
+    "sdnn: a pose network as a sigma-delta network.",
 )
 @click.option(
     "--out",
@@ -45,6 +46,13 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
     default=None,
     help="Poses: float32 or 8 bits (weights a scale a channel, ranges of training people). Default: float.",
 )
+@click.option(
+    "--delta-threshold",
+    default=None,
+    metavar="F",
+    help="sdnn: a change below F times the rms of its layer waits. auto (default): the largest of a few that "
+    "costs training people half a point of PCK at most.",
+)
 @quantisation_options
 @click.option(
     "--data",
@@ -56,8 +64,8 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
 @json_option
 @click.pass_context
 def convert(
-    ctx: click.Context, run: Path, kind: str, out: Path, form: str | None, bits: int, input_bits: int,
-    adjacency: str, data: Path | None, json_path: Path | None,
+    ctx: click.Context, run: Path, kind: str, out: Path, form: str | None, delta_threshold: str | None,
+    bits: int, input_bits: int, adjacency: str, data: Path | None, json_path: Path | None,
 ) -> None:  # fmt: skip
     """Trace, fold, quantise and lower the best checkpoint of RUN (a run folder or a .safetensors file).
 
@@ -74,10 +82,17 @@ def convert(
     trained: its integer graph bit for bit, and the float graph of its parent.
 
     Of a pose network --to onnx writes images to joints, the decoder in the graph, float or 8 bits, checked
-    against torch on held-out people; their PCK in both is printed.
+    against torch on held-out people; their PCK in both is printed. --to sdnn writes a sigma-delta network: on
+    video only changes travel.
     """
     from verbs.pose_run import is_pose
 
+    if kind == "sdnn":
+        from verbs.pose_sdnn import convert_sdnn
+
+        return convert_sdnn(ctx, run, form, delta_threshold, (bits, input_bits), out, data, json_path)
+    if delta_threshold is not None:
+        raise click.UsageError("--delta-threshold: belongs to --to sdnn; leave it out")
     if is_pose(run):
         from verbs.pose_convert import convert_pose
 

@@ -43,10 +43,9 @@ def _artifact(path: Path) -> dict[str, Any]:
     if opened.kind == "pose":
         return _pose(opened)
     say(f"artifact of kind {opened.kind}, fingerprint {opened.fingerprint[:16]}")
-    say(
-        f"{source['model']} trained on {source['dataset']['name']}, stream {source['recipe']['stream']}, "
-        f"{len(source['classes'])} classes, epoch {source['epoch']}\n"
-    )
+    stream = f"stream {source['recipe']['stream']}, " if "stream" in source["recipe"] else ""
+    known = f"{source['model']} trained on {source['dataset']['name']}, {stream}"
+    say(f"{known}{len(source['classes'])} classes, epoch {source['epoch']}\n")
     say(text(opened.graph("float")))
     if why := opened.float_only:
         say(f"floats alone: {why['node']}: {why['reason']}")

@@ -31,7 +31,9 @@ def convert_pose(
 
     if kind != "onnx":
         raise Unsupported(
-            str(run), "a pose network is of real values, and holds no spikes", "convert --to onnx"
+            str(run),
+            "a pose network is of real values, and holds no spikes",
+            "convert --to onnx, or --to sdnn: graded spikes of changes",
         )
     if odd := [name for name in SPIKES if said(ctx, name)]:
         raise click.UsageError(
@@ -40,14 +42,14 @@ def convert_pose(
     if is_artifact(run):
         raise BadInput(f"{run}: is an artifact already; convert the run it was made from")
     opened = open_pose(run, None)
-    graph = _graph(opened)
+    graph = network_graph(opened)
     settings = opened.about["model_config"]
     heads = (settings["heads"], settings["kinds"], settings["joints"])
     models = {"float": network_model(graph, *heads).SerializeToString()}
     if form == "int8":
         from deploy.onnx_int8 import quantise
 
-        models["int8"] = quantise(models["float"], _calibration(opened, data), str(run))
+        models["int8"] = quantise(models["float"], seen(opened, _calibration_people(opened, data)), str(run))
     wholes = {}
     for name, model in models.items():
         whole = whole_model(model, opened.about["codec"], _told(opened, name))
@@ -66,7 +68,7 @@ def convert_pose(
     _show(out, parity, files)
 
 
-def _graph(opened: PoseRun) -> Graph:
+def network_graph(opened: PoseRun) -> Graph:
     """The folded float graph of the network alone."""
     from convert.from_torch import from_torch
     from convert.passes.fold_batchnorm import FOLD_BATCHNORM
@@ -89,14 +91,19 @@ def _told(opened: PoseRun, form: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _calibration(opened: PoseRun, data: Path | None) -> Iterator[np.ndarray]:
-    """Training people as they are, none of them held out."""
-    from train.pose.crops import plain
+def _calibration_people(opened: PoseRun, data: Path | None) -> PoseSet:
+    """Training people, none of them held out."""
     from train.pose.data.person import hold_out
 
-    people = hold_out(opened.people(None, data, "train", None))[0].spread(CALIBRATION).people
+    return hold_out(opened.people(None, data, "train", None))[0].spread(CALIBRATION)
+
+
+def seen(opened: PoseRun, people: PoseSet) -> Iterator[np.ndarray]:
+    """People as they are, x [n, 3, H, W] a batch."""
+    from train.pose.crops import plain
+
     for start in range(0, len(people), BATCH):
-        yield plain(people[start : start + BATCH], opened.recipe)[0]
+        yield plain(people.people[start : start + BATCH], opened.recipe)[0]
 
 
 def _parity(opened: PoseRun, wholes: Mapping[str, bytes], people: PoseSet) -> dict[str, Any]:

@@ -22,8 +22,8 @@ KEPT = ("model", "model_config", "dataset", "recipe", "codec", "joints", "classe
 
 @dataclass(frozen=True, eq=False)
 class PoseRun:
-    """about: the checkpoint's description, or what an artifact kept of it. form: "float" or "int8"; by:
-    "torch" or "onnx". model: the torch model, where there is one."""
+    """about: the checkpoint's description, or what an artifact kept of it. form: "float", "int8" or
+    "sigma-delta"; by: "torch", "onnx" or "loihi-sim". model: the torch model, where there is one."""
 
     path: Path
     about: Mapping[str, Any]
@@ -74,7 +74,7 @@ def is_pose(path: Path) -> bool:
     from train.models.registry import MODELS
 
     if is_artifact(path):
-        return open_artifact(path).kind == "pose"
+        return open_artifact(path).kind in ("pose", "sdnn")
     try:
         model = load(path).about["model"]
     except CheckpointError:
@@ -83,7 +83,8 @@ def is_pose(path: Path) -> bool:
 
 
 def open_pose(path: Path, threads: int | None, flip: bool = False) -> PoseRun:
-    """A run folder or checkpoint, run by torch, or an artifact of kind pose, run by ONNX Runtime.
+    """A run folder or checkpoint, run by torch, an artifact of kind pose, run by ONNX Runtime, or one of kind
+    sdnn, by the Loihi simulator: each image from rest.
 
     flip: average with the mirror image (torch alone).
     """
@@ -107,12 +108,17 @@ def open_pose(path: Path, threads: int | None, flip: bool = False) -> PoseRun:
 
 def _converted(artifact: Artifact, threads: int | None, flip: bool) -> PoseRun:
     from deploy.pose.network import PoseNetwork
+    from deploy.pose.sigma_delta import SigmaDeltaPose
 
     if flip:
         raise BadInput(f"{artifact.path}: found --flip-test; its decoder is in the graph: evaluate the run")
-    network = PoseNetwork.load(artifact.file("pose.onnx"), threads or cores())
-    about = artifact.about["source"]
+    threads, about = threads or cores(), artifact.about["source"]
+    network: PoseNetwork | SigmaDeltaPose
+    if artifact.kind == "sdnn":
+        by, network = "loihi-sim", SigmaDeltaPose.load(artifact, threads)
+    else:
+        by, network = "onnx", PoseNetwork.load(artifact.file("pose.onnx"), threads)
     return PoseRun(
-        artifact.path, about, artifact.about["checkpoint"]["sha256"], "onnx", artifact.about["form"],
+        artifact.path, about, artifact.about["checkpoint"]["sha256"], by, artifact.about["form"],
         lambda x, _: network.joints(x),
     )  # fmt: skip

@@ -10,10 +10,10 @@
 
 x_old is the state `act`, as Lava calls it; `residue` is always x less the x that was last sent. In Lava all
 state has 32 bits and wraps unseen; here it is exact, and target `lava` refuses what would not fit. Without
-`carry` the bits lost in `>> state_exp` are not fed back, as in Lava 0.10.0: each message takes a receiver up to
-one count further below x, and nothing brings it back. With it they are sent later, and the messages' sum is
-never further from x / 2^state_exp than one count, or than the threshold; with vth = 0 it is its floor. Target
-`lava` refuses `carry`, which that version has not. All state is 0 before the first step.
+`carry` the bits lost in `>> state_exp` are not fed back, as in Lava 0.10.0: each message takes a receiver up
+to one count further below x, and nothing brings it back. With it they are sent later: the messages' sum is
+within a count, or a threshold, of x / 2^state_exp; with vth = 0 it is its floor. Target `lava` refuses
+`carry`, which that version has not. All state is 0 before the first step.
 Source: lava-nc 0.10.0, `lava.proc.sdn`, fixed point.
 """
 

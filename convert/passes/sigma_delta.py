@@ -1,8 +1,8 @@
 """Float graph of convolutions and ReLUs to a sigma-delta network: integers that travel where they change.
 
 Each ReLU becomes a LoihiSigmaDelta whose sigma sums what arrives, the input goes through a LoihiDelta, each
-output is summed up by a LoihiSigma. A message of layer l is worth 1 / m_l of the float model's units, a count of
-its sigma 1 / S_l, and
+output is summed up by a LoihiSigma. A message of layer l is worth 1 / m_l of the float model's units, a count
+of its sigma 1 / S_l, and
 
     S_l = m_l 2^state_exp                     state_exp 0..7
     mantissa   k = round(w S_l / (m_src 2^e)),  |k| < 2^(bits-1), one exponent e >= 0 per branch: no sum is
@@ -10,11 +10,12 @@ its sigma 1 / S_l, and
     bias       round(b m_l), counts of a message
     vth        round(threshold rms_l m_l), rms_l of the layer's values in calibration: counts of a message
 
-S_l is the largest for which the finest branch has all its bits, or less where messages would outgrow MESSAGES
-bits, chosen among eighths of an octave for the least weight error at the sources' measured rms. state_exp brings
-the largest message to FINE bits where 7 suffices. With `carry` (`convert.ir.sigma_delta`) a threshold of 0 makes
-the network the integer ReLU network of these weights, x_l = floor(relu(sum + bias) / 2^state_exp), at every
-step exactly. What is not linear and no ReLU is refused; unit and bias of a readout are the host's.
+S_l is the largest for which the finest branch has all its bits, or less where messages would outgrow
+MESSAGES bits, chosen among eighths of an octave for the least weight error at the sources' measured rms.
+state_exp brings the largest message to FINE bits where 7 suffices. With `carry` (`convert.ir.sigma_delta`) a
+threshold of 0 makes the network the integer ReLU network of these weights, floor(relu(sum + bias) /
+2^state_exp) a layer, at every step exactly. What is not linear and no ReLU is refused; unit and bias of a
+readout are the host's.
 """
 
 from __future__ import annotations
@@ -45,14 +46,17 @@ from convert.ir import (
 from convert.passes.arm import Arm, arms, attach
 from convert.passes.region import bias, branches
 
-FINE, MESSAGES = 12, 20  # bits of a layer's largest message: wanted, and allowed; a spike carries 23 and a sign
+FINE, MESSAGES = (
+    12,
+    20,
+)  # bits of a layer's largest message: wanted, and allowed; a spike carries 23 and a sign
 SHIFT_MAX = 7  # of state_exp
 EXP_MAX = 8  # of a projection
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """What running the float graph on data showed, of inputs and ReLUs: largest magnitude, root mean square."""
+    """What running the float graph on data showed of inputs and ReLUs: largest magnitude, rms."""
 
     peak: Mapping[str, float]
     rms: Mapping[str, float]
@@ -60,8 +64,9 @@ class Ranges:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """How one population was made, for people to read. vth in counts of a message; unit: float value of a count
-    (of a readout: of its sigma); weight_error as in `quantise`."""
+    """How one population was made, for people to read. vth in counts of a message; unit: float value of a
+    count (of a readout: of its sigma); weight_error as in `quantise`; dropped: sources whose weights are all
+    zero."""
 
     neuron: str
     unit: float
@@ -69,15 +74,15 @@ class LayerReport:
     state_exp: int
     exponents: tuple[int, ...]
     weight_error: float
-    dropped: tuple[str, ...] = ()  # sources whose weights are all zero
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class SigmaDelta:
     """The pass; call it on a folded graph: (integer graph, host graph). It fills `report`.
 
-    threshold: of every layer, in rms of its values. host: readouts times unit plus bias, under the names of the
-    float graph's outputs.
+    threshold: of every layer, in rms of its values. host: readouts times unit plus bias, under the names of
+    the float graph's outputs.
     """
 
     ranges: Ranges
@@ -89,13 +94,16 @@ class SigmaDelta:
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
-            ("bits", self.bits, 2, 8), ("input_bits", self.input_bits, 2, 16), ("threshold", self.threshold, 0, 100)
+            ("bits", self.bits, 2, 8), ("input_bits", self.input_bits, 2, 16),
+            ("threshold", self.threshold, 0, 100),
         ):  # fmt: skip
             if not low <= value <= high:
-                raise Unsupported("sigma-delta", f"{name} = {value} is outside {low}..{high}", "choose another")
+                raise Unsupported(
+                    "sigma-delta", f"{name} = {value} is outside {low}..{high}", "choose another"
+                )
 
     def __call__(self, graph: Graph) -> tuple[Graph, Graph]:
-        """The two graphs; populations have the names of the ReLUs, `x.delta` of an input, `y.sigma` of an output."""
+        """The two graphs; populations: the ReLUs' names, `x.delta` of an input, `y.sigma` of an output."""
         if check(graph).stage != "folded":
             raise StageError(f"sigma-delta: needs a folded graph, got {graph.stage}")
         _refuse_foreign(graph)
@@ -120,13 +128,20 @@ class SigmaDelta:
 
     def _input(self, graph: Graph, name: str) -> Input:
         limit = (1 << (self.input_bits - 1)) - 1
-        return Input(graph.shapes[name], "graded", max(self.ranges.peak[name], 1e-12) / limit, self.input_bits)
+        return Input(
+            graph.shapes[name], "graded", max(self.ranges.peak[name], 1e-12) / limit, self.input_bits
+        )
 
     def _vth(self, name: str, per_unit: float) -> int:
         return round(self.threshold * self.ranges.rms[name] * per_unit)
 
     def _layer(
-        self, ends: Graph, name: str, nodes: dict[str, Node], edges: list[tuple[str, str]], counts: dict[str, float]
+        self,
+        ends: Graph,
+        name: str,
+        nodes: dict[str, Node],
+        edges: list[tuple[str, str]],
+        counts: dict[str, float],
     ) -> None:
         """One population and the arms into it; `counts` gets its messages' (a readout's sigma's) worth."""
         readout = name not in self.ranges.peak
@@ -173,7 +188,7 @@ class SigmaDelta:
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """What arrives at one population, in float. weights: per count of the source; rms: of the source's counts."""
+    """What arrives at one population, in float. weights: per count of the source; rms: of those counts."""
 
     name: str
     arms: tuple[Arm, ...]
@@ -186,7 +201,9 @@ class _Layer:
         found = [arm for branch in branches(ends, name) for arm in arms(ends, branch)]
         kept = [arm for arm in found if np.any(arm.weight)]
         if not kept:
-            raise Unsupported(name, "all weights into it are zero", "train the network, or leave the layer out")
+            raise Unsupported(
+                name, "all weights into it are zero", "train the network, or leave the layer out"
+            )
         if late := next((n for arm in kept for n in arm.branch.chain if _reaches_back(ends.nodes[n])), None):
             raise Unsupported(late, "reaches back in steps, and frames are taken one by one", "use a Conv2d")
         sources = [arm.branch.source for arm in kept]
@@ -208,11 +225,17 @@ class _Layer:
             most = float(np.abs(weight).max()) * scale
             found.append(max(0, math.ceil(math.log2(max(most, 1e-12) / (limit + 0.4999)))))
             if most < 0.5:
-                reason = f"the weights from {arm.branch.source} all round to zero: what it adds is too fine beside"
-                raise Unsupported(self.name, f"{reason} its other inputs or {MESSAGES} bits", "rescale in training")
+                reason = (
+                    f"the weights from {arm.branch.source} all round to zero: what it adds is too fine beside"
+                )
+                raise Unsupported(
+                    self.name, f"{reason} its other inputs or {MESSAGES} bits", "rescale in training"
+                )
             if found[-1] > EXP_MAX:
                 reason = f"the weights from {arm.branch.source} need exponent {found[-1]} > {EXP_MAX}"
-                raise Unsupported(self.name, f"{reason}: its inputs differ too much", "rescale them in training")
+                raise Unsupported(
+                    self.name, f"{reason}: its inputs differ too much", "rescale them in training"
+                )
         return tuple(found)
 
     def whole(self, scale: float, limit: float) -> list[float]:

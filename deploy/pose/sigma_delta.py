@@ -4,8 +4,8 @@
     host      sums -> maps: times unit, plus bias      float64
     decoder   maps -> joints                           ONNX Runtime, the codec's own equations
 
-A frame from rest is a run of one step: then every layer sends all it has, and the network is the dense integer
-network of the same weights, up to the thresholds.
+A frame from rest is a run of one step: then every layer sends all it has, and the network is the dense
+integer network of the same weights, up to the thresholds.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Seen:
 
 
 class SigmaDeltaPose:
-    """heads: the codec's maps by name, in the order of the host's outputs; kinds: "scalar" or "vector" each."""
+    """heads: the codec's maps, in the order of the host's outputs; kinds: "scalar" or "vector" each."""
 
     def __init__(
         self, program: Program, host: Graph, decoder: bytes, heads: Sequence[str], kinds: Sequence[str],
@@ -52,7 +52,9 @@ class SigmaDeltaPose:
         """That of an artifact of kind sdnn; BadInput for another kind."""
         host = artifact.host()
         if artifact.kind != KIND or host is None:
-            raise BadInput(f"{artifact.path}: is of kind {artifact.kind}; expected one of convert --to {KIND}")
+            raise BadInput(
+                f"{artifact.path}: is of kind {artifact.kind}; expected one of convert --to {KIND}"
+            )
         settings, place = artifact.about["source"]["model_config"], artifact.file("decoder.onnx")
         heads = settings["heads"], settings["kinds"]
         return cls(artifact.program(), host, read_model(place), *heads, str(place), threads)
@@ -70,7 +72,10 @@ class SigmaDeltaPose:
 
     def decoded(self, sums: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Sums of the readouts [T, N, C, h, w] -> xy [T, N, K, 2], score [T, N, K]."""
-        maps = values(self._host, {name: x.astype(np.float64) for name, x in sums.items()})
+        return self.read(values(self._host, {name: x.astype(np.float64) for name, x in sums.items()}))
+
+    def read(self, maps: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Maps by output of the float graph [T, N, C, h, w] -> xy [T, N, K, 2], score [T, N, K]."""
         feed = {}
         for head, kind, node in self._heads:
             y = maps[node].reshape(-1, *maps[node].shape[2:])
@@ -78,8 +83,9 @@ class SigmaDeltaPose:
                 y = y.reshape(len(y), -1, 2, *y.shape[2:])
             feed[head] = np.ascontiguousarray(y, np.float32)
         found = self._decoder.run(feed)
-        lead = next(iter(sums.values())).shape[:2]
-        return tuple(found[n].reshape(*lead, *found[n].shape[1:]).astype(np.float64) for n in ("xy", "score"))  # type: ignore[return-value]
+        lead = maps[self._heads[0][2]].shape[:2]
+        xy, score = (found[n].reshape(*lead, *found[n].shape[1:]).astype(np.float64) for n in ("xy", "score"))
+        return xy, score
 
     def close(self) -> None:
         """End the simulator's threads."""
