@@ -276,7 +276,8 @@ def main(options: Namespace) -> None:
     for clip in films(recipe, options.videos, options.frames, options.seed):
         judge(bench, clip, thresholds)
     slow = next(c for c in stills(recipe, 4, 5 * options.frames, options.seed) if c.name == "still, 1 px")
-    drift(bench, slow, max(thresholds))
+    for threshold in (0.0, max(thresholds)):
+        drift(bench, slow, threshold)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
     default=None,
     metavar="F",
     help="sdnn: a change below F times the rms of its layer waits. auto (default): the largest of a few that "
-    "costs training people half a point of PCK at most.",
+    "costs training people, in motion, half a point of PCK at most.",
 )
 @quantisation_options
 @click.option(

@@ -66,7 +66,7 @@ class Ranges:
 class LayerReport:
     """How one population was made, for people to read. vth in counts of a message; unit: float value of a
     count (of a readout: of its sigma); weight_error as in `quantise`; dropped: sources whose weights are all
-    zero."""
+    zero, or round to it beside the others."""
 
     neuron: str
     unit: float
@@ -149,10 +149,16 @@ class SigmaDelta:
         scale, shift = self._scale(layer, None if readout else self.ranges.peak[name])
         counts[name] = scale / 2.0**shift
         exponents = layer.exponents(scale, self._limit)
-        tails = []
+        tails, dropped = [], list(layer.dropped)
         for arm, weight, exp in zip(layer.arms, layer.weights, exponents, strict=True):
             mantissa = np.rint(weight * scale / 2.0**exp).astype(np.int8)
-            tails.append(attach(arm, arm.holding(mantissa, exp), ends, name, nodes, edges)[1])
+            if np.any(mantissa):
+                tails.append(attach(arm, arm.holding(mantissa, exp), ends, name, nodes, edges)[1])
+            else:
+                dropped.append(arm.branch.source)
+        if not tails:
+            reason = f"all weights into it round to zero, with messages of {MESSAGES} bits"
+            raise Unsupported(name, reason, "train the network, or rescale its layers")
         if len(tails) > 1:
             nodes[f"{name}.sum"] = Add()
             edges += [(tail, f"{name}.sum") for tail in tails]
@@ -161,7 +167,7 @@ class SigmaDelta:
         nodes[name] = LoihiSigma() if readout else self._neuron(ends, name, counts[name], vth, shift)
         edges.append((tails[0], name))
         error = layer.relative_error(scale, self._limit)
-        self.report.append(LayerReport(name, 1 / counts[name], vth, shift, exponents, error, layer.dropped))
+        self.report.append(LayerReport(name, 1 / counts[name], vth, shift, exponents, error, tuple(dropped)))
 
     @property
     def _limit(self) -> float:
@@ -175,6 +181,7 @@ class SigmaDelta:
     def _scale(self, layer: _Layer, peak: float | None) -> tuple[float, int]:
         """(S, state_exp) of a layer; peak: its largest value, None of a readout."""
         top = (self._limit + 0.4999) / layer.finest
+        top = min(top, (self._limit + 0.4999) * 2.0**EXP_MAX / layer.coarsest)
         if peak is not None:
             top = min(top, 2.0 ** (MESSAGES + SHIFT_MAX) / max(peak, 1e-12))
         tried = [top * 2.0 ** (-step / 8) for step in range(8)]
@@ -218,24 +225,17 @@ class _Layer:
         """The largest weight of the branch where that is smallest."""
         return min(float(np.abs(w).max()) for w in self.weights)
 
+    @property
+    def coarsest(self) -> float:
+        """The largest weight of all."""
+        return max(float(np.abs(w).max()) for w in self.weights)
+
     def exponents(self, scale: float, limit: float) -> tuple[int, ...]:
         """The smallest e >= 0 per branch whose mantissas fit."""
         found = []
-        for weight, arm in zip(self.weights, self.arms, strict=True):
+        for weight in self.weights:
             most = float(np.abs(weight).max()) * scale
             found.append(max(0, math.ceil(math.log2(max(most, 1e-12) / (limit + 0.4999)))))
-            if most < 0.5:
-                reason = (
-                    f"the weights from {arm.branch.source} all round to zero: what it adds is too fine beside"
-                )
-                raise Unsupported(
-                    self.name, f"{reason} its other inputs or {MESSAGES} bits", "rescale in training"
-                )
-            if found[-1] > EXP_MAX:
-                reason = f"the weights from {arm.branch.source} need exponent {found[-1]} > {EXP_MAX}"
-                raise Unsupported(
-                    self.name, f"{reason}: its inputs differ too much", "rescale them in training"
-                )
         return tuple(found)
 
     def whole(self, scale: float, limit: float) -> list[float]:

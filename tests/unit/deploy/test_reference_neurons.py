@@ -116,6 +116,15 @@ def test_delta_sends_changes_that_reach_its_threshold():
     assert found.states["n"]["residue"].reshape(-1).tolist() == [8, 0, 0, 0, 0]
 
 
+def test_lost_bits_are_carried_or_forgotten():
+    """7 quarters: 1 goes out, 3 are kept; with one more they are a whole count."""
+    kept = driven(LoihiSigmaDelta(vth=0, state_exp=2, carry=True), [7, 1, 0, -1])
+    assert kept.sent["n"].reshape(-1).tolist() == [1, 1, 0, -1]  # sums: floor of 7, 8, 8, 7 quarters
+    assert kept.states["n"]["residue"].reshape(-1).tolist() == [3, 0, 0, 3]
+    lost = driven(LoihiSigmaDelta(vth=0, state_exp=2), [7, 1, 0, -1])
+    assert lost.sent["n"].reshape(-1).tolist() == [1, 0, 0, -1]
+
+
 def test_delta_with_accumulated_error():
     """Errors 2, 4: at 4 the change (2 + residue 0...) goes out and the error starts anew."""
     found = driven(LoihiDelta(vth=5, cum_error=True), [2, 2, 2, 2])
