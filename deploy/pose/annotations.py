@@ -45,6 +45,8 @@ def read(path: Path) -> Annotations:
 def parse(body: Any, where: str) -> Annotations:
     """`read` of what `json.load` gave; `where` begins every message."""
     notes: Counter[str] = Counter()
+    if isinstance(body, Mapping) and "annolist" in body:
+        raise BadInput(f"{where}: is in PoseTrack17's form (annolist); convert it to PoseTrack18's first")
     category, joints = _joints(part(body, "categories", list, where), where)
     entries = images(part(body, "images", list, where), where, notes)
     people: dict[int, list[Person]] = {image: [] for image in entries}

@@ -75,8 +75,13 @@ def evaluate(
         for name, (low, high) in CROWDED.items():
             some = [i["id"] for i in body["images"] if _within(i, low, high, where)]
             figures[f"AP {name}"] = _stats(body, listed, rules, engine, some)[0] if some else -1.0
-    counted = sum(not a["iscrowd"] and a.get("num_keypoints", 1) > 0 for a in body["annotations"])
-    return Scores(figures, len(known), counted, len(listed), notes)
+    return Scores(figures, len(known), len(_judged(body, rules)), len(listed), notes)
+
+
+def _judged(body: Mapping[str, Any], rules: Rules) -> list[Mapping[str, Any]]:
+    """Annotations that can be missed: no crowds and, of poses, none without a joint."""
+    poses = rules.kind == "keypoints"
+    return [a for a in body["annotations"] if not a["iscrowd"] and (not poses or a["num_keypoints"])]
 
 
 def _within(image: Mapping[str, Any], low: float, high: float, where: str) -> bool:
@@ -171,10 +176,9 @@ def _stats(
 ) -> list[float]:
     """The engine's summary, of all images or of some. What it prints is not wanted."""
     kept = [dict(r) for r in results if some is None or r["image_id"] in set(some)]
-    counted = [a for a in body["annotations"] if not a["iscrowd"] and a.get("num_keypoints", 1)]
     names = POSE_STATS if rules.kind == "keypoints" else BOX_STATS
     if not kept:  # the engines refuse an empty list; without results every figure is 0, without truth -1
-        return [0.0 if counted else -1.0] * len(names)
+        return [0.0 if _judged(body, rules) else -1.0] * len(names)
     coco, judge = _engine(engine)
     with contextlib.redirect_stdout(io.StringIO()):
         truth = coco()

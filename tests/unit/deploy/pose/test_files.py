@@ -152,7 +152,7 @@ def test_what_is_wrong_is_refused_in_one_line(pose_body, tmp_path, change, messa
     ("text", "message"),
     [("", "is no JSON"), ("[1, 2", "is no JSON"), ("[]", "has no 'categories'"), ("3", "has no 'categories'"),
      ('{"categories": 3}', "'categories' is 3; expected a list"),
-     ("[" * 100000, "nested too deeply|no JSON")],
+     ('{"annolist": []}', "is in PoseTrack17's form"), ("[" * 100000, "nested too deeply|no JSON")],
 )  # fmt: skip
 def test_what_is_no_such_file_is_refused(tmp_path, text, message):
     (tmp_path / "p.json").write_text(text)
