@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from train.pose.codecs import aggregate, aggregate_torch
 from train.pose.codecs.codec import Codec, Decoded, DecodedTensors, Floats
-from train.pose.codecs.targets import disc, gaussian, towards
+from train.pose.codecs.targets import disc, gaussian, offsets
 from train.pose.codecs.tensors import to_input
 from train.pose.codecs.window import peak
 from train.pose.errors import PoseError
@@ -64,13 +64,12 @@ class OffsetCodec(Codec):
         """heatmap [N, K, H, W], offset [N, K, 2, H, W] in radii, zero where the weights are; weight [N, K],
         offset_weight [N, K, H, W]: the joint's weight within the disc. All float32."""
         cells, weight = self.kept(xy, weights)
-        shape = self.grid.shape
-        heat = gaussian(cells, shape, self.sigma) * (weight > 0)[..., None, None]
-        held = disc(cells, shape, self.radius) * weight[..., None, None]
-        field = towards(cells, shape) / self.radius * (held > 0)[:, :, None]
+        there = (weight > 0)[..., None, None]
+        held = disc(cells, self.grid.shape, self.radius) & there
         return {
-            "heatmap": heat, "offset": field.astype(np.float32),
-            "weight": weight, "offset_weight": held.astype(np.float32),
+            "heatmap": gaussian(cells, self.grid.shape, self.sigma) * there,
+            "offset": offsets(cells, held, self.radius),
+            "weight": weight, "offset_weight": held * weight[..., None, None],
         }  # fmt: skip
 
     def decode(self, maps: Mapping[str, Floats]) -> Decoded:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from train.pose.codecs.blur import TAPS, blur_matrix
 from train.pose.codecs.codec import Codec, Decoded, DecodedTensors, Floats
 from train.pose.codecs.heatmap import highest
-from train.pose.codecs.targets import disc, towards
+from train.pose.codecs.targets import disc, offsets
 from train.pose.codecs.tensors import to_input
 from train.pose.codecs.window import peak
 from train.pose.errors import PoseError
@@ -50,9 +50,8 @@ class UDPCodec(Codec):
         """heatmap [N, K, H, W] of 0 and 1, offset [N, K, 2, H, W], weight, offset_weight: float32."""
         cells, weight = self.kept(xy, weights)
         held = disc(cells, self.grid.shape, self.radius) & (weight > 0)[..., None, None]
-        field = towards(cells, self.grid.shape) / self.radius * held[:, :, None]
         return {
-            "heatmap": held.astype(np.float32), "offset": field.astype(np.float32),
+            "heatmap": held.astype(np.float32), "offset": offsets(cells, held, self.radius),
             "weight": weight, "offset_weight": held * weight[..., None, None],
         }  # fmt: skip
 

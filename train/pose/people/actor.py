@@ -23,11 +23,11 @@ _DARK = np.array([25.0, 20.0, 20.0], np.float32)
 
 
 class Stroke(NamedTuple):
-    """A hull to be painted at a depth."""
+    """A hull to be painted; nearer: metres by which it is taken to be nearer, where it lies on others."""
 
     part: Part
     cloth: Cloth
-    depth: float
+    nearer: float
 
 
 @dataclass(slots=True, eq=False)
@@ -52,25 +52,26 @@ class Actor:
 
     def paint(self, canvas: Canvas, camera: Camera, light: Points) -> None:
         """Far parts first."""
-        strokes = sorted(self._strokes(camera), key=lambda stroke: -stroke.depth)
-        for index, stroke in enumerate(strokes):
+        strokes = [*self._strokes(), *self._head(camera)]
+        ends = np.cumsum([len(stroke.part.centres) for stroke in strokes])[:-1]
+        flat, ahead = camera.look(np.concatenate([stroke.part.centres for stroke in strokes]))
+        seen = list(zip(strokes, np.split(flat, ends), np.split(ahead, ends), strict=True))
+        seen.sort(key=lambda one: one[0].nearer - float(one[2].mean()))
+        for index, (stroke, centres, depths) in enumerate(seen):
             code = self.number * PARTS + index
-            centres = camera.project(stroke.part.centres)
-            scale = camera.focal / camera.depth(stroke.part.centres)
-            outline = hull(centres, np.maximum(stroke.part.radii * scale, 0.6))
+            outline = hull(centres, np.maximum(stroke.part.radii * (camera.focal / depths), 0.6))
             canvas.paint(outline, stroke.cloth, code, light, centres[0])
             self.shown[code] = stroke.part.joints
             self.outlines.append(outline)
 
-    def _strokes(self, camera: Camera) -> list[Stroke]:
-        found = []
-        for part in self.body.parts:
-            if part.name in self.outfit.pieces:
-                depth = float(camera.depth(part.centres).mean())
-                # The skirt lies over the thighs, sleeves over hands' ends.
-                nearer = 0.12 if part.name == "skirt" else 0.0
-                found.append(Stroke(part, self.outfit.pieces[part.name], depth - nearer))
-        return found + self._head(camera)
+    def _strokes(self) -> list[Stroke]:
+        """All but the head. The skirt lies over the thighs."""
+        pieces = self.outfit.pieces
+        return [
+            Stroke(part, pieces[part.name], 0.12 if part.name == "skirt" else 0.0)
+            for part in self.body.parts
+            if part.name in pieces
+        ]
 
     def _head(self, camera: Camera) -> list[Stroke]:
         b, wear, r = self.body, self.outfit, self.body.radius
@@ -81,7 +82,7 @@ class Actor:
             table = np.array(balls)
             centres = b.head + r * table[:, :3] @ b.axes
             part = Part(name, centres, r * table[:, 3], _FACE)
-            found.append(Stroke(part, cloth, float(camera.depth(centres).mean()) - nearer))
+            found.append(Stroke(part, cloth, nearer))
 
         face = plain(wear.face)
         add("face", [(0, 0, 0.12, 0.95), (0, -0.55, 0.35, 0.62)], face)

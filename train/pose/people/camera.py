@@ -32,13 +32,18 @@ class Camera:
 
     def project(self, points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """[..., 3] world -> [..., 2] pixel indices."""
+        return self.look(points)[0]
+
+    def look(self, points: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """[..., 3] world -> [..., 2] pixel indices, and [...] metres ahead."""
         seen = self._seen(points)
-        flat = self.focal * seen[..., :2] / np.maximum(seen[..., 2:], NEAREST)
+        ahead = np.maximum(seen[..., 2], NEAREST)
+        flat = self.focal * seen[..., :2] / ahead[..., None]
         cos, sin = np.cos(self.roll), np.sin(self.roll)
         turned = np.stack(
             [cos * flat[..., 0] - sin * flat[..., 1], sin * flat[..., 0] + cos * flat[..., 1]], -1
         )
-        return turned + (np.array(self.size) - 1) / 2
+        return turned + (np.array(self.size) - 1) / 2, ahead
 
     def pixels(self, metres: float, depth: float) -> float:
         """How long a length is in the picture at a depth."""

@@ -56,6 +56,8 @@ def hull(centres: Floats, radii: Floats) -> NDArray[np.float64]:
 
 
 def _tiled(tile: NDArray[np.float32], shape: tuple[int, int], start: NDArray[Any]) -> NDArray[np.float32]:
+    if tile.shape[:2] == (1, 1):
+        return tile
     rows = (np.arange(shape[0]) + start[1]) % tile.shape[0]
     columns = (np.arange(shape[1]) + start[0]) % tile.shape[1]
     return tile[rows[:, None], columns]
