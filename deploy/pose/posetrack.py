@@ -128,7 +128,10 @@ def _check_tracks(frame: Frame, path: Path) -> None:
 
 def write_poses(path: Path, videos: Iterable[Video]) -> None:
     """Videos as one PoseTrack18 file, whole or not at all."""
-    text = json.dumps(document(list(videos)), allow_nan=False)
+    try:
+        text = json.dumps(document(list(videos)), allow_nan=False)
+    except ValueError as error:
+        raise BadInput(f"{path}: an image has a field that is not finite; JSON has no such number") from error
     with whole(path) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
 

@@ -193,6 +193,15 @@ def test_nothing_is_half_written(poses, tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".out.json*"))
 
 
+def test_numbers_beyond_json_are_not_written(pose_body, tmp_path):
+    """1e999 reads as infinity; in a field that nobody looks at it comes to light when it is written."""
+    text = json.dumps(pose_body(FRAMES, images={0: {"mask": 123.25}})).replace("123.25", "1e999")
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(BadInput, match="a field that is not finite"):
+        write_poses(tmp_path / "out.json", read_poses(tmp_path / "p.json").videos)
+    assert not (tmp_path / "out.json").exists()
+
+
 def test_results_there_and_back(poses, tmp_path):
     frames = read_poses(poses(FRAMES)).videos[0].frames
     write_results(tmp_path / "r.json", results(frames))
