@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from energy.ram import CHARGED, KEYS, LAWS
@@ -21,18 +22,9 @@ CONFIDENCE = ("high", "medium", "low")
 TEXT = ("name", "title", "precision", "scope", "confidence")
 UNSTATED = "unstated"
 _KEYS = {
-    *TEXT,
-    "kind",
-    "version",
-    "source",
-    "node_nm",
-    "voltage_v",
-    "pj",
-    "unknown",
-    "included",
-    "memory",
+    *TEXT, "kind", "version", "source", "node_nm", "voltage_v", "pj", "unknown", "included", "memory",
     "caution",
-}
+}  # fmt: skip
 _PRECISION = re.compile(r"(?:fp|bf|int|uint)(\d+)")
 _WORST = 0.02  # of a MAC: figures are printed with two digits
 
@@ -91,11 +83,8 @@ def _precision(body: Mapping[str, Any]) -> list[str]:
     found, precision = [], body.get("precision")
     if _is_text(precision) and precision != UNSTATED and not _PRECISION.fullmatch(precision):
         found.append(f"precision {precision!r} must be one, such as fp32 or int8, or '{UNSTATED}'")
-    pj = (
-        {op: v for op, v in body.get("pj", {}).items() if _is_positive(v)}
-        if isinstance(body.get("pj"), dict)
-        else {}
-    )
+    given = body.get("pj") if isinstance(body.get("pj"), dict) else {}
+    pj = {op: value for op, value in given.items() if _is_positive(value)}
     if {"mac", "multiply", "add"} <= set(pj):
         whole = pj["multiply"] + pj["add"]
         if abs(pj["mac"] - whole) > _WORST * whole:
@@ -152,7 +141,7 @@ def _points(memory: Mapping[str, Any]) -> list[str]:
     pairs = isinstance(points, list) and all(isinstance(p, list) and len(p) == 2 for p in points)
     if not pairs or not points or not all(_is_number(v) and v >= 0 for p in points for v in p):
         return ["[memory] points must be pairs [bytes, pJ]"]
-    if any(b[0] <= a[0] or b[1] < a[1] for a, b in zip(points, points[1:], strict=False)):
+    if any(b[0] <= a[0] or b[1] < a[1] for a, b in pairwise(points)):
         return ["[memory] points must ascend"]
     return []
 
