@@ -20,9 +20,9 @@ def bills(
 ) -> dict[str, Bill]:
     """convention -> bill; BadInput if joules are refused.
 
-    A chip's table knows the conventions `exact` and, where it prices idle neurons, `exact-idle`; `host` prices
-    what no spiking chip does. An arithmetic table that prices memory adds `lemaire2022` where its equations
-    cover every line.
+    A chip's table knows the conventions `exact` and, where it prices idle neurons, `exact-idle`; `host`
+    prices what no spiking chip does. An arithmetic table whose total holds memory adds `lemaire2022` where
+    the equations cover every line.
     """
     found = chip_bills(counts, table, host) if table.kind == "chip" else price(counts, table, conventions)
     if machine is None:
