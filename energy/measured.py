@@ -4,8 +4,8 @@
     mean and 95 % interval over the repeats        t distribution, repeats - 1 degrees of freedom
 
 Each repeat is an idle spell, then the run again and again until it has lasted `seconds`. A counter that
-passed its `max_energy_range_uj` is read on. Where nothing can be measured the answer is `Unmeasured`, with the
-reason; no estimate stands in for it, and measured joules never enter a modelled total.
+passed its `max_energy_range_uj` is read on. Where nothing can be measured the answer is `Unmeasured`, with
+the reason; no estimate stands in for it, and measured joules never enter a modelled total.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def measure(
     """Energy of one `run()`; takes about 2 x seconds x repeats. BadInput for less than 10 s or 5 repeats."""
     if seconds < SECONDS or repeats < REPEATS:
         raise BadInput(
-            f"measuring {repeats} times {seconds:g} s; expected {REPEATS} times {SECONDS:g} s at least: shorter "
-            "runs drown in the noise of the counters"
+            f"measuring {repeats} times {seconds:g} s; expected {REPEATS} times {SECONDS:g} s at least: "
+            "shorter runs drown in the noise of the counters"
         )
     try:
         meter = _Meter(zones(powercap), clock or Clock())
