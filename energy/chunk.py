@@ -1,4 +1,4 @@
-"""A chunk: what one batch leaves behind once it is counted and priced. Plain data; any process can make it."""
+"""A chunk: what one batch leaves behind once it is counted and priced. Plain data; any process makes it."""
 
 from __future__ import annotations
 
