@@ -8,7 +8,7 @@ from typing import Any
 
 from energy.answers import Answers
 from energy.costs import CostTable
-from energy.energy import CONVENTIONS, price, refusal
+from energy.energy import price, refusal
 from energy.line import Counts
 from energy.rows import Json, rows
 from energy.sums import Sums
@@ -35,6 +35,6 @@ class Chunk:
 def chunk(index: int, counts: Counts, table: CostTable, answers: Answers) -> Chunk:
     """Price one batch of counts; BadInput if ids, labels or predictions are not one a sample."""
     answers.check(counts.samples)
-    bills = {} if refusal(counts) else price(counts, table, tuple(CONVENTIONS))
+    bills = {} if refusal(counts) else price(counts, table)
     told = rows(counts, bills, answers)
     return Chunk(index, told, Sums.of(counts, bills, told))
