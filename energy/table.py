@@ -15,8 +15,9 @@ _COLUMNS = (
 def render(summary: Json) -> str:
     """The whole table, ending in a newline."""
     unit = _unit(summary)
-    heads = [*_COLUMNS, f"exact {unit[1]}", f"paper {unit[1]}"]
-    rows = [_row(layer, unit[0]) for layer in summary["layers"]]
+    names = tuple(summary["energy"] or ())
+    heads = [*_COLUMNS, *(f"{name} {unit[1]}" for name in names)]
+    rows = [_row(layer, unit[0], names) for layer in summary["layers"]]
     total = _total(summary, unit[0])
     widths = [max(len(r[i]) for r in (heads, *rows, total)) for i in range(len(heads))]
     rule = "  ".join("-" * w for w in widths)
@@ -31,7 +32,7 @@ def _title(summary: Json) -> str:
     return f"{summary['n_samples']} samples, {steps} steps, mean per sample; cost table {table['name']}"
 
 
-def _row(layer: Json, unit: float) -> list[str]:
+def _row(layer: Json, unit: float, conventions: tuple[str, ...]) -> list[str]:
     means, measures = layer["means"], layer["measures"]
     energy = layer["energy_pj"] or {}
     operand = "/".join(layer["operand_classes"]) or "-"
@@ -43,7 +44,7 @@ def _row(layer: Json, unit: float) -> list[str]:
         _count(means["spikes_out"]) if means["neuron_steps"] else "-",
         *(_count(means[f]) if synaptic else "-" for f in ("dense_mac", "sop_exact", "mac", "ac")),
         _count(measures["sop_paper"]) if synaptic else "-",
-        *(f"{energy[c] / unit:.3f}" if energy else "-" for c in ("exact", "paper")),
+        *(f"{energy[c] / unit:.3f}" for c in conventions),
     ]  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def _is_folded_pool(layer: Json) -> bool:
 def _total(summary: Json, unit: float) -> list[str]:
     means, energy = summary["means"], summary["energy"]
     dense = [layer["means"]["dense_mac"] for layer in summary["layers"] if not layer["spike_input"]]
-    joules = [f"{energy[c]['total_pj'] / unit:.3f}" if energy else "refused" for c in ("exact", "paper")]
+    joules = [f"{e['total_pj'] / unit:.3f}" for e in (energy or {}).values()]
     fields = ("dense_mac", "sop_exact", "mac", "ac")
     return [
         "total", "", "", "", _count(means["spikes_out"]), *(_count(means[f]) for f in fields),

@@ -21,7 +21,7 @@ def test_horowitz_fp32():
 SHIPPED = {
     "horowitz45-fp32", "horowitz45-fp16", "horowitz45-int8", "horowitz45-int32", "lemaire2022-interp",
     "lemaire2022-leat", "loihi1-davies2018", "loihi1-sanafe", "kerasspiking-loihi", "truenorth-26",
-    "truenorth-400gsops", "spinnaker1", "spinnaker2-450", "spinnaker2-10", "tianjic", "odin", "reckon", 
+    "truenorth-400gsops", "spinnaker1", "spinnaker2-450", "spinnaker2-10", "tianjic", "odin", "reckon",
     "ubrain", "neuronflow", "seneca", "yan2024-22nm",
 }  # fmt: skip
 
@@ -43,7 +43,7 @@ def test_every_table_loads_and_says_what_it_is(name):
     ("horowitz45-fp16", {"add": 0.4, "multiply": 1.1, "mac": 1.5, "ac": 0.4}),
     ("horowitz45-int8", {"add": 0.03, "multiply": 0.2, "mac": 0.23, "ac": 0.03}),
     ("horowitz45-int32", {"add": 0.1, "multiply": 3.1, "mac": 3.2, "ac": 0.1}),
-    ("loihi1-davies2018", {"sop": 23.6, "neuron_active": 81, "neuron_inactive": 52, "message": 1.7, 
+    ("loihi1-davies2018", {"sop": 23.6, "neuron_active": 81, "neuron_inactive": 52, "message": 1.7,
                            "hop_x": 3, "hop_y": 4}),
     ("loihi1-sanafe", {"sop_dense": 35.5, "sop_sparse": 33.6, "sop_conv": 24, "neuron_active": 51.2 + 21.6,
                        "neuron_inactive": 51.2, "spike": 69.3, "message": 111, "hop_x": 3, "hop_y": 4.2}),
@@ -184,5 +184,7 @@ def test_a_missing_price_is_not_zero(tmp_path):
     c = count(Graph(nodes, (("x", "fc"),), ("fc",), "folded"), {"x": np.ones((1, 1, 1), int)})
     with pytest.raises(BadInput, match="mine: no figure for 'add'"):
         price(c, load_cost_table(path))
-    with pytest.raises(BadInput, match="convention 'optimistic' is unknown; known: exact, paper"):
+    with pytest.raises(
+        BadInput, match="convention 'optimistic' is unknown; known: exact, paper-spikformer, paper-sdt"
+    ):
         price(c, cost_table("horowitz45-fp32"), ["optimistic"])
