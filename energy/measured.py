@@ -107,12 +107,12 @@ class _Meter:
         self._last = {zone.path.name: self._read(zone) for zone in self.zones}
         return self.clock.now()
 
-    def read(self) -> float:
-        """Now; counters are read no more often than every PERIOD_S."""
+    def read(self, last: bool = False) -> float:
+        """Now; counters are read no more often than every PERIOD_S, but always at last."""
         now = self.clock.now()
         for zone in self.zones:
             before = self._last[zone.path.name]
-            if now - before.at < PERIOD_S:
+            if not last and now - before.at < PERIOD_S:
                 continue
             reading = self._read(zone)
             if (reading.at - before.at) * MOST_W * 1e6 > zone.range_uj:
@@ -148,9 +148,9 @@ def _repeat(meter: _Meter, run: Callable[[], None], seconds: float) -> _Repeat:
 
 
 def _spell(meter: _Meter, begin: float) -> tuple[float, float]:
-    """(seconds since `begin`, watts of the packages); the last reading is never older than PERIOD_S."""
+    """(seconds since `begin`, watts of the packages) after a last reading, a period after the one before."""
     meter.clock.sleep(PERIOD_S)
-    took = meter.read() - begin
+    took = meter.read(last=True) - begin
     return took, meter.packages() / 1e6 / took
 
 
