@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,10 +26,16 @@ Ops = dict[str, np.ndarray]  # operation of the table -> how many, [N]
 
 @dataclass(frozen=True, eq=False)
 class Bill:
-    """Energy in one convention. pj: component -> float64 [lines, N]."""
+    """Energy in one convention. pj: component -> float64 [lines, N], all of the total.
+
+    beside: components that are priced but do not belong to the total, in the same shape.  unpriced: component
+    -> why it has no figure; unknown is not zero.
+    """
 
     convention: str
     pj: Mapping[str, np.ndarray]
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
+    unpriced: Mapping[str, str] = field(default_factory=dict)
 
     def component(self, name: str) -> np.ndarray:
         """float64 [N] pJ of one component over all lines."""
