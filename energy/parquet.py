@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from energy.line import COUNTS, MEASURES, STEPPED
 from energy.operand import CLASSES
-from energy.priced import PARTS
+from energy.priced import BESIDE, PARTS
 from energy.rows import Json
 
 GROUP_BYTES = 16 << 20  # of columns in memory, before compression
@@ -24,7 +24,8 @@ _SHAPE = pa.list_(pa.int32())
 def schema(conventions: list[str]) -> pa.Schema:
     """Columns of a report in these conventions; none: joules were refused."""
     counts = [(name, pa.int64()) for name in COUNTS]
-    parts = pa.struct([(f"{part}_pj", pa.float64()) for part in (*PARTS, "total")])
+    beside = pa.struct([(f"{part}_pj", pa.float64()) for part in BESIDE])
+    parts = pa.struct([*((f"{part}_pj", pa.float64()) for part in (*PARTS, "total")), ("beside", beside)])
     layer = pa.struct([
         ("name", pa.string()), ("type", pa.string()), ("place", pa.string()),
         ("in_shape", _SHAPE), ("out_shape", _SHAPE),

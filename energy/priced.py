@@ -12,8 +12,10 @@ from energy.energy import CONVENTIONS, Bill, price, refusal
 from energy.line import Counts
 
 PARTS = (
-    "compute", "bias", "pool", "residual", "scale", "neuron", "memory", "addressing", "routing",
+    "compute", "bias", "pool", "residual", "scale", "neuron", "host", "memory", "addressing", "routing",
 )  # fmt: skip
+
+BESIDE = ("memory", "addressing", "routing")  # parts that may stand beside a total
 
 
 @dataclass(frozen=True)

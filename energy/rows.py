@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from energy.answers import Answers
-from energy.line import COUNTS, MEASURES, STEPPED, Counts
+from energy.energy import Bill
+from energy.line import COUNTS, MEASURES, STEPPED, Counts, Line
 from energy.operand import CLASSES
-from energy.priced import PARTS, Priced
+from energy.priced import BESIDE, PARTS, Priced
 
 SCHEMA_VERSION = 2
 Json = dict[str, Any]
@@ -45,16 +46,14 @@ class _Batch:
         self._paper = counts.paper().tolist()
         self._classes = {c: ops.tolist() for c, ops in counts.by_class().items()}
         self._per_line = {c: bill.lines().T.tolist() for c, bill in priced.bills.items()}
-        self._energy = {c: listed(bill) for c, bill in priced.bills.items()}
+        self._energy = {c: _listed(bill) for c, bill in priced.bills.items()}
         spread = priced.spread()
         self._spread = None if spread is None else [edge.tolist() for edge in spread]
 
     def sample(self, n: int) -> Json:
         """Everything of sample n but who it is."""
         totals = {f: values[n] for f, values in self._totals.items()}
-        energy = {
-            c: {k: None if v is None else v[n] for k, v in parts.items()} for c, parts in self._energy.items()
-        }
+        energy = {c: samples[n] for c, samples in self._energy.items()}
         spread = None
         if self._spread is not None:
             spread = {"min_pj": self._spread[0][n], "max_pj": self._spread[1][n]}
@@ -84,7 +83,7 @@ class _Batch:
         }
 
 
-def _static(line: Any) -> Json:
+def _static(line: Line) -> Json:
     return {
         "name": line.name, "type": line.type, "place": line.place or None,
         "in_shape": list(line.in_shape), "out_shape": list(line.out_shape),
@@ -92,10 +91,18 @@ def _static(line: Any) -> Json:
     }  # fmt: skip
 
 
-def listed(bill: Any) -> dict[str, list[float] | None]:
-    """A bill's parts and total of each sample, pJ; a part that the table does not price is None."""
-    parts = {f"{k}_pj": bill.component(k).tolist() if bill.pj.get(k) is not None else None for k in PARTS}
-    return {**parts, "total_pj": bill.total().tolist()}
+def _listed(bill: Bill) -> list[Json]:
+    """A bill of each sample: parts of the total (null: not in it), the total, and what lies beside it."""
+    parts = {f"{k}_pj": bill.component(k).tolist() if k in bill.pj else None for k in PARTS}
+    total = bill.total().tolist()
+    beside = {f"{k}_pj": bill.beside[k].sum(axis=0).tolist() if k in bill.beside else None for k in BESIDE}
+    return [
+        {
+            **{k: None if v is None else v[n] for k, v in parts.items()},
+            "total_pj": pj, "beside": {k: None if v is None else v[n] for k, v in beside.items()},
+        }
+        for n, pj in enumerate(total)
+    ]  # fmt: skip
 
 
 def number(value: float) -> float | None:

@@ -7,7 +7,7 @@ import numpy as np
 from energy import statistics
 from energy.line import COUNTS, MEASURES
 from energy.operand import CLASSES
-from energy.priced import PARTS
+from energy.priced import BESIDE, PARTS
 from energy.rows import Json, number
 from energy.sums import UNKNOWN, Sums
 
@@ -41,18 +41,27 @@ def _energy(sums: Sums, name: str) -> Json:
     right = int((correct == 1).sum())
     known = (correct != UNKNOWN).all()
     return {
-        **{f"{p}_pj": _mean(sums, name, p) for p in PARTS},
+        **_parts(sums, name),
         "total_pj": float(values.mean()),
         **{f"{key}_pj": value for key, value in statistics.described(values).items()},
         "per_correct_pj": float(values.sum()) / right if known and right else None,
         "delay_product_js": number(float((values * latency).mean()) * 1e-12),
+        **_beside(sums, name),
     }
 
 
-def _mean(sums: Sums, name: str, part: str, row: int | slice = slice(None)) -> float | None:
-    """Mean pJ of a part over the samples, of one line or all; None if it is not priced."""
-    pj = sums.parts.get(f"{name} {part}")
-    return None if pj is None else float(pj[row].sum()) / sums.n
+def _parts(sums: Sums, name: str, row: int | slice = slice(None)) -> Json:
+    """Mean pJ of the parts of the total, of one line or all; null where a part is not in it."""
+    pj = {part: sums.parts.get(f"{name} {part}") for part in PARTS}
+    return {f"{part}_pj": None if v is None else float(v[row].sum()) / sums.n for part, v in pj.items()}
+
+
+def _beside(sums: Sums, name: str) -> Json:
+    """What is priced and not in the total, and what has no price and why."""
+    pj = {part: sums.beside.get(f"{name} {part}") for part in BESIDE}
+    known = {f"{part}_pj": None if v is None else float(v.sum()) / sums.n for part, v in pj.items()}
+    told = {part: sums.unpriced.get(f"{name} {part}") for part in (*PARTS, "adds")}
+    return {"beside": known, "unpriced": {part: why for part, why in told.items() if why}}
 
 
 def _accuracy(correct: np.ndarray) -> float | None:
@@ -94,7 +103,7 @@ def _layer(sums: Sums, row: int) -> Json:
     measures = zip(MEASURES, (sums.measures[row] / sums.n).tolist(), strict=True)
     energy = {}
     for name in sums.model["conventions"]:
-        parts = {f"{p}_pj": _mean(sums, name, p, row) for p in PARTS}
+        parts = _parts(sums, name, row)
         energy[name] = {**parts, "total_pj": sum(pj for pj in parts.values() if pj)}
     return {
         **sums.model["layers"][row],

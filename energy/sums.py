@@ -29,6 +29,7 @@ _ADDED = (
     "classes",
     "by_class",
     "parts",
+    "beside",
     "steps_of",
     "spread",
 )
@@ -51,6 +52,8 @@ class Sums:
         self.by_class = np.zeros(len(CLASSES), np.int64)  # operations on operands of that class
         self.steps_of: dict[str, np.ndarray] = {}  # "line field" -> int64 [T]
         self.parts: dict[str, np.ndarray] = {}  # "convention part" -> pJ of each line
+        self.beside: dict[str, np.ndarray] = {}  # the same of parts that are not in the total
+        self.unpriced: dict[str, str] = {}  # "convention part" -> why no one knows
         self.spread: dict[str, float] = {}  # "switch value" -> pJ
         self.totals = {name: array("d") for name in conventions}
         self.labels, self.correct, self.latency = array("i"), array("b"), array("d")
@@ -66,9 +69,9 @@ class Sums:
             sums._line(row, line, counts)
         for name, bill in priced.bills.items():
             sums.totals[name] = array("d", bill.total())
-            for part, pj in bill.pj.items():
-                if pj is not None:
-                    sums.parts[f"{name} {part}"] = pj.sum(axis=1)
+            sums.parts |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.pj.items()}
+            sums.beside |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.beside.items()}
+            sums.unpriced |= {f"{name} {part}": why for part, why in bill.unpriced.items()}
         sums.labels = array("i", (UNKNOWN if r["label"] is None else r["label"] for r in rows))
         sums.correct = array("b", (UNKNOWN if r["correct"] is None else r["correct"] for r in rows))
         sums.latency = array("d", (np.nan if r["latency_s"] is None else r["latency_s"] for r in rows))
@@ -90,6 +93,7 @@ class Sums:
         for name in _ADDED:
             setattr(self, name, _added(getattr(self, name), getattr(other, name)))
         self.steps |= other.steps
+        self.unpriced |= other.unpriced
         for name in _KEPT:
             mine, theirs = getattr(self, name), getattr(other, name)
             if isinstance(mine, dict):
@@ -109,7 +113,8 @@ class Sums:
         for key, empty in list(vars(sums).items()):
             setattr(sums, key, _restored(empty, state[key]))
         sums.steps_of = {key: np.array(v, np.int64) for key, v in state["steps_of"].items()}
-        sums.parts = {key: np.array(v) for key, v in state["parts"].items()}
+        for name in ("parts", "beside"):
+            setattr(sums, name, {key: np.array(v) for key, v in state[name].items()})
         return sums
 
     def of_line(self, row: int) -> dict[str, list[int] | None] | None:
