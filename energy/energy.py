@@ -3,14 +3,14 @@
     compute  mac E_MAC + ac E_AC         bias, pool, residual  adds E_add
     scale    as compute                  neuron                multiplies E_mul + (adds + compares) E_add
 
-How many of each there are is the convention's business (`energy.conventions`, `energy.operations`). `memory`
-is None until a table prices it: not known is not zero. All is modelled, none measured.
+How many of each there are is the convention's business (`energy.conventions`, `energy.operations`). Memory,
+addressing and routing come from `energy.movement`. All is modelled, none measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,10 +24,16 @@ from energy.sheet import Sheet
 
 @dataclass(frozen=True, eq=False)
 class Bill:
-    """Energy in one convention. pj: component -> float64 [lines, N]."""
+    """Energy in one convention. pj: component -> float64 [lines, N], all of the total.
+
+    beside: components that are priced but do not belong to the total, in the same shape.  unpriced: component
+    -> why it has no figure; unknown is not zero.
+    """
 
     convention: str
     pj: Mapping[str, np.ndarray]
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
+    unpriced: Mapping[str, str] = field(default_factory=dict)
 
     def component(self, name: str) -> np.ndarray:
         """float64 [N] pJ of one component over all lines."""
