@@ -7,17 +7,17 @@ exact
     What really happened: every event with its own fan-out, borders left out, zeros skipped, coincidences in
     attention, whole numbers as MACs, and everything else that was counted.
 paper-spikformer
-    Spikformer (arXiv 2209.15425). E_MAC T FL of layers of real values, charged every step, and E_AC fr T FL of
-    the others; fr is the mean value of a layer's input (a sum of spikes counts with its size), FL has its
+    Spikformer (arXiv 2209.15425). E_MAC T FL of layers of real values, charged every step, and E_AC fr T FL
+    of the others; fr is the mean value of a layer's input (a sum of spikes counts with its size), FL has its
     padding; an attention product goes by the rate of one operand. Nothing else is charged.
 paper-sdt
-    Spike-driven Transformer and Attention-SNN (Yao et al., supplement, table S1). The same, but fr is the share
-    of non-zero values, and the first layer is MACs whatever enters: all of a still image, the non-zero share of
-    event frames. Its terms of SDSA are not confirmed: the mask is charged as any product of two operands.
+    Spike-driven Transformer and Attention-SNN (Yao et al., supplement, table S1). The same, but fr is the
+    share of non-zero values, and the first layer is MACs whatever enters: all of a still image, the non-zero
+    share of event frames. Its terms of SDSA are not confirmed: the mask is charged as any product.
 paper-spikingformer
-    Spikingformer's counter (its repository's energy_consumption_calculation). As Spikformer, but a layer fed by
-    sums of spikes is dense MACs; attention is K^T V first, fr_Q + min(fr_K, fr_V); a layer whose every input is
-    active is MACs; the classifier is charged once, with its bias, as MACs.
+    Spikingformer's counter (its repository's energy_consumption_calculation). As Spikformer, but a layer fed
+    by sums of spikes is dense MACs; attention is K^T V first, fr_Q + min(fr_K, fr_V); a layer whose every
+    input is active is MACs; the classifier is charged once, with its bias, as MACs.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ _SPIKFORMER = Convention(
 )  # fmt: skip
 _SDT = replace(_SPIKFORMER, name="paper-sdt", rate="nonzero", first_operand="mac")
 _SPIKINGFORMER = replace(
-    _SPIKFORMER, name="paper-spikingformer", integers="dense-mac", attention="kv", full_rate="mac", head="mac-once"
+    _SPIKFORMER, name="paper-spikingformer", integers="dense-mac", attention="kv", full_rate="mac",
+    head="mac-once",
 )  # fmt: skip
 NAMED: dict[str, Convention] = {c.name: c for c in (_EXACT, _SPIKFORMER, _SDT, _SPIKINGFORMER)}
 DEFAULT = (NAMED["exact"], NAMED["paper-spikformer"])

@@ -93,7 +93,7 @@ class GraphCounter:
         line = product_line((name, node), shapes, operands[left], operands[right], run, role)
         for pair in self._attentions:
             if name in (pair.scores, pair.mixed):
-                return replace(line, terms={**line.terms, "pairs_kv": _pairs(pair, name, operands)})
+                return replace(line, recounts={**line.recounts, "pairs_kv": _pairs(pair, name, operands)})
         return line
 
     def _role(self, name: str, inputs: tuple[str, ...]) -> Role:

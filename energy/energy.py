@@ -3,8 +3,8 @@
     compute  mac E_MAC + ac E_AC         bias, pool, residual  adds E_add
     scale    as compute                  neuron                multiplies E_mul + (adds + compares) E_add
 
-How many of each there are is the convention's business (`energy.conventions`, `energy.operations`). `memory`
-is None until a table prices it: not known is not zero. All is modelled, none measured.
+How many of each there are is the convention's business (`energy.conventions`, `energy.operations`). Memory,
+addressing and routing come from `energy.movement`. All is modelled, none measured.
 """
 
 from __future__ import annotations

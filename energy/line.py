@@ -29,7 +29,7 @@ COUNTS = (
     "neuron_compares",
 )
 STEPPED = ("nnz_in", "sop_exact", "spikes_out")  # counts that are also kept step by step
-TERMS = (  # what conventions other than `exact` ask for; not written into reports; int64 or float64
+RECOUNTS = (  # what conventions other than `exact` ask for; not written into reports; int64 or float64
     "sop_share",  # share of non-zero input values . T . FL
     "sop_bits",  # the same, times the bits of the sample's largest integer
     "sop_padded",  # nnz_in . mean fan-out of the layer, padding included
@@ -79,7 +79,7 @@ class Line:
     for spiking input, T . FL for other input.
     classes: operand class, int8 [N], None for lines without synapses.
     spike_input, sums, first, head: see `Role`.
-    terms: field of TERMS -> [N], what is missing is not known; it adds up over samples as counts do.
+    recounts: field of RECOUNTS -> [N], what is missing is not known; it adds up over samples as counts do.
     steps: of the line's input; 0: those of the run.
     assumed_dense: operand values are not in the rasters, every one was counted as non-zero.
     place: 'cpu' for a line of the host part of a model in two parts (energy/split_counts.py).
@@ -101,7 +101,7 @@ class Line:
     folded: bool = False
     place: str = ""
     by_step: Mapping[str, np.ndarray] | None = None
-    terms: Mapping[str, np.ndarray] | None = None
+    recounts: Mapping[str, np.ndarray] | None = None
     sums: bool = False
     first: bool = False
     head: bool = False
@@ -174,7 +174,7 @@ def joined(parts: Sequence[Counts]) -> Counts:
     """Counts of consecutive batches of one model as one."""
     lines = []
     for same in zip(*(p.lines for p in parts), strict=True):
-        kept = {kind: _of_all(same, kind) for kind in ("counts", "measures", "by_step", "terms")}
+        kept = {kind: _of_all(same, kind) for kind in ("counts", "measures", "by_step", "recounts")}
         classes = same[0].classes
         if classes is not None:
             classes = np.concatenate([line.classes for line in same])
@@ -194,8 +194,8 @@ def _of_all(lines: Sequence[Line], kind: str) -> dict[str, np.ndarray] | None:
 def grouped(counts: Counts, owners: np.ndarray) -> Counts:
     """Counts of rows that belong to samples (persons of a clip) as counts of the samples.
 
-    owners: int [N], ascending, the sample of each row. Whole numbers, terms and sop_paper add up; rates and
-    mean values are the rows' mean; the class is the widest of the rows'.
+    owners: int [N], ascending, the sample of each row. Whole numbers, recounts and sop_paper add up; rates
+    and mean values are the rows' mean; the class is the widest of the rows'.
     """
     _, first, size = np.unique(owners, return_index=True, return_counts=True)
     if len(first) == counts.samples:
@@ -203,7 +203,7 @@ def grouped(counts: Counts, owners: np.ndarray) -> Counts:
     lines = []
     for line in counts.lines:
         kept: dict[str, Mapping[str, np.ndarray] | None] = {}
-        for kind in ("counts", "measures", "by_step", "terms"):
+        for kind in ("counts", "measures", "by_step", "recounts"):
             fields = getattr(line, kind)
             sums = {f: np.add.reduceat(n, first, axis=0) for f, n in (fields or {}).items()}
             kept[kind] = None if fields is None else sums

@@ -17,7 +17,7 @@ import numpy as np
 from convert.ir import Product, Shape, SpikeAnd, SpikeMatMul
 from energy.line import Line, Role
 from energy.operand import INTEGER, Tensor, multiplied
-from energy.terms import product_terms
+from energy.recounts import product_recounts
 
 
 def product_line(
@@ -61,7 +61,7 @@ def product_line(
     return Line(
         name, type(node).__name__, shapes[0], shapes[2], counts, "", classes, measures,
         assumed_dense=not known, by_step=by_step, steps=steps,
-        terms=product_terms(a, b, dense, met, sized, classes), **vars(role),
+        recounts=product_recounts(a, b, dense, met, sized, classes), **vars(role),
     )  # fmt: skip
 
 

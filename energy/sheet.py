@@ -19,7 +19,7 @@ PRODUCTS = ("SpikeMatMul", "SpikeAnd")
 
 
 class Sheet:
-    """`field(name)`: one count; the rest are terms, measures and roles of `energy.line`."""
+    """`field(name)`: one count; the rest are recounts, measures and roles of `energy.line`."""
 
     def __init__(self, counts: Counts) -> None:
         self.counts = counts
@@ -46,37 +46,37 @@ class Sheet:
     def share(self) -> Array:
         """fr T FL with the share of non-zero input values."""
         dense = self.field("dense_mac")
-        return self._term("sop_share", self.rate * dense)
+        return self._recount("sop_share", self.rate * dense)
 
     @cached_property
     def wide_share(self) -> Array:
         """The same, times the bits of the sample's largest integer."""
-        return self._term("sop_bits", self.share)
+        return self._recount("sop_bits", self.share)
 
     @cached_property
     def padded(self) -> Array:
         """Operations if every value had the mean fan-out of a padded map."""
-        return self._term("sop_padded", self.field("sop_exact"))
+        return self._recount("sop_padded", self.field("sop_exact"))
 
     @cached_property
     def whole(self) -> Array:
         """Of `mac`, those of known integer operands."""
-        return self._term("mac_integer")
+        return self._recount("mac_integer")
 
     @cached_property
     def bit_adds(self) -> Array:
         """The same as additions, bit by bit."""
-        return self._term("ac_bits")
+        return self._recount("ac_bits")
 
     @cached_property
     def sized(self) -> Array:
         """The same, each value counted with its size."""
-        return self._term("sop_sized")
+        return self._recount("sop_sized")
 
     @cached_property
     def pairs(self) -> Array:
         """Operations of attention with K^T V first, where `paired`."""
-        return self._term("pairs_kv")
+        return self._recount("pairs_kv")
 
     @cached_property
     def integer(self) -> Array:
@@ -126,7 +126,7 @@ class Sheet:
     @cached_property
     def paired(self) -> Array:
         """bool [L, 1]: it is one of two products of an attention."""
-        return self._flags(lambda line: "pairs_kv" in (line.terms or {}))
+        return self._flags(lambda line: "pairs_kv" in (line.recounts or {}))
 
     @cached_property
     def steps(self) -> Array:
@@ -141,12 +141,14 @@ class Sheet:
         none = np.full(self.counts.samples, -1, np.int8)
         return self._stacked(lambda line: none if line.classes is None else line.classes) == cls
 
-    def _term(self, name: str, missing: Array | None = None) -> Array:
-        """A term, and where a line does not know it `missing`, or 0."""
+    def _recount(self, name: str, missing: Array | None = None) -> Array:
+        """A recount, and where a line does not know it `missing`, or 0."""
         lines = self.counts.lines
         rows = self._zero if missing is None else missing
         other = np.broadcast_to(rows, (len(lines), self.counts.samples))
-        return self._rows([(line.terms or {}).get(name, row) for line, row in zip(lines, other, strict=True)])
+        return self._rows(
+            [(line.recounts or {}).get(name, row) for line, row in zip(lines, other, strict=True)]
+        )
 
     def _stacked(self, of: Callable[[Line], Array]) -> Array:
         return self._rows([of(line) for line in self.counts.lines])

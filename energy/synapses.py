@@ -8,7 +8,7 @@ from convert.ir import Shape
 from energy.fanout import Fanout
 from energy.line import Line, Options, Role
 from energy.operand import INTEGER, REAL, Tensor
-from energy.terms import synaptic_terms
+from energy.recounts import synaptic_recounts
 
 
 def synaptic_line(
@@ -50,7 +50,7 @@ def synaptic_line(
         name, kind, in_shape, out_shape, counts, fan.item, classes,
         _measures(fan, x, run, nnz, role.spike_input), assumed_dense=x.values is None,
         folded=x.route is not None, by_step=by_step, steps=steps,
-        terms=synaptic_terms(fan, x, run, nnz, counts["mac"], sized), **vars(role),
+        recounts=synaptic_recounts(fan, x, run, nnz, counts["mac"], sized), **vars(role),
     )  # fmt: skip
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from energy.conventions import DEFAULT
+from energy.digits import UNITS, quantity
+from energy.priced import PARTS
+
 Json = Mapping[str, Any]
-_UNITS = ((1e12, "J"), (1e9, "mJ"), (1e6, "uJ"), (1e3, "nJ"), (1.0, "pJ"))  # pJ in one unit
 _COLUMNS = (
     "layer", "type", "operand", "in-rate", "spikes", "dense MAC", "exact SOP", "MAC", "AC", "paper SOP",
 )  # fmt: skip
@@ -15,9 +18,8 @@ _COLUMNS = (
 def render(summary: Json) -> str:
     """The whole table, ending in a newline."""
     unit = _unit(summary)
-    names = tuple(summary["energy"] or ())
-    heads = [*_COLUMNS, *(f"{name} {unit[1]}" for name in names)]
-    rows = [_row(layer, unit[0], names) for layer in summary["layers"]]
+    heads = [*_COLUMNS, *(f"{name} {unit[1]}" for name in _shown(summary))]
+    rows = [_row(layer, unit[0], _shown(summary)) for layer in summary["layers"]]
     total = _total(summary, unit[0])
     widths = [max(len(r[i]) for r in (heads, *rows, total)) for i in range(len(heads))]
     rule = "  ".join("-" * w for w in widths)
@@ -26,15 +28,20 @@ def render(summary: Json) -> str:
     return "\n".join([*lines, *_headline(summary)]) + "\n"
 
 
+def _shown(summary: Json) -> list[str]:
+    """The conventions that have a column: the headline's and the one beside it."""
+    return list(summary["energy"] or [c.name for c in DEFAULT])[:2]
+
+
 def _title(summary: Json) -> str:
     steps = "-".join(str(n) for n in {min(summary["n_steps"]): 0, max(summary["n_steps"]): 0})
     table = summary["cost_table"]
     return f"{summary['n_samples']} samples, {steps} steps, mean per sample; cost table {table['name']}"
 
 
-def _row(layer: Json, unit: float, conventions: tuple[str, ...]) -> list[str]:
+def _row(layer: Json, unit: float, conventions: list[str]) -> list[str]:
     means, measures = layer["means"], layer["measures"]
-    energy = layer["energy_pj"] or {}
+    energy = layer["energy"] or {}
     operand = "/".join(layer["operand_classes"]) or "-"
     mark = "*" if layer["assumed_dense"] else ""
     synaptic = measures["sop_paper"] is not None
@@ -44,7 +51,7 @@ def _row(layer: Json, unit: float, conventions: tuple[str, ...]) -> list[str]:
         _count(means["spikes_out"]) if means["neuron_steps"] else "-",
         *(_count(means[f]) if synaptic else "-" for f in ("dense_mac", "sop_exact", "mac", "ac")),
         _count(measures["sop_paper"]) if synaptic else "-",
-        *(f"{energy[c] / unit:.3f}" for c in conventions),
+        *(f"{energy[c]['total_pj'] / unit:.3f}" if energy else "-" for c in conventions),
     ]  # fmt: skip
 
 
@@ -60,7 +67,7 @@ def _is_folded_pool(layer: Json) -> bool:
 def _total(summary: Json, unit: float) -> list[str]:
     means, energy = summary["means"], summary["energy"]
     dense = [layer["means"]["dense_mac"] for layer in summary["layers"] if not layer["spike_input"]]
-    joules = [f"{e['total_pj'] / unit:.3f}" for e in (energy or {}).values()]
+    joules = [f"{energy[c]['total_pj'] / unit:.3f}" if energy else "refused" for c in _shown(summary)]
     fields = ("dense_mac", "sop_exact", "mac", "ac")
     return [
         "total", "", "", "", _count(means["spikes_out"]), *(_count(means[f]) for f in fields),
@@ -75,9 +82,7 @@ def _headline(summary: Json) -> list[str]:
     if summary["energy"] is None:
         lines.append(f"energy refused: {summary['energy_refused']}")
     for name, e in (summary["energy"] or {}).items():
-        parts = ", ".join(
-            f"{k[:-3]} {quantity(v)}" for k, v in e.items() if v and k not in ("total_pj", "p5_pj", "p95_pj")
-        )
+        parts = ", ".join(f"{p} {quantity(e[f'{p}_pj'])}" for p in PARTS if e[f"{p}_pj"])
         spread = f"p5 {quantity(e['p5_pj'])}, p95 {quantity(e['p95_pj'])}"
         lines.append(f"{name}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
     lines.append("modelled from counts, not measured; memory, addressing and routing are not in it")
@@ -90,19 +95,11 @@ def _headline(summary: Json) -> list[str]:
     return lines
 
 
-def quantity(pj: float) -> str:
-    """Picojoules in a fitting unit."""
-    for factor, name in _UNITS:
-        if abs(pj) >= factor:
-            return f"{pj / factor:.4g} {name}"
-    return f"{pj:.4g} pJ"
-
-
 def _unit(summary: Json) -> tuple[float, str]:
     if not summary["energy"]:
         return 1.0, "pJ"
     largest = max(e["total_pj"] for e in summary["energy"].values())
-    return next(((f, n) for f, n in _UNITS if largest >= f), (1.0, "pJ"))
+    return next(((f, n) for f, n in UNITS if largest >= f), (1.0, "pJ"))
 
 
 def _count(value: float) -> str:

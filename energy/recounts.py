@@ -1,4 +1,4 @@
-"""Terms of a line: what conventions other than `exact` ask for. They add up over samples, as counts do.
+"""Recounts of a line: what conventions other than `exact` ask for. They add up over samples, as counts do.
 
     sop_share    share of the layer's non-zero input values . T . FL
     sop_bits     the same . bits,   bits = ceil(log2(max |x| + 1)) of the sample, whole numbers; 1 for spikes
@@ -28,7 +28,7 @@ def bits(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return np.where(classes == INTEGER, np.frexp(peak.astype(np.float64))[1], one).astype(np.int64)
 
 
-def synaptic_terms(
+def synaptic_recounts(
     fan: Fanout, x: Tensor, run: tuple[int, int], nnz: np.ndarray, mac: np.ndarray, sized: np.ndarray
 ) -> dict[str, np.ndarray]:
     """nnz, mac: the line's counts [N]; sized: sop with the size of each value [N], 0 where nobody asks."""
@@ -51,7 +51,7 @@ def synaptic_terms(
     }
 
 
-def product_terms(
+def product_recounts(
     a: Tensor, b: Tensor, dense: int, met: np.ndarray, sized: np.ndarray, classes: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The same of a product: share of the left operand, bits of the wider one; met, sized: pairs [N]."""
