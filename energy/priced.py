@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from energy.baselines import Baselines, Twin, baselines
+from energy.bills import bills
+from energy.bit_budget import Bits, bit_budget
 from energy.conventions import DEFAULT, Convention
 from energy.costs import CostTable
-from energy.energy import Bill, price, refusal
+from energy.energy import Bill, refusal
 from energy.line import Counts
+from energy.movement import Machine
 
 PARTS = (
     "compute", "bias", "pool", "residual", "scale", "neuron", "host", "memory", "addressing", "routing",
@@ -21,17 +25,31 @@ BESIDE = ("memory", "addressing", "routing")  # parts that may stand beside a to
 
 @dataclass(frozen=True)
 class Terms:
-    """How counts are priced. conventions: the first is the headline's."""
+    """How counts are priced. conventions: the first is the headline's.
+
+    machine: sizes of layers and a core map, for memory, addressing and routing.  host: prices what a chip's
+    table does not.  twin, bits: the same architecture without spikes, and bits of weights, for the
+    baselines; None: no baselines.
+    """
 
     conventions: tuple[Convention, ...] = DEFAULT
+    machine: Machine | None = None
+    host: CostTable | None = None
+    twin: Twin | None = None
+    bits: Bits | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Priced:
-    """bills: convention -> bill, empty where joules are refused.  refused: why, or None."""
+    """bills: convention -> bill, empty where joules are refused.  refused: why, or None.
+
+    baselines: the network without spikes, or None.  budget: 'ace', 'ace_dense' -> int64 [N] bits, or None.
+    """
 
     bills: Mapping[str, Bill] = field(default_factory=dict)
     refused: str | None = None
+    baselines: Baselines | None = None
+    budget: Mapping[str, np.ndarray] | None = None
 
     def spread(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Least and largest pJ of each sample over all conventions, [N] each; None where refused."""
@@ -41,8 +59,17 @@ class Priced:
         return totals.min(axis=0), totals.max(axis=0)
 
 
-def priced(counts: Counts, table: CostTable, terms: Terms) -> Priced:
-    """All prices of one batch; none, and the reason, if something is uncounted."""
+def priced(counts: Counts, table: CostTable, terms: Terms, persons: np.ndarray | None = None) -> Priced:
+    """All prices of one batch; none, and the reason, if something is uncounted.
+
+    persons: int64 [N], inputs that make up a sample; one each if None.
+    """
+    budget = None
+    if terms.bits is not None:
+        budget = {name: bits.sum(axis=0) for name, bits in bit_budget(counts, terms.bits).items()}
     if why := refusal(counts):
-        return Priced(refused=why)
-    return Priced(price(counts, table, terms.conventions))
+        return Priced(refused=why, budget=budget)
+    found = bills(counts, table, terms.machine, terms.host, terms.conventions)
+    if terms.twin is None or terms.bits is None:
+        return Priced(found, budget=budget)
+    return Priced(found, None, baselines(counts, table, terms.twin, terms.bits, persons), budget)

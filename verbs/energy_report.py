@@ -52,6 +52,25 @@ BATCH = 16
     metavar="N",
     help="Samples whose spikes and skeleton the page shows; about 0.1 MB each.",
 )
+@click.option(
+    "--host-table",
+    default=None,
+    metavar="NAME|FILE",
+    help="Beside a chip's table: an arithmetic one for what no spiking chip does (values, the CPU's part).",
+)
+@click.option(
+    "--map",
+    "core_map",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="The JSON of `cli.py map`: messages and hops are priced by it.",
+)
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Also measure this machine's joules (RAPL), two minutes or more; null with the reason if it cannot.",
+)
 @dataset_options
 @threads_option
 @json_option
@@ -62,6 +81,9 @@ def energy_report(
     name: str | None,
     form: str | None,
     page_samples: int,
+    host_table: str | None,
+    core_map: Path | None,
+    measure: bool,
     dataset: str | None,
     data: Path | None,
     split: str,
@@ -85,6 +107,7 @@ def energy_report(
     from energy.shown import Shown
     from verbs.close_ups import chosen, skeletons
     from verbs.feed import feed_of, load_clips
+    from verbs.pricing import measured, terms
     from verbs.provenance import provenance
     from verbs.running import best_target, load
 
@@ -111,9 +134,11 @@ def energy_report(
     }
     try:
         with Report(
-            out, prices, header, shown=Shown(close, skeletons(clips, about["recipe"], close))
-        ) as report:
+            out, prices, header, terms(opened, loaded, core_map, host_table),
+            Shown(close, skeletons(clips, about["recipe"], close)),
+        ) as report:  # fmt: skip
             _fill(report, loaded, feed)
+            report.measured = measured(loaded, feed, BATCH) if measure else None
             summary = report.close()
     finally:
         loaded.runner.close()
@@ -139,12 +164,12 @@ def _fill(report: Any, loaded: Any, feed: Any) -> None:
     samples, indices = feed.samples, count()
 
     def each(owners: np.ndarray, record: Any) -> None:
-        mine = np.unique(owners)
+        mine, persons = np.unique(owners, return_counts=True)
         found = per_sample(scores(loaded.reader, record), owners).argmax(axis=1)
         share = [record.wall_s / len(mine)] * len(mine)
         answers = Answers([samples.ids[i] for i in mine], samples.labels[mine], found, share)
         counts = grouped(counting.count(record.rasters), owners)
         shown = spikes(record, owners, samples, report.shown.chosen)
-        report.take(chunk(next(indices), counts, report.cost_table, answers, report.terms, shown))
+        report.take(chunk(next(indices), counts, report.cost_table, answers, report.terms, shown, persons))
 
     run_all(loaded, feed, BATCH, counting.rasters, each)
