@@ -107,7 +107,7 @@ def energy_report(
     from energy.shown import Shown
     from verbs.close_ups import chosen, skeletons
     from verbs.feed import feed_of, load_clips
-    from verbs.pricing import measured, terms
+    from verbs.pricing import described, measured, terms
     from verbs.provenance import provenance
     from verbs.running import best_target, load
 
@@ -118,7 +118,7 @@ def energy_report(
     feed = feed_of(clips, about, limit)
     name = name or best_target(opened)
     loaded = load(opened, name, form, threads)
-    close = chosen(feed, page_samples)
+    close, priced_by = chosen(feed, page_samples), terms(opened, loaded, core_map, host_table)
     header = {
         "artifact": str(artifact),
         "target": name,
@@ -130,11 +130,12 @@ def energy_report(
         "class_names": list(feed.class_names),
         "n_samples": len(feed.samples),
         "latency": f"seconds of a batch of {BATCH} on {name}, shared evenly by its samples",
+        **described(priced_by),
         **provenance(opened, loaded.graph, feed.samples),
     }
     try:
         with Report(
-            out, prices, header, terms(opened, loaded, core_map, host_table),
+            out, prices, header, priced_by,
             Shown(close, skeletons(clips, about["recipe"], close)),
         ) as report:  # fmt: skip
             _fill(report, loaded, feed)
