@@ -15,8 +15,9 @@ import math
 import numpy as np
 
 from convert.ir import Product, Shape, SpikeAnd, SpikeMatMul
+from energy import tally
 from energy.line import Line
-from energy.operand import INTEGER, Tensor, multiplied
+from energy.operand import INTEGER, Tensor
 
 
 def product_line(
@@ -34,11 +35,8 @@ def product_line(
     )
     rate, mean = np.ones(samples), np.full(samples, np.nan)
     if known:
-        left, right = ((x.values != 0).astype(np.int64) for x in (a, b))
-        met = multiplied(node, shapes[:2], left, right).sum(axis=2, dtype=np.int64).T
-        nnz = left.sum(axis=2).T
-        rate = np.abs(a.values).mean(axis=(0, 2), dtype=np.float64)
-        mean = a.values.mean(axis=(0, 2), dtype=np.float64)
+        met, nnz = _met(node, shapes, a, b), a.events_by_step
+        rate, mean = (s / (steps * math.prod(shapes[0])) for s in a.sums)
     by_step = {"nnz_in": nnz, "sop_exact": met}
     nnz, met = nnz.sum(axis=1), met.sum(axis=1)
     counts = {
@@ -60,6 +58,14 @@ def product_line(
         name, type(node).__name__, shapes[0], shapes[2], counts, "", classes, measures, spike_input,
         not known, by_step=by_step,
     )  # fmt: skip
+
+
+def _met(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.ndarray:
+    """Pairs of which neither is zero, int64 [N, T]."""
+    left, right = (x.events.reshape(*x.events.shape[:2], *s) for x, s in zip((a, b), shapes[:2], strict=True))
+    if isinstance(node, SpikeMatMul):
+        return tally.met(left, right)
+    return tally.nonzero((left & right).reshape(*left.shape[:2], -1))
 
 
 COUNTED: tuple[type[Product], ...] = (SpikeMatMul, SpikeAnd)
