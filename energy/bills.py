@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from energy.chip import chip_bills
+from energy.conventions import DEFAULT, Convention
 from energy.costs import CostTable
 from energy.energy import Bill, price
 from energy.line import Counts
@@ -16,7 +17,7 @@ def bills(
     table: CostTable,
     machine: Machine | None = None,
     host: CostTable | None = None,
-    conventions: Sequence[str] = ("exact", "paper"),
+    conventions: Sequence[str | Convention] = DEFAULT,
 ) -> dict[str, Bill]:
     """convention -> bill; BadInput if joules are refused.
 

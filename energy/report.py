@@ -106,6 +106,7 @@ class Report:
         body = {
             "schema_version": SCHEMA_VERSION, "header": self._header,
             "cost_table": self.cost_table.describe(),
+            "conventions": [c.describe() for c in self.terms.conventions],
             **summary(sums, self._header.get("class_names")),
         }  # fmt: skip
         with self._stack:

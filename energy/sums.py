@@ -54,7 +54,7 @@ class Sums:
         self.parts: dict[str, np.ndarray] = {}  # "convention part" -> pJ of each line
         self.beside: dict[str, np.ndarray] = {}  # the same of parts that are not in the total
         self.unpriced: dict[str, str] = {}  # "convention part" -> why no one knows
-        self.spread: dict[str, float] = {}  # "switch value" -> pJ
+        self.spread: dict[str, float] = {}  # "switch=value" -> pJ of the headline's convention, so changed
         self.totals = {name: array("d") for name in conventions}
         self.labels, self.correct, self.latency = array("i"), array("b"), array("d")
 
@@ -72,6 +72,7 @@ class Sums:
             sums.parts |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.pj.items()}
             sums.beside |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.beside.items()}
             sums.unpriced |= {f"{name} {part}": why for part, why in bill.unpriced.items()}
+        sums.spread = {f"{v.switch}={v.value}": float(v.pj.sum()) for v in priced.variants}
         sums.labels = array("i", (UNKNOWN if r["label"] is None else r["label"] for r in rows))
         sums.correct = array("b", (UNKNOWN if r["correct"] is None else r["correct"] for r in rows))
         sums.latency = array("d", (np.nan if r["latency_s"] is None else r["latency_s"] for r in rows))
@@ -132,6 +133,7 @@ def described(counts: Counts, priced: Priced) -> Json:
         "options": asdict(counts.options),
         "coverage": counts.coverage(),
         "refused": priced.refused,
+        "incomplete": priced.incomplete,
         "conventions": list(priced.bills),
     }
 

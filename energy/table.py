@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from energy.conventions import DEFAULT
 from energy.digits import UNITS, quantity
 from energy.priced import PARTS
 
@@ -29,7 +30,7 @@ def render(summary: Json) -> str:
 
 def _shown(summary: Json) -> list[str]:
     """The conventions that have a column: the headline's and the one beside it."""
-    return list(summary["energy"] or ("exact", "paper"))[:2]
+    return list(summary["energy"] or [c.name for c in DEFAULT])[:2]
 
 
 def _title(summary: Json) -> str:
@@ -83,7 +84,14 @@ def _headline(summary: Json) -> list[str]:
     for name, e in (summary["energy"] or {}).items():
         parts = ", ".join(f"{p} {quantity(e[f'{p}_pj'])}" for p in PARTS if e[f"{p}_pj"])
         spread = f"p5 {quantity(e['p5_pj'])}, p95 {quantity(e['p95_pj'])}"
-        lines.append(f"{name}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
+        mark = " [INCOMPLETE]" if summary["energy_incomplete"] else ""
+        lines.append(f"{name}{mark}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
+    if summary["spread"] is not None:
+        low, high = (quantity(summary["spread"][key]) for key in ("min_pj", "max_pj"))
+        base = summary["spread"]["convention"]
+        lines.append(f"over conventions, and {base} with one switch changed: {low} to {high}")
+    if summary["energy_incomplete"]:
+        lines.append(summary["energy_incomplete"])
     lines.append("modelled from counts, not measured; memory, addressing and routing are not in it")
     if any(layer.get("place") == "cpu" for layer in summary["layers"]):
         lines.append(

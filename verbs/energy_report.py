@@ -10,6 +10,8 @@ import click
 import numpy as np
 
 from deploy.target import TARGETS
+from verbs.conventions import chosen as conventions_of
+from verbs.conventions import convention_options
 from verbs.options import dataset_options, json_option, threads_option
 from verbs.output import say, write_json
 
@@ -52,6 +54,7 @@ BATCH = 16
     metavar="N",
     help="Samples whose spikes and skeleton the page shows; about 0.1 MB each.",
 )
+@convention_options
 @dataset_options
 @threads_option
 @json_option
@@ -62,6 +65,9 @@ def energy_report(
     name: str | None,
     form: str | None,
     page_samples: int,
+    conventions: tuple[str, ...],
+    switches: tuple[tuple[str, str], ...],
+    allow_uncounted: bool,
     dataset: str | None,
     data: Path | None,
     split: str,
@@ -72,15 +78,16 @@ def energy_report(
     """Count the operations that really happened, per sample and layer, and price them.
 
     Counts are facts: spikes times fan-out, borders and zero weights included, 64-bit integers. Joules are a
-    model: the papers' convention and the exact count stand side by side, priced by the table you name. What
-    could not be counted is listed, and then no joules are printed. report.html opens in any browser, without
-    a network.
+    model: the exact count and Spikformer's convention stand side by side (or those you name), priced by the
+    table you name, with the spread over every single switch. What could not be counted is listed, and then no
+    joules are printed. report.html opens in any browser, without a network.
 
     \b
     python cli.py energy-report out/demo/lava --split test --cost-table horowitz45-fp32 --out out/energy
     """
     from convert.artifact import open_artifact
     from energy.costs import open_cost_table
+    from energy.priced import Terms
     from energy.report import Report
     from energy.shown import Shown
     from verbs.close_ups import chosen, skeletons
@@ -89,6 +96,7 @@ def energy_report(
     from verbs.running import best_target, load
 
     prices = open_cost_table(cost_table)
+    terms = Terms(conventions_of(conventions, switches), allow_uncounted)
     opened = open_artifact(artifact)
     about = opened.about["source"]
     clips = load_clips(about, dataset, data, split)
@@ -110,9 +118,8 @@ def energy_report(
         **provenance(opened, loaded.graph, feed.samples),
     }
     try:
-        with Report(
-            out, prices, header, shown=Shown(close, skeletons(clips, about["recipe"], close))
-        ) as report:
+        shown = Shown(close, skeletons(clips, about["recipe"], close))
+        with Report(out, prices, header, terms, shown) as report:
             _fill(report, loaded, feed)
             summary = report.close()
     finally:

@@ -58,5 +58,7 @@ def test_a_missing_price_is_not_zero(tmp_path):
     c = count(Graph(nodes, (("x", "fc"),), ("fc",), "folded"), {"x": np.ones((1, 1, 1), int)})
     with pytest.raises(BadInput, match="mine: no figure for 'add'"):
         price(c, load_cost_table(path))
-    with pytest.raises(BadInput, match="convention 'optimistic' is unknown; known: exact, paper"):
+    with pytest.raises(
+        BadInput, match="convention 'optimistic' is unknown; known: exact, paper-spikformer, paper-sdt"
+    ):
         price(c, cost_table("horowitz45-fp32"), ["optimistic"])

@@ -65,7 +65,7 @@ def test_files(tmp_path):
     assert exact["total_pj"] == pytest.approx(
         exact["compute_pj"] + exact["bias_pj"] + exact["neuron_pj"], rel=1e-12
     )
-    assert exact["memory_pj"] is None and samples[0]["energy"]["paper"]["neuron_pj"] == 0.0
+    assert exact["memory_pj"] is None and samples[0]["energy"]["paper-spikformer"]["neuron_pj"] == 0.0
     totals = [s["energy"]["exact"]["total_pj"] for s in samples]
     assert summary["energy"]["exact"]["total_pj"] == pytest.approx(np.mean(totals), rel=1e-12)
     assert summary["energy"]["exact"]["p95_pj"] == pytest.approx(np.percentile(totals, 95), rel=1e-12)
@@ -81,7 +81,7 @@ def test_the_cut_of_batches_changes_no_byte_of_the_samples(tmp_path):
 def test_table_is_aligned_and_names_its_unit(tmp_path):
     lines = write(tmp_path).table().splitlines()
     assert lines[0] == "5 samples, 4 steps, mean per sample; cost table horowitz45-fp32"
-    assert "exact pJ" in lines[2] and "paper pJ" in lines[2]
+    assert "exact pJ" in lines[2] and "paper-spikformer pJ" in lines[2]
     rows = lines[2:8]
     assert rows[2].startswith("fc") and "Affine" in rows[2] and "binary" in rows[2]
     ends = [lines[2].index(head) + len(head) for head in ("dense MAC", "paper SOP")]
