@@ -107,7 +107,7 @@ def _of_graph(graph: Graph) -> dict[str, Layer | str]:
         elif type(node) in _FORMS:
             found |= _FORMS[type(node)](name, node, graph.shapes[inputs[0]], graph.shapes[name])
         elif weighted(node) or isinstance(node, AvgPool2d | JointMean | BatchNorm) or len(inputs) > 1:
-            found[name] = f"no published equation for a {type(node).__name__}"
+            found[name] = f"no published equation for {type(node).__name__}"
     return found
 
 
