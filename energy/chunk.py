@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from energy.answers import Answers
 from energy.costs import CostTable
 from energy.line import Counts
@@ -46,6 +48,7 @@ def chunk(
 ) -> Chunk:
     """Price one batch of counts; BadInput if ids, labels or predictions are not one a sample."""
     answers.check(counts.samples)
-    prices = priced(counts, table, terms or Terms())
+    persons = None if answers.persons is None else np.asarray(answers.persons, np.int64)
+    prices = priced(counts, table, terms or Terms(), persons)
     told = rows(counts, prices, answers)
     return Chunk(index, told, Sums.of(counts, prices, told), shown or [])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from energy.digits import allowed, honest, quantity
+from energy.digits import allowed, honest
 from energy.priced import PARTS
 from energy.rows import Json
 from energy.shown import Shown
@@ -31,6 +31,12 @@ def page_data(body: Json, sums: Sums, shown: Shown) -> Json:
         "accuracy": body["accuracy"],
         "latency_s": body["latency_s"],
         "means": body["means"],
+        "incomplete": body["energy_incomplete"],
+        "switches": switches(body),
+        "twins": body["twins"],
+        "bit_budget": body["bit_budget"],
+        "measured": body["measured"],
+        "unmeasured": body["unmeasured"],
         "energy": body["energy"],
         "parts": [part for part in PARTS if _occurs(body, part)],
         "per_class": body["per_class"],
@@ -48,13 +54,21 @@ def headline(body: Json) -> Json:
         return {"text": "no joules named", "spread": None}
     means = {name: e["total_pj"] for name, e in body["energy"].items()}
     base = next(iter(means))
-    low, high = min(means.values()), max(means.values())
+    low, high = (body["spread"][edge] for edge in ("min_pj", "max_pj"))
     value, _, rest = honest(means[base], low, high).partition(" (")
     return {
         "text": value, "spread": rest.rstrip(")") or None, "convention": base,
         "pj": means[base], "low_pj": low, "high_pj": high, "places": allowed(means[base], low, high),
-        "means": {name: {"pj": pj, "text": quantity(pj, 3)} for name, pj in means.items()},
+        "means": {name: {"pj": pj, "text": honest(pj, low, high).partition(" (")[0]} for name, pj in means.items()},
     }  # fmt: skip
+
+
+def switches(body: Json) -> list[Json]:
+    """switch -> its values and what each makes of the headline, pJ."""
+    found: dict[str, list[Json]] = {}
+    for variant in body["spread"]["variants"] if body["spread"] else []:
+        found.setdefault(variant["switch"], []).append({"text": variant["value"], "pj": variant["total_pj"]})
+    return [{"name": name, "values": values} for name, values in found.items()]
 
 
 def histograms(sums: Sums) -> Json:
@@ -81,7 +95,8 @@ def _layer(layer: Json) -> Json:
     kept = {key: layer[key] for key in _LAYER}
     if layer["energy"]:
         kept["energy"] = {
-            name: {part[:-3]: pj for part, pj in parts.items() if pj} for name, parts in layer["energy"].items()
+            name: {part[:-3]: pj for part, pj in parts.items() if pj}
+            for name, parts in layer["energy"].items()
         }
     means = {key: value for key, value in layer["means"].items() if value}
     steps = layer["by_step"] and layer["by_step"]["spikes_out"]

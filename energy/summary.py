@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from energy import statistics
+from energy.baselines import BAND
 from energy.line import COUNTS, MEASURES
 from energy.operand import CLASSES
 from energy.priced import BESIDE, PARTS
 from energy.rows import Json, number
-from energy.sums import UNKNOWN, Sums
+from energy.sums import TWINS, UNKNOWN, Sums
 
 
 def summary(sums: Sums, class_names: list[str] | None = None) -> Json:
@@ -31,6 +32,8 @@ def summary(sums: Sums, class_names: list[str] | None = None) -> Json:
         "energy_incomplete": model["incomplete"],
         "spread": _spread(sums),
         "bootstrap": statistics.how(),
+        "twins": _twins(sums),
+        "bit_budget": {name: bits / n for name, bits in sums.budget.items()} or None,
         "per_class": _classes(sums, class_names),
         "layers": [_layer(sums, row) for row in range(len(model["layers"]))],
     }
@@ -77,6 +80,17 @@ def _spread(sums: Sums) -> Json | None:
     means = [sum(totals) / sums.n for totals in sums.totals.values()] + [v["total_pj"] for v in variants]
     base = next(iter(sums.totals))
     return {"convention": base, "min_pj": min(means), "max_pj": max(means), "variants": variants}
+
+
+def _twins(sums: Sums) -> Json | None:
+    """Means of the baselines over the samples that have them, and how many samples got which verdict."""
+    about = sums.model["twins"]
+    if about is None:
+        return None
+    means = {name: sums.twins[name] / sums.twinned[name] if sums.twinned[name] else None for name in TWINS}
+    low, high = BAND
+    return {**means, "qnn_bits": about["qnn_bits"], "band": [low, high], "verdicts": dict(sums.verdicts),
+            "reasons": about["reasons"]}  # fmt: skip
 
 
 def _accuracy(correct: np.ndarray) -> float | None:

@@ -21,6 +21,10 @@ from energy.priced import Priced
 from energy.rows import Json
 
 UNKNOWN = -1
+TWINS = (
+    "ann_same_arch_pj", "ann_same_arch_dense_pj", "qnn_pj", "qnn_ratio", "break_even_rate", "firing_rate",
+    "spikes_per_synapse",
+)  # fmt: skip
 _ADDED = (
     "n",
     "paper",
@@ -32,6 +36,10 @@ _ADDED = (
     "beside",
     "steps_of",
     "spread",
+    "twins",
+    "twinned",
+    "verdicts",
+    "budget",
 )
 _KEPT = ("totals", "labels", "correct", "latency")
 
@@ -54,6 +62,10 @@ class Sums:
         self.parts: dict[str, np.ndarray] = {}  # "convention part" -> pJ of each line
         self.beside: dict[str, np.ndarray] = {}  # the same of parts that are not in the total
         self.unpriced: dict[str, str] = {}  # "convention part" -> why no one knows
+        self.twins: dict[str, float] = {}  # figure of a baseline -> sum over the samples that have one
+        self.twinned: dict[str, int] = {}  # and how many have
+        self.verdicts: dict[str, int] = {}
+        self.budget: dict[str, int] = {}
         self.spread: dict[str, float] = {}  # "switch=value" -> pJ of the headline's convention, so changed
         self.totals = {name: array("d") for name in conventions}
         self.labels, self.correct, self.latency = array("i"), array("b"), array("d")
@@ -72,11 +84,24 @@ class Sums:
             sums.parts |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.pj.items()}
             sums.beside |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.beside.items()}
             sums.unpriced |= {f"{name} {part}": why for part, why in bill.unpriced.items()}
+        sums._twins(priced)
         sums.spread = {f"{v.switch}={v.value}": float(v.pj.sum()) for v in priced.variants}
         sums.labels = array("i", (UNKNOWN if r["label"] is None else r["label"] for r in rows))
         sums.correct = array("b", (UNKNOWN if r["correct"] is None else r["correct"] for r in rows))
         sums.latency = array("d", (np.nan if r["latency_s"] is None else r["latency_s"] for r in rows))
         return sums
+
+    def _twins(self, priced: Priced) -> None:
+        self.budget = {name: int(bits.sum()) for name, bits in (priced.budget or {}).items()}
+        if priced.twins is None:
+            return
+        known = [priced.twins.sample(n) for n in range(self.n)]
+        for name in TWINS:
+            found = [one[name] for one in known if one[name] is not None]
+            self.twins[name], self.twinned[name] = float(sum(found)), len(found)
+        for one in known:
+            if one["verdict"] is not None:
+                self.verdicts[one["verdict"]] = self.verdicts.get(one["verdict"], 0) + 1
 
     def _line(self, row: int, line: Line, counts: Counts) -> None:
         self.counts[row] = [int(counts.of(line, f).sum()) for f in COUNTS]
@@ -134,6 +159,7 @@ def described(counts: Counts, priced: Priced) -> Json:
         "coverage": counts.coverage(),
         "refused": priced.refused,
         "incomplete": priced.incomplete,
+        "twins": priced.twins and {"qnn_bits": priced.twins.qnn_bits, "reasons": dict(priced.twins.reasons)},
         "conventions": list(priced.bills),
     }
 

@@ -29,7 +29,8 @@ function classesChart(width) {
   const edges = DATA.histograms[state.convention].edges;
   const stats = DATA.energy[state.convention];
   show("samples-lead", `${state.convention}: half of the samples lie below ${energy(stats.median_pj, 2)}, nine in ten between ${energy(stats.p5_pj, 2)} and ` +
-    `${energy(stats.p95_pj, 2)}. Another draw of samples would move the mean within ${energy(stats.ci95_pj[0])} to ${energy(stats.ci95_pj[1])} (bootstrap, 95 %).`);
+    `${energy(stats.p95_pj, 2)}. Another draw of samples would move the mean within ${energy(stats.ci95_pj[0])} to ${energy(stats.ci95_pj[1])} (bootstrap, 95 %)` +
+      `${stats.per_correct_pj ? `; a correct answer costs ${energy(stats.per_correct_pj, 2)}` : ""}. Bars count samples, each row on its own scale; the line is the mean.`);
   const [low, high] = [edges[0], edges[edges.length - 1]];
   const narrow = width < 600;
   const list = el("ol", { class: "rows", "aria-label": "Energy of samples by class" }, rows.map((r, i) => classRow(r, i === 0, low, high)));

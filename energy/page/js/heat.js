@@ -1,4 +1,7 @@
 // Firing rate of every population at every step. The rate is in the shade, and in figures beside it.
+const HEAT_FEW = 32;
+const heatView = { all: false };
+
 function populations() {
   const sample = sampleShown();
   return DATA.layers.map((layer, row) => ({ layer, row })).filter(({ layer }) => layer.spikes_by_step && layer.neurons).map(({ layer, row }) => {
@@ -7,6 +10,9 @@ function populations() {
     return { name: layer.name, neurons: layer.neurons, rates, mean: rates.reduce((a, b) => a + b, 0) / (rates.length || 1) };
   });
 }
+
+// Low rates are the common ones: the shade follows the root of the rate, and so does the legend.
+const shade = (share) => Math.sqrt(share).toFixed(3);
 
 function heat() {
   const update = () => { heatChart(); heatTable(); };
@@ -19,6 +25,7 @@ function heat() {
 function heatChart() {
   const all = populations();
   const mine = all.filter(({ name }) => passes({ name, type: "" }));
+  const few = heatView.all ? mine : mine.slice(0, HEAT_FEW);
   const most = Math.max(...all.flatMap((p) => p.rates), 1e-9);
   const sample = sampleShown();
   show("activity-lead", all.length === 0 ? "No population of this network gives spikes step by step."
@@ -27,20 +34,22 @@ function heatChart() {
   if (all.length === 0) return;
   const scale = el("ul", { class: "legend" }, [0, 0.25, 0.5, 0.75, 1].map((share) => el("li", {},
     svg("svg", { width: 26, height: 12, "aria-hidden": "true" }, svg("rect", { width: 26, height: 12, fill: "var(--soft)" }),
-      svg("rect", { width: 26, height: 12, fill: "var(--heat)", "fill-opacity": share })), percent(share * most, 2))));
-  show("activity-chart", scale, el("ol", { class: "rows heat", "aria-label": "Firing rate of each population" }, mine.map((p) => heatRow(p, most))),
+      svg("rect", { width: 26, height: 12, fill: "var(--heat)", "fill-opacity": shade(share) })), percent(share * most, 2))));
+  show("activity-chart", scale, el("ol", { class: "rows heat", "aria-label": "Firing rate of each population" }, few.map((p) => heatRow(p, most))),
+    mine.length > HEAT_FEW && el("p", { class: "more" }, el("button", { type: "button", "aria-expanded": heatView.all,
+      onclick: () => { heatView.all = !heatView.all; heatChart(); } }, heatView.all ? `Show the first ${HEAT_FEW}` : `Show ${mine.length - HEAT_FEW} more`)),
     mine.length === 0 ? el("p", { class: "lead" }, "No population matches the filter.") : null);
   heatPressed();
   heatCursor();
 }
 
 function heatRow(p, most) {
-  const cells = p.rates.map((rate, step) => svg("rect", { class: "mark", x: step, y: 0, width: 1.02, height: 1, fill: "var(--heat)",
-    "fill-opacity": (rate / most).toFixed(3) }, svg("title", {}, `${p.name}, step ${step + 1}: ${percent(rate)}`)));
+  const cells = p.rates.map((rate, step) => svg("rect", { class: "mark", x: step, y: 0, width: 1, height: 1, fill: "var(--heat)",
+    "fill-opacity": shade(rate / most) }, svg("title", {}, `${p.name}, step ${step + 1}: ${percent(rate)}`)));
   const now = svg("rect", { class: "now", y: 0, width: 1, height: 1, "data-steps": p.rates.length });
   return el("li", {}, named("button", p.name, { type: "button", "data-population": p.name, onclick: () => choose({ population: p.name }) }),
-    el("div", { class: "strip" }, svg("svg", { viewBox: `0 0 ${p.rates.length || 1} 1`, preserveAspectRatio: "none", "aria-hidden": "true" }, cells, now)),
-    el("span", { class: "value" }, el("b", {}, percent(p.mean)), ` of ${count(p.neurons)}`));
+    el("div", { class: "strip" }, svg("svg", { viewBox: `0 0 ${p.rates.length || 1} 1`, preserveAspectRatio: "none", "shape-rendering": "crispEdges", "aria-hidden": "true" }, cells, now)),
+    el("span", { class: "value" }, el("b", {}, percent(p.mean, 2)), ` of ${whole.format(p.neurons)}`));
 }
 
 function heatPressed() {

@@ -73,7 +73,7 @@ function layerRow({ layer, pj, mean }, most, total, sample, parts) {
   });
   const tick = sample && svg("rect", { x: `${(100 * mean) / most}%`, y: -1, width: 2, height: 18, fill: "var(--accent)" });
   return el("li", {}, named("span", layer.name), svg("svg", { height: 16, "aria-hidden": "true" }, bars, tick || []),
-    el("span", { class: "value" }, el("b", {}, energy(pj)), ` ${percent(pj / (total || 1), 2)}`));
+    el("span", { class: "value" }, el("b", {}, energy(pj, 2)), ` ${percent(pj / (total || 1), 2)}`));
 }
 
 function layersTable() {

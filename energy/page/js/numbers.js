@@ -18,7 +18,10 @@ function energy(pj, most = 3) {
 const micro = (text) => text.replaceAll(" uJ", " µJ");
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const count = (n) => (n === null || n === undefined ? "–" : n < 1000 ? digits(n) : compact.format(n));
+const count = (n) => {
+  if (n === null || n === undefined) return "–";
+  return n < 1000 ? digits(n) : compact.format(n).replace(/([KMBT])$/, "\u202f$1").replace("K", "k");
+};
 const percent = (share, most = 3) => (share === null ? "–" : `${digits(100 * share, most)} %`);
 
 function seconds(value) {

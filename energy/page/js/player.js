@@ -44,7 +44,8 @@ function playerSample() {
   at("scrub").max = positions() - 1;
   const names = sample.rasters.map((r) => r.name);
   at("population").replaceChildren(...names.map((name) => el("option", { value: name }, name)));
-  const busiest = [...sample.rasters].sort((a, b) => b.spikes - a.spikes)[0]?.name ?? null;
+  const marks = (r) => (r.spikes / r.neurons) * r.shown;
+  const busiest = [...sample.rasters].sort((a, b) => marks(b) - marks(a))[0]?.name ?? null;
   const kept = names.includes(state.population) ? state.population : busiest;
   at("population").value = kept;
   const verdict = sample.correct === null ? "" : sample.correct ? ", answered rightly" : `, answered as ${className(sample.prediction)}`;

@@ -23,14 +23,22 @@ function rasterDrawn() {
   const rate = data.spikes / (data.steps * data.neurons);
   const path = marks.map(([step, neuron]) => `M${step + 0.12} ${neuron + 0.1}h.76v.8h-.76z`).join("");
   const some = data.shown < data.neurons ? `${data.shown} of ${whole.format(data.neurons)} neurons, evenly chosen` : `${data.neurons} neurons`;
+  const height = Math.max(80, Math.min(340, 7 * data.shown));
   const label = `Spike raster of ${data.name}: ${data.spikes} spikes of ${data.neurons} neurons in ${data.steps} steps`;
   show("raster",
-    el("figcaption", {}, el("b", {}, data.name), ` – ${whole.format(data.spikes)} spikes, ${percent(rate)} of neurons a step. Rows: ${some}. Columns: steps 1 to ${data.steps}.`),
-    svg("svg", { viewBox: `0 0 ${data.steps} ${data.shown}`, preserveAspectRatio: "none", width: "100%", height: 340, role: "img", "aria-label": label },
+    el("figcaption", {}, el("b", {}, data.name), ` – ${whole.format(data.spikes)} spikes, ${percent(rate)} of neurons a step. Rows: ${some}. Columns: steps.`),
+    svg("svg", { viewBox: `0 0 ${data.steps} ${data.shown}`, preserveAspectRatio: "none", width: "100%", height, role: "img", "aria-label": label },
       svg("rect", { class: "cursor", y: 0, width: 1, height: data.shown }),
       Array.from({ length: data.steps + 1 }, (_, i) => svg("line", { class: "axis", x1: i, x2: i, y1: 0, y2: data.shown, "vector-effect": "non-scaling-stroke" })),
-      svg("path", { class: "spikes mark", d: path, "data-spikes": marks.length })));
+      svg("path", { class: "spikes mark", d: path, "data-spikes": marks.length })),
+    svg("svg", { width: "100%", height: 18, "aria-hidden": "true" }, stepTicks(data.steps)));
   rasterCursor();
+}
+
+function stepTicks(steps) {
+  const every = Math.ceil(steps / 16);
+  return Array.from({ length: steps }, (_, i) => i).filter((i) => i % every === 0).map((i) =>
+    svg("text", { x: `${(100 * (i + 0.5)) / steps}%`, y: 14, "text-anchor": "middle" }, i + 1));
 }
 
 function rasterCursor() {

@@ -23,7 +23,7 @@ function skeletonDrawn() {
   const left = body.size[0] / 2 - wide / 2;
   const points = body.joints[frame].map((joint) => placed(joint, body.size)).map(([x, y]) => [x - left, high - y]);
   const bones = body.bones.map(([a, b]) => svg("line", { class: "bone mark", x1: points[a][0], y1: points[a][1], x2: points[b][0], y2: points[b][1] }));
-  const joints = points.map(([x, y], i) => svg("circle", { class: "joint", cx: x, cy: y, r: 13 }, svg("title", {}, body.names[i] ?? `joint ${i}`)));
+  const joints = points.map(([x, y], i) => svg("circle", { class: "joint", cx: x, cy: y, r: body.names[i] === "head" ? 26 : 10 }, svg("title", {}, body.names[i] ?? `joint ${i}`)));
   const picture = svg("svg", { viewBox: `-40 -40 ${wide + 80} ${high + 80}`, width: "100%", height: 300, role: "img",
     "aria-label": `Skeleton of ${className(sample.label)}, frame ${frame + 1} of ${body.joints.length}` },
   svg("line", { class: "floor", x1: -30, x2: wide + 30, y1: high + 20, y2: high + 20 }), bones, joints);
