@@ -16,18 +16,16 @@ class Answers:
     """N ids, with N true classes, predicted classes and latencies; None where nobody knows them.
 
     latency_s: measured seconds of each sample, or its share of its batch: the report's header says which.
-    persons: inputs that make up each sample (persons of a clip); one each if None.
     """
 
     ids: Sequence[str | int]
     labels: Sequence[int] | None = None
     predictions: Sequence[int] | None = None
     latency_s: Sequence[float] | None = None
-    persons: Sequence[int] | None = None
 
     def check(self, samples: int) -> None:
         """BadInput unless there is one of each for each sample."""
-        for what in ("ids", "labels", "predictions", "latency_s", "persons"):
+        for what in ("ids", "labels", "predictions", "latency_s"):
             given = getattr(self, what)
             if given is not None and len(given) != samples:
                 raise BadInput(f"report: {len(given)} {what} for {samples} samples; give one each")

@@ -38,6 +38,11 @@ VERDICTS = (
     "above the band: more spikes than any published break-even with efficient ANN hardware",
 )
 SCALED = "horowitz45-int32"  # what bits are scaled from
+ASSUMED = f"E_MAC(b_w, b_a) = E_mul b_w b_a / 32^2 + E_add max(b_w, b_a) / 32 of {SCALED}"
+MEANS = (
+    "ann_same_arch_pj", "ann_same_arch_dense_pj", "qnn_pj", "qnn_ratio", "break_even_rate", "firing_rate",
+    "spikes_per_synapse",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class Baselines:
     reasons: Mapping[str, str]
 
     def sample(self, n: int) -> dict[str, Any]:
-        """One sample, as JSON takes it."""
+        """One sample, as JSON takes it: MEANS, and qnn_bits and verdict."""
         return {
             "ann_same_arch_pj": _number(self.ann_pj, n),
             "ann_same_arch_dense_pj": _number(self.ann_dense_pj, n),

@@ -45,10 +45,13 @@ def chunk(
     answers: Answers,
     terms: Terms | None = None,
     shown: list[Json] | None = None,
+    persons: np.ndarray | None = None,
 ) -> Chunk:
-    """Price one batch of counts; BadInput if ids, labels or predictions are not one a sample."""
+    """Price one batch of counts; BadInput if ids, labels or predictions are not one a sample.
+
+    persons: int64 [N], inputs that make up a sample; one each if None.
+    """
     answers.check(counts.samples)
-    persons = None if answers.persons is None else np.asarray(answers.persons, np.int64)
     prices = priced(counts, table, terms or Terms(), persons)
     told = rows(counts, prices, answers)
     return Chunk(index, told, Sums.of(counts, prices, told), shown or [])

@@ -33,6 +33,10 @@ class Unmeasured:
     reason: str
     remedy: str = ""
 
+    def as_json(self, samples: int) -> dict[str, Any]:
+        """For the report's `measured`; samples: of one run."""
+        return {"joule_per_sample": None, "reason": self.reason, "remedy": self.remedy or None}
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -52,9 +56,13 @@ class Measured:
     parts: dict[str, float]
     source: str = "powercap RAPL"
 
-    def as_json(self) -> dict[str, Any]:
-        """For the report's `measured`."""
-        return {**asdict(self), "idle_joule": self.idle_w * self.seconds, "n_repeat": len(self.repeats)}
+    def as_json(self, samples: int) -> dict[str, Any]:
+        """For the report's `measured`; samples: of one run."""
+        return {
+            "joule_per_sample": self.joule / samples, "reason": None, "remedy": None, **asdict(self),
+            "repeats": list(self.repeats), "idle_joule": self.idle_w * self.seconds,
+            "n_repeat": len(self.repeats), "n_samples": samples,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)

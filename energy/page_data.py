@@ -1,4 +1,4 @@
-"""What a report's page shows, as plain data: the summary without what the page does not draw, and histograms."""
+"""What a report's page shows, as plain data: the summary without what is not drawn, and histograms."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ def page_data(body: Json, sums: Sums, shown: Shown) -> Json:
         "twins": body["twins"],
         "bit_budget": body["bit_budget"],
         "measured": body["measured"],
-        "unmeasured": body["unmeasured"],
         "energy": body["energy"],
         "parts": [part for part in PARTS if _occurs(body, part)],
         "per_class": body["per_class"],
@@ -59,7 +58,9 @@ def headline(body: Json) -> Json:
     return {
         "text": value, "spread": rest.rstrip(")") or None, "convention": base,
         "pj": means[base], "low_pj": low, "high_pj": high, "places": allowed(means[base], low, high),
-        "means": {name: {"pj": pj, "text": honest(pj, low, high).partition(" (")[0]} for name, pj in means.items()},
+        "means": {
+            name: {"pj": pj, "text": honest(pj, low, high).partition(" (")[0]} for name, pj in means.items()
+        },
     }  # fmt: skip
 
 

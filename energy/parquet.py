@@ -12,11 +12,11 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from energy.baselines import MEANS
 from energy.line import COUNTS, MEASURES, STEPPED
 from energy.operand import CLASSES
 from energy.priced import BESIDE, PARTS
 from energy.rows import Json
-from energy.sums import TWINS
 
 GROUP_BYTES = 16 << 20  # of columns in memory, before compression
 _SHAPE = pa.list_(pa.int32())
@@ -44,11 +44,11 @@ def schema(conventions: list[str]) -> pa.Schema:
         ("totals", pa.struct([*counts, ("sop_paper", pa.float64()), ("ops_by_class", classes)])),
         ("energy", _of(conventions, parts)), ("energy_refused", pa.string()),
         ("energy_incomplete", pa.string()),
+        ("spread", pa.struct([("min_pj", pa.float64()), ("max_pj", pa.float64())])),
         ("twins", pa.struct([
-            *((name, pa.float64()) for name in TWINS), ("qnn_bits", pa.int32()), ("verdict", pa.string()),
+            *((name, pa.float64()) for name in MEANS), ("qnn_bits", pa.int32()), ("verdict", pa.string()),
         ])),
         ("bit_budget", pa.struct([("ace", pa.int64()), ("ace_dense", pa.int64())])),
-        ("spread", pa.struct([("min_pj", pa.float64()), ("max_pj", pa.float64())])),
         ("latency_s", pa.float64()),
     ])  # fmt: skip
 

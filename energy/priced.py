@@ -28,8 +28,9 @@ class Terms:
     """How counts are priced. conventions: the first is the headline's.
 
     allow_uncounted: joules are named though nodes are uncounted, and say so wherever they stand.
-    machine: what memory and routing are priced from.  host: the table of what a chip does not do.
-    twin, bits: the network without spikes, and the bits of its values; None: no baselines.
+    machine: sizes of layers and a core map, for memory, addressing and routing.  host: prices what a chip's
+    table does not.  twin, bits: the same architecture without spikes, and bits of weights, for the
+    baselines; None: no baselines.
     """
 
     conventions: tuple[Convention, ...] = DEFAULT
@@ -45,14 +46,15 @@ class Priced:
     """bills: convention -> bill, empty where joules are refused.  refused: why, or None.
 
     variants: the headline's convention with one switch changed.  incomplete: the warning that stands beside
-    every headline, or None.  twins: the same network without spikes.  budget: int64 [N], bits, no joules.
+    every headline, or None.  baselines: the network without spikes, or None.  budget: 'ace', 'ace_dense' ->
+    int64 [N] bits, or None.
     """
 
     bills: Mapping[str, Bill] = field(default_factory=dict)
     refused: str | None = None
     variants: tuple[Variant, ...] = ()
     incomplete: str | None = None
-    twins: Baselines | None = None
+    baselines: Baselines | None = None
     budget: Mapping[str, np.ndarray] | None = None
 
     def spread(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -66,14 +68,15 @@ class Priced:
 def priced(counts: Counts, table: CostTable, terms: Terms, persons: np.ndarray | None = None) -> Priced:
     """All prices of one batch; none, and the reason, if something is uncounted and may not be.
 
-    persons: int64 [N], inputs that make up each sample; 1 each if None.
+    persons: int64 [N], inputs that make up a sample; one each if None.
     """
     twins = budget = None
-    if terms.twin is not None and terms.bits is not None:
-        twins = baselines(counts, table, terms.twin, terms.bits, persons)
+    if terms.bits is not None:
         budget = {name: bits.sum(axis=0) for name, bits in bit_budget(counts, terms.bits).items()}
     if (why := refusal(counts)) and not terms.allow_uncounted:
-        return Priced(refused=why, twins=twins, budget=budget)
+        return Priced(refused=why, budget=budget)
+    if terms.twin is not None and terms.bits is not None:
+        twins = baselines(counts, table, terms.twin, terms.bits, persons)
     found = bills(counts, table, terms.machine, terms.host, terms.conventions, terms.allow_uncounted)
     variants: tuple[Variant, ...] = ()
     if table.kind != "chip":  # a chip's events are not a matter of convention

@@ -47,10 +47,9 @@ class _Batch:
         self._classes = {c: ops.tolist() for c, ops in counts.by_class().items()}
         self._per_line = {c: bill.lines().T.tolist() for c, bill in priced.bills.items()}
         self._energy = {c: _listed(bill) for c, bill in priced.bills.items()}
+        self._twins, self._budget = priced.baselines, priced.budget
         spread = priced.spread()
         self._spread = None if spread is None else [edge.tolist() for edge in spread]
-        self._twins = priced.twins
-        self._budget = priced.budget and {name: bits.tolist() for name, bits in priced.budget.items()}
 
     def sample(self, n: int) -> Json:
         """Everything of sample n but who it is."""
@@ -71,8 +70,8 @@ class _Batch:
             "energy_refused": self._refused,
             "energy_incomplete": self._incomplete,
             "spread": spread,
-            "twins": self._twins and self._twins.sample(n),
-            "bit_budget": self._budget and {name: bits[n] for name, bits in self._budget.items()},
+            "twins": None if self._twins is None else self._twins.sample(n),
+            "bit_budget": self._budget and {name: int(bits[n]) for name, bits in self._budget.items()},
         }  # fmt: skip
 
     def _layer(self, row: int, n: int) -> Json:

@@ -15,32 +15,17 @@ from typing import Any
 import numpy as np
 
 from convert.ir import BadInput
+from energy.baselines import MEANS, Baselines
 from energy.line import COUNTS, MEASURES, STEPPED, Counts, Line
 from energy.operand import CLASSES
 from energy.priced import Priced
 from energy.rows import Json
 
 UNKNOWN = -1
-TWINS = (
-    "ann_same_arch_pj", "ann_same_arch_dense_pj", "qnn_pj", "qnn_ratio", "break_even_rate", "firing_rate",
-    "spikes_per_synapse",
-)  # fmt: skip
 _ADDED = (
-    "n",
-    "paper",
-    "counts",
-    "measures",
-    "classes",
-    "by_class",
-    "parts",
-    "beside",
-    "steps_of",
-    "spread",
-    "twins",
-    "twinned",
-    "verdicts",
+    "n", "paper", "counts", "measures", "classes", "by_class", "parts", "beside", "steps_of", "spread", "twins",
     "budget",
-)
+)  # fmt: skip
 _KEPT = ("totals", "labels", "correct", "latency")
 
 
@@ -62,11 +47,9 @@ class Sums:
         self.parts: dict[str, np.ndarray] = {}  # "convention part" -> pJ of each line
         self.beside: dict[str, np.ndarray] = {}  # the same of parts that are not in the total
         self.unpriced: dict[str, str] = {}  # "convention part" -> why no one knows
-        self.twins: dict[str, float] = {}  # figure of a baseline -> sum over the samples that have one
-        self.twinned: dict[str, int] = {}  # and how many have
-        self.verdicts: dict[str, int] = {}
-        self.budget: dict[str, int] = {}
         self.spread: dict[str, float] = {}  # "switch=value" -> pJ of the headline's convention, so changed
+        self.twins: dict[str, float] = {}  # field of baselines -> sum; "n field", "verdict words" -> samples
+        self.budget: dict[str, int] = {}  # "ace", "ace_dense" -> bits
         self.totals = {name: array("d") for name in conventions}
         self.labels, self.correct, self.latency = array("i"), array("b"), array("d")
 
@@ -84,24 +67,13 @@ class Sums:
             sums.parts |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.pj.items()}
             sums.beside |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.beside.items()}
             sums.unpriced |= {f"{name} {part}": why for part, why in bill.unpriced.items()}
-        sums._twins(priced)
         sums.spread = {f"{v.switch}={v.value}": float(v.pj.sum()) for v in priced.variants}
+        sums._twins(rows)
+        sums.budget = {name: int(bits.sum()) for name, bits in (priced.budget or {}).items()}
         sums.labels = array("i", (UNKNOWN if r["label"] is None else r["label"] for r in rows))
         sums.correct = array("b", (UNKNOWN if r["correct"] is None else r["correct"] for r in rows))
         sums.latency = array("d", (np.nan if r["latency_s"] is None else r["latency_s"] for r in rows))
         return sums
-
-    def _twins(self, priced: Priced) -> None:
-        self.budget = {name: int(bits.sum()) for name, bits in (priced.budget or {}).items()}
-        if priced.twins is None:
-            return
-        known = [priced.twins.sample(n) for n in range(self.n)]
-        for name in TWINS:
-            found = [one[name] for one in known if one[name] is not None]
-            self.twins[name], self.twinned[name] = float(sum(found)), len(found)
-        for one in known:
-            if one["verdict"] is not None:
-                self.verdicts[one["verdict"]] = self.verdicts.get(one["verdict"], 0) + 1
 
     def _line(self, row: int, line: Line, counts: Counts) -> None:
         self.counts[row] = [int(counts.of(line, f).sum()) for f in COUNTS]
@@ -111,6 +83,13 @@ class Sums:
             self.classes[row] = np.bincount(line.classes, minlength=len(CLASSES))
         for field, numbers in (line.by_step or {}).items():
             self.steps_of[f"{row} {field}"] = numbers.sum(axis=0, dtype=np.int64)
+
+    def _twins(self, rows: list[Json]) -> None:
+        """Known values and how many; verdicts counted."""
+        for twins in (row["twins"] for row in rows if row["twins"] is not None):
+            known = {f: twins[f] for f in MEANS if twins[f] is not None}
+            ones = {**{f"n {f}": 1 for f in known}, f"verdict {twins['verdict']}": 1}
+            self.twins = _added(self.twins, {**known, **ones})
 
     def merge(self, other: Sums) -> None:
         """Add the sums of samples that come after these; BadInput if they are of another model."""
@@ -159,9 +138,14 @@ def described(counts: Counts, priced: Priced) -> Json:
         "coverage": counts.coverage(),
         "refused": priced.refused,
         "incomplete": priced.incomplete,
-        "twins": priced.twins and {"qnn_bits": priced.twins.qnn_bits, "reasons": dict(priced.twins.reasons)},
         "conventions": list(priced.bills),
+        "twins": _constant(priced.baselines),
     }
+
+
+def _constant(twins: Baselines | None) -> Json | None:
+    """Of the twins, what is the same for every sample."""
+    return None if twins is None else {"qnn_bits": twins.qnn_bits, "reasons": dict(twins.reasons)}
 
 
 def _static(line: Line) -> Json:

@@ -56,24 +56,23 @@ BATCH = 16
 )
 @convention_options
 @click.option(
-    "--map",
-    "mapped",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    metavar="FILE",
-    help="The core map of this artifact (`cli.py map --out FILE`): prices messages between cores.",
-)
-@click.option(
     "--host-table",
     default=None,
     metavar="NAME|FILE",
-    help="With a chip's cost table: prices of what the chip does not do (MACs, the CPU part).",
+    help="Beside a chip's table: an arithmetic one for what no spiking chip does (values, the CPU's part).",
+)
+@click.option(
+    "--map",
+    "core_map",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="The JSON of `cli.py map`: messages and hops are priced by it.",
 )
 @click.option(
     "--measure",
-    "measuring",
     is_flag=True,
-    help="Also measure joules of this machine (RAPL), where it offers them; takes two minutes.",
+    help="Also measure this machine's joules (RAPL), two minutes or more; null with the reason if it cannot.",
 )
 @dataset_options
 @threads_option
@@ -88,9 +87,9 @@ def energy_report(
     conventions: tuple[str, ...],
     switches: tuple[tuple[str, str], ...],
     allow_uncounted: bool,
-    mapped: Path | None,
     host_table: str | None,
-    measuring: bool,
+    core_map: Path | None,
+    measure: bool,
     dataset: str | None,
     data: Path | None,
     split: str,
@@ -126,7 +125,7 @@ def energy_report(
     name = name or best_target(opened)
     loaded = load(opened, name, form, threads)
     asked = conventions_of(conventions, switches)
-    agreed = terms(opened, loaded, feed, asked, allow_uncounted, mapped, host_table)
+    agreed = terms(opened, loaded, asked, allow_uncounted, core_map, host_table)
     close = chosen(feed, page_samples)
     header = {
         "artifact": str(artifact),
@@ -145,8 +144,7 @@ def energy_report(
         shown = Shown(close, skeletons(clips, about["recipe"], close))
         with Report(out, prices, header, agreed, shown) as report:
             _fill(report, loaded, feed)
-            if measuring:
-                report.measured, report.unmeasured = measured(loaded, feed, BATCH)
+            report.measured = measured(loaded, feed, BATCH) if measure else None
             summary = report.close()
     finally:
         loaded.runner.close()
@@ -175,9 +173,9 @@ def _fill(report: Any, loaded: Any, feed: Any) -> None:
         mine, persons = np.unique(owners, return_counts=True)
         found = per_sample(scores(loaded.reader, record), owners).argmax(axis=1)
         share = [record.wall_s / len(mine)] * len(mine)
-        answers = Answers([samples.ids[i] for i in mine], samples.labels[mine], found, share, persons)
+        answers = Answers([samples.ids[i] for i in mine], samples.labels[mine], found, share)
         counts = grouped(counting.count(record.rasters), owners)
         shown = spikes(record, owners, samples, report.shown.chosen)
-        report.take(chunk(next(indices), counts, report.cost_table, answers, report.terms, shown))
+        report.take(chunk(next(indices), counts, report.cost_table, answers, report.terms, shown, persons))
 
     run_all(loaded, feed, BATCH, counting.rasters, each)

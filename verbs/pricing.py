@@ -1,4 +1,4 @@
-"""From a loaded artifact to the terms that its counts are priced by, and what its machine measures."""
+"""What `energy-report` prices counts by, and what it measures: from an artifact and the command line."""
 
 from __future__ import annotations
 
@@ -8,57 +8,64 @@ from typing import Any
 
 from convert.artifact import Artifact
 from convert.ir import BadInput, Program
-from energy.baselines import twin
-from energy.bit_budget import Bits
 from energy.conventions import Convention
-from energy.costs import open_cost_table
-from energy.layer import layers
-from energy.measured import Measured, measure
-from energy.movement import Machine
 from energy.priced import Terms
-from energy.routing import core_map, sources
-from verbs.feed import Feed
-from verbs.running import Loaded
 
 FLOAT_BITS = 32
 
 
 def terms(
     opened: Artifact,
-    loaded: Loaded,
-    feed: Feed,
+    loaded: Any,
     conventions: Sequence[Convention],
     allow_uncounted: bool,
-    mapped: Path | None,
-    host: str | None,
+    core_map: Path | None,
+    host_table: str | None,
 ) -> Terms:
-    """mapped: the JSON of `cli.py map` of the same artifact.  host: a table for what a chip does not do."""
+    """Terms of one artifact as it was loaded; BadInput for a map of another artifact, or of no program."""
+    from energy.bit_budget import Bits
+    from energy.costs import open_cost_table
+    from energy.layer import layers
+    from energy.movement import Machine
+    from energy.routing import sources
+
     program = loaded.model if isinstance(loaded.model, Program) else None
-    cores = None if mapped is None else core_map(mapped)
-    if cores is not None and cores.fingerprint not in ("", opened.fingerprint):
+    if core_map is not None and program is None:
         raise BadInput(
-            f"{mapped}: maps the artifact {cores.fingerprint[:12]}, this one is {opened.fingerprint[:12]}; "
-            "map this artifact"
+            f"--map {core_map}: a graph is counted, and no cores hold one; report on a lava artifact"
         )
-    if cores is not None and program is None:
-        raise BadInput(
-            f"{mapped}: messages belong to a program, {loaded.target.name} runs a graph; use loihi-sim"
-        )
+    cores = None if core_map is None else _cores(core_map, opened.fingerprint)
+    host = None if host_table is None else open_cost_table(host_table)
     machine = Machine(layers(loaded.model, loaded.host), cores, None if program is None else sources(program))
-    repeat, frames = feed.samples.repeat, feed.samples.x.shape[2]
-    run = repeat or frames  # shown a clip again and again, or frame by frame
-    same = twin(opened.graph("float"), run, 1 if repeat else run)
-    weight = opened.about["quantisation"]["bits"] if loaded.form == "integer" else FLOAT_BITS
-    prices = None if host is None else open_cost_table(host)
-    return Terms(tuple(conventions), allow_uncounted, machine, prices, same, Bits(weight))
+    quantised = opened.about.get("quantisation") or {}
+    whole = loaded.form == "integer"
+    bits = Bits(quantised.get("bits", 8), quantised.get("input_bits", 8)) if whole else Bits(FLOAT_BITS)
+    return Terms(tuple(conventions), allow_uncounted, machine, host, _twin(opened), bits)
 
 
-def measured(loaded: Loaded, feed: Feed, batch: int) -> tuple[dict[str, Any] | None, str | None]:
-    """(joules of the machine for one batch, None), or (None, why there are none)."""
-    owners, x = next(feed.batches(batch))
-    found = measure(lambda: loaded.runner.run(x, ()))
-    if not isinstance(found, Measured):
-        return None, f"{found.reason}; {found.remedy}" if found.remedy else found.reason
-    samples = len(set(owners.tolist()))
-    told = {"of": f"a batch of {samples} samples on {loaded.target.name}", "samples": samples}
-    return {**told, "joule_per_sample": found.joule / samples, **found.as_json()}, None
+def _cores(path: Path, fingerprint: str) -> Any:
+    from energy.routing import core_map
+
+    found = core_map(path)
+    if found.fingerprint != fingerprint:
+        raise BadInput(f"--map {path}: it maps another artifact; write one of this with cli.py map --out")
+    return found
+
+
+def _twin(opened: Artifact) -> Any:
+    """The float graph without spikes: one pass of a repeated clip, else one of each frame; None where the
+    recipe does not say how many steps there are."""
+    from energy.baselines import twin
+
+    recipe = opened.about["source"]["recipe"]
+    run = int(recipe.get("repeat", 0) or recipe.get("frames", 0))
+    return twin(opened.graph("float"), run, 1 if recipe.get("repeat") else run) if run else None
+
+
+def measured(loaded: Any, feed: Any, batch: int) -> dict[str, Any]:
+    """Joules that this machine takes for one sample on the target, counting left out; or why nobody knows."""
+    from energy.measured import measure
+    from verbs.running import run_all
+
+    found = measure(lambda: run_all(loaded, feed, batch) and None)
+    return found.as_json(len(feed.samples)) | {"what": f"this machine while it runs {loaded.target.name}"}

@@ -11,8 +11,9 @@ function uncounted() {
 function leftOut() {
   const base = DATA.energy?.[DATA.headline.convention];
   const short = (why) => (why.length > 160 ? `${why.slice(0, 160)}…` : why);
-  const joules = DATA.measured ? `Measured, and apart from all above: ${energy(DATA.measured.joule_per_sample * 1e12)} a sample on this machine.`
-    : `Nothing is measured: ${DATA.unmeasured}.`;
+  const joules = DATA.measured?.joule_per_sample
+    ? `Measured, and apart from all above: ${energy(DATA.measured.joule_per_sample * 1e12)} a sample, ${DATA.measured.what}.`
+    : `Nothing is measured: ${DATA.measured?.reason ?? "nobody asked (--measure)"}.`;
   return [
     ...Object.entries(base?.unpriced ?? {}).map(([part, why]) => `No figure for ${PARTS[part] ?? part}: ${short(why)}.`),
     ...Object.entries(base?.beside ?? {}).filter(([, pj]) => pj).map(([part, pj]) => `Beside the total, not in it: ${part.replace("_pj", "")}, ${energy(pj)}.`),

@@ -55,7 +55,8 @@ def test_idle_power_is_subtracted(tmp_path):
     assert found.joule == pytest.approx(30 * 2.5, rel=1e-9)
     assert found.idle_w == pytest.approx(20, rel=1e-9) and found.runs >= 5 * 4
     assert found.ci95 == pytest.approx(0, abs=1e-6) and len(found.repeats) == 5
-    body = found.as_json()
+    body = found.as_json(3)
+    assert body["joule_per_sample"] == found.joule / 3 and body["reason"] is None
     assert (body["source"], body["domain"], body["n_repeat"]) == ("powercap RAPL", "package-0", 5)
     assert body["idle_joule"] == pytest.approx(20 * found.seconds)
 
@@ -127,6 +128,8 @@ class TestNothingToMeasure:
     def test_no_powercap(self, tmp_path):
         found = measure(lambda: None, tmp_path / "none")
         assert isinstance(found, Unmeasured) and found.reason.startswith("no powercap at ")
+        told = {"joule_per_sample": None, "reason": found.reason, "remedy": None}
+        assert found.as_json(3) == told
 
     def test_an_empty_powercap(self, tmp_path):
         assert "no RAPL package" in measure(lambda: None, tmp_path).reason

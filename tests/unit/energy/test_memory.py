@@ -257,6 +257,32 @@ class TestExtensions:
         assert np.array_equal(spread.mac, counts.of(counts["w.adjacency"], "mac")) and spread.mac.all()
         assert np.array_equal(spread.potentials, spread.mac) and not spread.acc.any()
 
+    def test_a_product_reads_its_right_operand(self):
+        nodes = {
+            "x": Input((2, 3), "binary"),
+            "y": Input((3, 4), "binary"),
+            "p": SpikeMatMul(),
+            "n": LIF(0.5),
+        }
+        made = graph(nodes, "x>p", "y>p", "p>n", outputs=("n",))
+        counts, known = count(made, run_of(made)), layers(made)
+        found = accesses(counts, counts["p"], known["p"])
+        met = counts.of(counts["p"], "ac")
+        assert met.all() and np.array_equal(found.parameters, met) and np.array_equal(found.acc, met)
+        assert (known["p"].weights, known["p"].outputs) == (12, 8)
+
+    def test_a_pool_that_is_not_folded_adds_up(self):
+        nodes = {
+            "x": Input((1, 4, 4), "real"),
+            "pool": AvgPool2d((2, 2), (2, 2)),
+            "w": Affine(np.ones((2, 4))),
+        }
+        made = graph(nodes, "x>pool", "pool>w", outputs=("w",))
+        counts, known = count(made, {"x": np.ones((1, 1, 1, 4, 4))}), layers(made)
+        found = accesses(counts, counts["pool"], known["pool"])
+        assert found.acc.tolist() == [3 * 4] and found.potentials.tolist() == [3 * 4]
+        assert known["pool"].weights == 0  # a mean has no parameters: reading none costs nothing
+
     def test_graded_spikes_multiply(self):
         made = chain(Affine(np.ones((2, 3))), (3,), "graded")
         counts = count(made, {"x": np.array([[[5, 0, -2]]]), "n": np.zeros((1, 1, 2), np.uint8)})
@@ -284,27 +310,14 @@ class TestExtensions:
 
 
 class TestUnknownIsNotZero:
-    def test_what_no_equation_covers_is_nan_with_its_reason(self):
-        shape = (2, 2)
-        nodes = {"x": Input(shape, "binary"), "y": Input(shape, "binary"), "p": SpikeMatMul(), "n": LIF(0.5)}
-        made = graph(nodes, "x>p", "y>p", "p>n", outputs=("n",))
+    def test_a_line_of_unknown_sizes_is_nan_with_its_reason(self):
+        made = chain(Affine(np.ones((2, 3))), (3,))
         counts = count(made, run_of(made))
-        items = memory(counts, layers(made), cost_table("lemaire2022-interp"))
-        for name in ITEMS:
-            assert np.isnan(items[name].pj[0]).all() and not np.isnan(items[name].pj[1]).any()
-            assert items[name].total() is None
-            assert items[name].reason == "p: no published equation for SpikeMatMul"
-
-    def test_a_pool_that_is_not_folded(self):
-        nodes = {
-            "x": Input((1, 4, 4), "real"),
-            "pool": AvgPool2d((2, 2), (2, 2)),
-            "w": Affine(np.ones((2, 4))),
-        }
-        made = graph(nodes, "x>pool", "pool>w", outputs=("w",))
-        counts = count(made, {"x": np.ones((1, 1, 1, 4, 4))})
-        item = memory(counts, layers(made), cost_table("lemaire2022-interp"))["memory"]
-        assert item.reason == "pool: no published equation for AvgPool2d"
+        for known, why in (({}, "its sizes are not known"), ({"w": "no torch layer"}, "no torch layer")):
+            items = memory(counts, {"n": layers(made)["n"], **known}, cost_table("lemaire2022-interp"))
+            for name in ITEMS:
+                assert np.isnan(items[name].pj[0]).all() and not np.isnan(items[name].pj[1]).any()
+                assert items[name].total() is None and items[name].reason == f"w: {why}"
 
     def test_a_folded_pool_and_a_sum_reach_no_memory_of_their_own(self):
         nodes = {
