@@ -23,8 +23,8 @@ from energy.rows import Json
 
 UNKNOWN = -1
 _ADDED = (
-    "n", "paper", "counts", "measures", "classes", "by_class", "parts", "beside", "steps_of", "spread", "twins",
-    "budget",
+    "n", "paper", "counts", "measures", "classes", "by_class", "parts", "beside", "steps_of", "spread",
+    "twins", "budget",
 )  # fmt: skip
 _KEPT = ("totals", "labels", "correct", "latency")
 
