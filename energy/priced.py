@@ -62,7 +62,7 @@ class Priced:
         if not self.bills:
             return None
         totals = np.stack([*(b.total() for b in self.bills.values()), *(v.pj for v in self.variants)])
-        return totals.min(axis=0), totals.max(axis=0)
+        return np.nanmin(totals, axis=0), np.nanmax(totals, axis=0)
 
 
 def priced(counts: Counts, table: CostTable, terms: Terms, persons: np.ndarray | None = None) -> Priced:

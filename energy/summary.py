@@ -88,6 +88,7 @@ def _spread(sums: Sums) -> Json | None:
     variants = [
         {**dict(zip(("switch", "value"), key.split("=", 1), strict=True)), "total_pj": pj / sums.n}
         for key, pj in sums.spread.items()
+        if np.isfinite(pj)  # a switch may ask for a price the table lacks
     ]
     means = [sum(totals) / sums.n for totals in sums.totals.values()] + [v["total_pj"] for v in variants]
     base = next(iter(sums.totals))
