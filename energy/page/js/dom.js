@@ -14,10 +14,18 @@ function filled(node, attributes, children) {
 }
 
 const el = (tag, attributes, ...children) => filled(document.createElement(tag), attributes, children);
-const svg = (tag, attributes, ...children) => filled(document.createElementNS(SVG, tag), attributes, children);
+const svg = (tag, attributes, ...children) =>
+  filled(document.createElementNS(SVG, tag), attributes, children);
 const at = (id) => document.getElementById(id);
 const show = (id, ...children) => at(id).replaceChildren(...children.flat().filter(Boolean));
 
 // A long name with places to break it: layers have names like blocks.2.spatial.attention.query_spike.
 const named = (tag, text, attributes) =>
-  el(tag, { class: "name", ...attributes }, text.replaceAll("->", " → ").split(/(?<=[._])/).flatMap((part) => [part, el("wbr")]));
+  el(
+    tag,
+    { class: "name", ...attributes },
+    text
+      .replaceAll("->", " → ")
+      .split(/(?<=[._])/)
+      .flatMap((part) => [part, el("wbr")]),
+  );

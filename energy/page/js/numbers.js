@@ -1,5 +1,11 @@
 // Numbers as people read them. Units go up to joules; nothing is printed with more than three digits.
-const UNITS = [[1e12, "J"], [1e9, "mJ"], [1e6, "µJ"], [1e3, "nJ"], [1, "pJ"]];
+const UNITS = [
+  [1e12, "J"],
+  [1e9, "mJ"],
+  [1e6, "µJ"],
+  [1e3, "nJ"],
+  [1, "pJ"],
+];
 
 const unitOf = (pj) => UNITS.find(([size]) => Math.abs(pj) >= size) ?? UNITS[UNITS.length - 1];
 
@@ -20,7 +26,12 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignif
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const count = (n) => {
   if (n === null || n === undefined) return "–";
-  return n < 1000 ? digits(n) : compact.format(n).replace(/([KMBT])$/, "\u202f$1").replace("K", "k");
+  return n < 1000
+    ? digits(n)
+    : compact
+        .format(n)
+        .replace(/([KMBT])$/, "\u202f$1")
+        .replace("K", "k");
 };
 const percent = (share, most = 3) => (share === null ? "–" : `${digits(100 * share, most)} %`);
 
