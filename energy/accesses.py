@@ -26,8 +26,9 @@ to the neurons of the printed equations is counted at theirs, so that neurons fe
 
 Erratum: Eq. 2 of the paper prints theta_in Ni No for fc and no reset; theta_in No and theta_out are meant.
 Ours: a bias costs only where there is one; channels of a group alone are reached; spikes that carry values
-multiply (MAC instead of ACC); `events` count every operation as one read of a parameter, of a potential and
-one address; a first layer of real values is computed every step, as above, and its neurons pay beside it.
+multiply (MAC instead of ACC); of `events` every operation reads a parameter (a second operand), reads and
+writes a potential (a sum) and computes an address, and on the CPU, which skips no zero, it reads an input; a
+first layer of real values is computed every step, as above, and its neurons pay beside it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ import numpy as np
 from energy.layer import Layer
 from energy.line import Counts, Line
 from energy.operand import INTEGER, REAL
+
+ADDED = ("mac", "ac", "pool_adds", "scale_macs")  # operations of `events`
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,8 @@ def accesses(counts: Counts, line: Line, layer: Layer) -> Accesses:
         return _neurons(counts, line, layer)
     real = line.classes is not None and bool((line.classes == REAL).all())
     if layer.form == "events":
-        return _events(counts, line, counts.of(line, "mac") + counts.of(line, "ac"), 0)
+        done = sum((counts.of(line, f) for f in ADDED), np.zeros(counts.samples, np.int64))
+        return _events(counts, line, done, 0)
     if real:
         return _dense(counts, line, layer)
     rows, cols = layer.kernel
@@ -75,7 +79,8 @@ def accesses(counts: Counts, line: Line, layer: Layer) -> Accesses:
 
 def _events(counts: Counts, line: Line, each: np.ndarray, address_macs: int) -> Accesses:
     """each: operations, int64 [N]; every one reads a parameter and a potential, and writes it."""
-    spikes, bias = counts.of(line, "nnz_in"), counts.of(line, "bias_adds")
+    spikes = each if line.place == "cpu" else counts.of(line, "nnz_in")
+    bias = counts.of(line, "bias_adds")
     none = np.zeros_like(spikes)
     flat = Accesses(none, none, spikes, each + bias, each, none, address_macs * spikes, each)
     return _split(flat, each, line, bias)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from energy.chip import chip_bills
 from energy.conventions import DEFAULT, Convention
 from energy.costs import CostTable
-from energy.energy import Bill, price
+from energy.energy import Bill, complete, price
 from energy.line import Counts
 from energy.movement import Machine, movement
 
@@ -18,14 +18,19 @@ def bills(
     machine: Machine | None = None,
     host: CostTable | None = None,
     conventions: Sequence[str | Convention] = DEFAULT,
+    allow_uncounted: bool = False,
 ) -> dict[str, Bill]:
-    """convention -> bill; BadInput if joules are refused.
+    """Name of the convention -> bill; BadInput if joules are refused.
 
-    A chip's table knows the conventions `exact` and, where it prices idle neurons, `exact-idle`; `host` prices
-    what no spiking chip does. An arithmetic table that prices memory adds `lemaire2022` where its equations
-    cover every line.
+    A chip's table knows the conventions `exact` and, where it prices idle neurons, `exact-idle`; `host`
+    prices what no spiking chip does. An arithmetic table whose total holds memory adds `lemaire2022` where
+    the equations cover every line.
     """
-    found = chip_bills(counts, table, host) if table.kind == "chip" else price(counts, table, conventions)
+    if table.kind == "chip":
+        complete(counts, allow_uncounted)
+        found = chip_bills(counts, table, host)
+    else:
+        found = price(counts, table, conventions, allow_uncounted)
     if machine is None:
         return found
     moved = movement(counts, table, machine)

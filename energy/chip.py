@@ -4,8 +4,8 @@
                 neuron    neuron_steps E_active + spikes_out E_spike
                 host      the exact convention of `host` over all that is no work of a spiking chip: lines of
                           the CPU, MACs of real operands and of spikes that carry values
-    exact-idle  the same, but a neuron that gave no spike in a step pays E_inactive: a lower bound, where there
-                is one
+    exact-idle  the same, but a neuron that gave no spike in a step pays E_inactive, where that is published:
+                a lower bound
 
 Which neurons were idle is not in the counts, so both bounds are given. Routing is an item of its own
 (`energy.routing`). A chip table never prices a MAC: with any, and no host table, joules are refused.

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from energy.answers import Answers
 from energy.costs import CostTable
 from energy.line import Counts
@@ -43,9 +45,13 @@ def chunk(
     answers: Answers,
     terms: Terms | None = None,
     shown: list[Json] | None = None,
+    persons: np.ndarray | None = None,
 ) -> Chunk:
-    """Price one batch of counts; BadInput if ids, labels or predictions are not one a sample."""
+    """Price one batch of counts; BadInput if ids, labels or predictions are not one a sample.
+
+    persons: int64 [N], inputs that make up a sample; one each if None.
+    """
     answers.check(counts.samples)
-    prices = priced(counts, table, terms or Terms())
+    prices = priced(counts, table, terms or Terms(), persons)
     told = rows(counts, prices, answers)
     return Chunk(index, told, Sums.of(counts, prices, told), shown or [])

@@ -81,7 +81,7 @@ def price(
     allow_uncounted: bool = False,
 ) -> dict[str, Bill]:
     """Name of the convention -> bill; BadInput for an unknown one, or if uncounted nodes are not allowed."""
-    _complete(counts, allow_uncounted)
+    complete(counts, allow_uncounted)
     sheet = Sheet(counts)
     chosen = [convention(c) if isinstance(c, str) else c for c in conventions]
     return {c.name: _bill(c, sheet, table) for c in chosen}
@@ -94,7 +94,7 @@ def spread(
 
     The spread of a headline is the least and greatest total over these and `base` itself.
     """
-    _complete(counts, allow_uncounted)
+    complete(counts, allow_uncounted)
     sheet = Sheet(counts)
     return tuple(
         Variant(switch, value, _total(changed, sheet, table)) for switch, value, changed in others(base)
@@ -109,7 +109,8 @@ def _total(c: Convention, sheet: Sheet, table: CostTable) -> np.ndarray:
         return np.full(sheet.counts.samples, np.nan)
 
 
-def _complete(counts: Counts, allow_uncounted: bool) -> None:
+def complete(counts: Counts, allow_uncounted: bool) -> None:
+    """BadInput if something is uncounted and that is not allowed."""
     if not allow_uncounted and (reason := refusal(counts)):
         raise BadInput(f"energy refused: {reason}")
 

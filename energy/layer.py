@@ -3,12 +3,13 @@
     conv     Conv2d, ConvWeights; ChannelMix and ChannelScale as 1x1 kernels, StepConv as a kernel over steps,
              the channel mix of a GraphConv as a 1x1 kernel of K C_out channels
     fc       Affine, DenseWeights
-    events   whatever has a list of its own for each source: SparseWeights, an Affine of named synapses, the
-             adjacency product of a GraphConv
+    events   whatever else is added up operation by operation: SparseWeights, an Affine of named synapses, the
+             adjacency product of a GraphConv, products of two tensors (their right operand is what is read
+             as a parameter), maps of joints and of the window, pools that are not folded, batch norms
     neurons  populations and neuron nodes
 
-Nodes of no work of their own (Add, Relu, moves, a folded pool) have no entry. What no equation covers has a
-reason instead of a layer: products of two tensors, maps over the window, pools that are not folded.
+Nodes of no work of their own (Add, Relu, moves, a folded pool) have no entry. A line may have a reason
+instead of a layer: why its sizes are not known.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from convert.ir import (
     LoihiSigmaDelta,
     Neuron,
     Node,
+    Product,
     Program,
     Projection,
     Shape,
@@ -106,9 +108,16 @@ def _of_graph(graph: Graph) -> dict[str, Layer | str]:
             found[name] = _neurons(node, math.prod(graph.shapes[name]))
         elif type(node) in _FORMS:
             found |= _FORMS[type(node)](name, node, graph.shapes[inputs[0]], graph.shapes[name])
-        elif weighted(node) or isinstance(node, AvgPool2d | JointMean | BatchNorm) or len(inputs) > 1:
-            found[name] = f"no published equation for a {type(node).__name__}"
+        elif weighted(node) or isinstance(node, AvgPool2d | JointMean | BatchNorm | Product):
+            found[name] = _added(node, [graph.shapes[i] for i in inputs], graph.shapes[name])
     return found
+
+
+def _added(node: Node, sources: list[Shape], target: Shape) -> Layer:
+    """Of operations that are added up one by one; a mean has no parameters."""
+    stored = sum(value.size for value in vars(node).values() if isinstance(value, np.ndarray))
+    read = math.prod(sources[1]) if isinstance(node, Product) else stored
+    return Layer("events", math.prod(sources[0]), math.prod(target), read)
 
 
 def _neurons(model: Neuron, size: int) -> Layer:

@@ -6,7 +6,7 @@
     addressing   MAC E_MAC + ACC E_AC             of addresses
 
 Spikes are read from and written to a queue of `fifo_messages` words; all else lies in a memory of its own
-size. A line that no equation covers is NaN, with its reason; a total over such lines is not given.
+size. A line whose sizes are not known is NaN, with its reason; a total over such lines is not given.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from energy.accesses import Accesses, accesses
+from energy.accesses import ADDED, Accesses, accesses
 from energy.costs import CostTable
 from energy.layer import Layer, Layers
 from energy.line import Counts, Line
@@ -74,8 +74,7 @@ def memory(counts: Counts, layers: Layers, table: CostTable) -> dict[str, Item]:
 
 def _idle(counts: Counts, line: Line) -> bool:
     """No memory of its own: a folded pool; adds where sums land; a Relu as it is written."""
-    own = ("dense_mac", "mac", "ac", "scale_macs", "neuron_steps", "pool_adds")
-    return not any(counts.of(line, field).any() for field in own)
+    return not any(counts.of(line, field).any() for field in ("dense_mac", "neuron_steps", *ADDED))
 
 
 def _priced(a: Accesses, layer: Layer, table: CostTable) -> dict[str, np.ndarray]:

@@ -12,6 +12,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from energy.baselines import MEANS
 from energy.line import COUNTS, MEASURES, STEPPED
 from energy.operand import CLASSES
 from energy.priced import BESIDE, PARTS
@@ -44,6 +45,10 @@ def schema(conventions: list[str]) -> pa.Schema:
         ("energy", _of(conventions, parts)), ("energy_refused", pa.string()),
         ("energy_incomplete", pa.string()),
         ("spread", pa.struct([("min_pj", pa.float64()), ("max_pj", pa.float64())])),
+        ("twins", pa.struct([
+            *((name, pa.float64()) for name in MEANS), ("qnn_bits", pa.int32()), ("verdict", pa.string()),
+        ])),
+        ("bit_budget", pa.struct([("ace", pa.int64()), ("ace_dense", pa.int64())])),
         ("latency_s", pa.float64()),
     ])  # fmt: skip
 

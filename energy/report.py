@@ -53,6 +53,7 @@ class Report:
         self.cost_table, self._header = table, dict(header or {})
         self.terms, self.shown = terms or Terms(), shown or Shown()
         self._sums: Sums | None = None
+        self.measured: Json | None = None  # what the machine measured, or why it did not; set before `close`
         self._summary: Json | None = None
         self._waiting: dict[int, Chunk] = {}
         self._next = 0
@@ -107,7 +108,7 @@ class Report:
             "schema_version": SCHEMA_VERSION, "header": self._header,
             "cost_table": self.cost_table.describe(),
             "conventions": [c.describe() for c in self.terms.conventions],
-            **summary(sums, self._header.get("class_names")),
+            **summary(sums, self._header.get("class_names"), self.measured),
         }  # fmt: skip
         with self._stack:
             text = json.dumps(body, indent=2, allow_nan=False) + "\n"

@@ -47,6 +47,7 @@ class _Batch:
         self._classes = {c: ops.tolist() for c, ops in counts.by_class().items()}
         self._per_line = {c: bill.lines().T.tolist() for c, bill in priced.bills.items()}
         self._energy = {c: _listed(bill) for c, bill in priced.bills.items()}
+        self._twins, self._budget = priced.baselines, priced.budget
         spread = priced.spread()
         self._spread = None if spread is None else [edge.tolist() for edge in spread]
 
@@ -69,6 +70,8 @@ class _Batch:
             "energy_refused": self._refused,
             "energy_incomplete": self._incomplete,
             "spread": spread,
+            "twins": None if self._twins is None else self._twins.sample(n),
+            "bit_budget": self._budget and {name: int(bits[n]) for name, bits in self._budget.items()},
         }  # fmt: skip
 
     def _layer(self, row: int, n: int) -> Json:

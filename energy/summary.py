@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from energy import statistics
+from energy.baselines import ASSUMED, BAND, MEANS, VERDICTS
 from energy.line import COUNTS, MEASURES
 from energy.operand import CLASSES
 from energy.priced import BESIDE, PARTS
@@ -12,8 +13,8 @@ from energy.rows import Json, number
 from energy.sums import UNKNOWN, Sums
 
 
-def summary(sums: Sums, class_names: list[str] | None = None) -> Json:
-    """Totals, means, statistics, classes, layers; class_names[k] names label k."""
+def summary(sums: Sums, class_names: list[str] | None = None, measured: Json | None = None) -> Json:
+    """Totals, means, statistics, classes, layers. class_names[k] names label k; measured: as it is."""
     model, n = sums.model, sums.n
     totals = dict(zip(COUNTS, sums.counts.sum(axis=0).tolist(), strict=True))
     by_class = dict(zip(CLASSES, sums.by_class.tolist(), strict=True))
@@ -30,10 +31,24 @@ def summary(sums: Sums, class_names: list[str] | None = None) -> Json:
         "energy_refused": model["refused"],
         "energy_incomplete": model["incomplete"],
         "spread": _spread(sums),
+        "twins": _twins(sums),
+        "bit_budget": {name: bits / n for name, bits in sums.budget.items()} or None,
+        "measured": measured,
         "bootstrap": statistics.how(),
         "per_class": _classes(sums, class_names),
         "layers": [_layer(sums, row) for row in range(len(model["layers"]))],
     }
+
+
+def _twins(sums: Sums) -> Json | None:
+    """Means over the samples that have a value; null where none has, with the reason if there is one."""
+    if not sums.twins:
+        return None
+    means = {f: sums.twins[f] / sums.twins[f"n {f}"] if f in sums.twins else None for f in MEANS}
+    verdicts = {
+        words: int(sums.twins[f"verdict {words}"]) for words in VERDICTS if f"verdict {words}" in sums.twins
+    }
+    return {**means, **sums.model["twins"], "verdicts": verdicts, "band": list(BAND), "assumed": ASSUMED}
 
 
 def _energy(sums: Sums, name: str) -> Json:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from convert.ir import BadInput
+from energy.baselines import MEANS, Baselines
 from energy.line import COUNTS, MEASURES, STEPPED, Counts, Line
 from energy.operand import CLASSES
 from energy.priced import Priced
@@ -22,17 +23,9 @@ from energy.rows import Json
 
 UNKNOWN = -1
 _ADDED = (
-    "n",
-    "paper",
-    "counts",
-    "measures",
-    "classes",
-    "by_class",
-    "parts",
-    "beside",
-    "steps_of",
-    "spread",
-)
+    "n", "paper", "counts", "measures", "classes", "by_class", "parts", "beside", "steps_of", "spread",
+    "twins", "budget",
+)  # fmt: skip
 _KEPT = ("totals", "labels", "correct", "latency")
 
 
@@ -55,6 +48,8 @@ class Sums:
         self.beside: dict[str, np.ndarray] = {}  # the same of parts that are not in the total
         self.unpriced: dict[str, str] = {}  # "convention part" -> why no one knows
         self.spread: dict[str, float] = {}  # "switch=value" -> pJ of the headline's convention, so changed
+        self.twins: dict[str, float] = {}  # field of baselines -> sum; "n field", "verdict words" -> samples
+        self.budget: dict[str, int] = {}  # "ace", "ace_dense" -> bits
         self.totals = {name: array("d") for name in conventions}
         self.labels, self.correct, self.latency = array("i"), array("b"), array("d")
 
@@ -73,6 +68,8 @@ class Sums:
             sums.beside |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.beside.items()}
             sums.unpriced |= {f"{name} {part}": why for part, why in bill.unpriced.items()}
         sums.spread = {f"{v.switch}={v.value}": float(v.pj.sum()) for v in priced.variants}
+        sums._twins(rows)
+        sums.budget = {name: int(bits.sum()) for name, bits in (priced.budget or {}).items()}
         sums.labels = array("i", (UNKNOWN if r["label"] is None else r["label"] for r in rows))
         sums.correct = array("b", (UNKNOWN if r["correct"] is None else r["correct"] for r in rows))
         sums.latency = array("d", (np.nan if r["latency_s"] is None else r["latency_s"] for r in rows))
@@ -86,6 +83,13 @@ class Sums:
             self.classes[row] = np.bincount(line.classes, minlength=len(CLASSES))
         for field, numbers in (line.by_step or {}).items():
             self.steps_of[f"{row} {field}"] = numbers.sum(axis=0, dtype=np.int64)
+
+    def _twins(self, rows: list[Json]) -> None:
+        """Known values and how many; verdicts counted."""
+        for twins in (row["twins"] for row in rows if row["twins"] is not None):
+            known = {f: twins[f] for f in MEANS if twins[f] is not None}
+            ones = {**{f"n {f}": 1 for f in known}, f"verdict {twins['verdict']}": 1}
+            self.twins = _added(self.twins, {**known, **ones})
 
     def merge(self, other: Sums) -> None:
         """Add the sums of samples that come after these; BadInput if they are of another model."""
@@ -135,7 +139,13 @@ def described(counts: Counts, priced: Priced) -> Json:
         "refused": priced.refused,
         "incomplete": priced.incomplete,
         "conventions": list(priced.bills),
+        "twins": _constant(priced.baselines),
     }
+
+
+def _constant(twins: Baselines | None) -> Json | None:
+    """Of the twins, what is the same for every sample."""
+    return None if twins is None else {"qnn_bits": twins.qnn_bits, "reasons": dict(twins.reasons)}
 
 
 def _static(line: Line) -> Json:

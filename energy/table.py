@@ -92,7 +92,7 @@ def _headline(summary: Json) -> list[str]:
         lines.append(f"over conventions, and {base} with one switch changed: {low} to {high}")
     if summary["energy_incomplete"]:
         lines.append(summary["energy_incomplete"])
-    lines.append("modelled from counts, not measured; memory, addressing and routing are not in it")
+    lines += _beside(summary) + _twins(summary) + _measured(summary)
     if any(layer.get("place") == "cpu" for layer in summary["layers"]):
         lines.append(
             "(cpu): the part behind the chip; every MAC of its dense arithmetic, no synaptic operations"
@@ -100,6 +100,56 @@ def _headline(summary: Json) -> list[str]:
     if any(layer["assumed_dense"] for layer in summary["layers"]):
         lines.append("* operand values are not spikes and not recorded: every one counted as non-zero")
     return lines
+
+
+def _beside(summary: Json) -> list[str]:
+    """What is priced but not in the totals, and what nobody knows."""
+    lines = ["modelled from counts, not measured"]
+    for name, e in (summary["energy"] or {}).items():
+        known = ", ".join(f"{p[:-3]} {quantity(pj)}" for p, pj in e["beside"].items() if pj is not None)
+        lines += [f"{name}, beside the total: {known}"] if known else []
+    told = next(iter((summary["energy"] or {}).values()), {"unpriced": {}})["unpriced"]
+    return lines + [f"{part}: null: {_short(why)}" for part, why in told.items()]
+
+
+def _short(why: str) -> str:
+    return why if len(why) <= 160 else f"{why[:157]}..."
+
+
+def _twins(summary: Json) -> list[str]:
+    """The network without spikes, compute alone."""
+    twins = summary["twins"]
+    if twins is None:
+        return []
+    lines = []
+    if twins["ann_same_arch_pj"] is not None:
+        inside, padded = (quantity(twins[f"ann_same_arch{k}_pj"]) for k in ("", "_dense"))
+        even, here = _known(twins["break_even_rate"]), _known(twins["firing_rate"])
+        lines = [
+            f"as an ANN, compute alone: {inside} ({padded} with padding); break-even rate {even}, here {here}"
+        ]
+    ratio, bits = _known(twins["qnn_ratio"]), twins["qnn_bits"]
+    lines.append(
+        f"quantised twin, {bits}-bit activations, compute alone: {quantity(twins['qnn_pj'])} by an assumed "
+        f"scaling; this network takes {ratio} of it in the same arithmetic"
+    )
+    verdicts = "; ".join(f"{n} samples {words}" for words, n in twins["verdicts"].items())
+    return [*lines, f"{_known(twins['spikes_per_synapse'])} spikes a synapse: {verdicts or 'no verdict'}"]
+
+
+def _known(value: float | None) -> str:
+    return "null" if value is None else f"{value:.3g}"
+
+
+def _measured(summary: Json) -> list[str]:
+    found = summary["measured"]
+    if found is None:
+        return []
+    if found["joule_per_sample"] is None:
+        return [f"measured: null: {found['reason']}" + (f"; {found['remedy']}" if found["remedy"] else "")]
+    pj, width = (found[key] * 1e12 / found["n_samples"] for key in ("joule", "ci95"))
+    return [f"measured, {found['what']} ({found['domain']}): {quantity(pj)} per sample, 95 % within "
+            f"{quantity(width)}, idle {found['idle_w']:.3g} W subtracted"]  # fmt: skip
 
 
 def _unit(summary: Json) -> tuple[float, str]:

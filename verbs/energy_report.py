@@ -55,6 +55,25 @@ BATCH = 16
     help="Samples whose spikes and skeleton the page shows; about 0.1 MB each.",
 )
 @convention_options
+@click.option(
+    "--host-table",
+    default=None,
+    metavar="NAME|FILE",
+    help="Beside a chip's table: an arithmetic one for what no spiking chip does (values, the CPU's part).",
+)
+@click.option(
+    "--map",
+    "core_map",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="The JSON of `cli.py map`: messages and hops are priced by it.",
+)
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Also measure this machine's joules (RAPL), two minutes or more; null with the reason if it cannot.",
+)
 @dataset_options
 @threads_option
 @json_option
@@ -68,6 +87,9 @@ def energy_report(
     conventions: tuple[str, ...],
     switches: tuple[tuple[str, str], ...],
     allow_uncounted: bool,
+    host_table: str | None,
+    core_map: Path | None,
+    measure: bool,
     dataset: str | None,
     data: Path | None,
     split: str,
@@ -87,22 +109,23 @@ def energy_report(
     """
     from convert.artifact import open_artifact
     from energy.costs import open_cost_table
-    from energy.priced import Terms
     from energy.report import Report
     from energy.shown import Shown
     from verbs.close_ups import chosen, skeletons
     from verbs.feed import feed_of, load_clips
+    from verbs.pricing import measured, terms
     from verbs.provenance import provenance
     from verbs.running import best_target, load
 
     prices = open_cost_table(cost_table)
-    terms = Terms(conventions_of(conventions, switches), allow_uncounted)
     opened = open_artifact(artifact)
     about = opened.about["source"]
     clips = load_clips(about, dataset, data, split)
     feed = feed_of(clips, about, limit)
     name = name or best_target(opened)
     loaded = load(opened, name, form, threads)
+    asked = conventions_of(conventions, switches)
+    agreed = terms(opened, loaded, asked, allow_uncounted, core_map, host_table)
     close = chosen(feed, page_samples)
     header = {
         "artifact": str(artifact),
@@ -115,12 +138,13 @@ def energy_report(
         "class_names": list(feed.class_names),
         "n_samples": len(feed.samples),
         "latency": f"seconds of a batch of {BATCH} on {name}, shared evenly by its samples",
-        **provenance(opened, loaded.graph, feed.samples),
+        **provenance(opened, opened.graph("float"), feed.samples),
     }
     try:
         shown = Shown(close, skeletons(clips, about["recipe"], close))
-        with Report(out, prices, header, terms, shown) as report:
+        with Report(out, prices, header, agreed, shown) as report:
             _fill(report, loaded, feed)
+            report.measured = measured(loaded, feed, BATCH) if measure else None
             summary = report.close()
     finally:
         loaded.runner.close()
@@ -146,12 +170,12 @@ def _fill(report: Any, loaded: Any, feed: Any) -> None:
     samples, indices = feed.samples, count()
 
     def each(owners: np.ndarray, record: Any) -> None:
-        mine = np.unique(owners)
+        mine, persons = np.unique(owners, return_counts=True)
         found = per_sample(scores(loaded.reader, record), owners).argmax(axis=1)
         share = [record.wall_s / len(mine)] * len(mine)
         answers = Answers([samples.ids[i] for i in mine], samples.labels[mine], found, share)
         counts = grouped(counting.count(record.rasters), owners)
         shown = spikes(record, owners, samples, report.shown.chosen)
-        report.take(chunk(next(indices), counts, report.cost_table, answers, report.terms, shown))
+        report.take(chunk(next(indices), counts, report.cost_table, answers, report.terms, shown, persons))
 
     run_all(loaded, feed, BATCH, counting.rasters, each)
