@@ -108,6 +108,7 @@ def energy_report(
     python cli.py energy-report out/demo/lava --split test --cost-table horowitz45-fp32 --out out/energy
     """
     from convert.artifact import open_artifact
+    from energy.bills import check_conventions
     from energy.costs import open_cost_table
     from energy.report import Report
     from energy.shown import Shown
@@ -118,13 +119,14 @@ def energy_report(
     from verbs.running import best_target, load
 
     prices = open_cost_table(cost_table)
+    asked = conventions_of(conventions, switches)
+    check_conventions(prices, asked)
     opened = open_artifact(artifact)
     about = opened.about["source"]
     clips = load_clips(about, dataset, data, split)
     feed = feed_of(clips, about, limit)
     name = name or best_target(opened)
     loaded = load(opened, name, form, threads)
-    asked = conventions_of(conventions, switches)
     agreed = terms(opened, loaded, asked, allow_uncounted, core_map, host_table)
     close = chosen(feed, page_samples)
     header = {
