@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from convert.ir import BadInput
 from energy.chip import chip_bills
 from energy.conventions import DEFAULT, Convention
 from energy.costs import CostTable
@@ -33,6 +34,7 @@ def bills(
     prices what no spiking chip does. An arithmetic table whose total holds memory adds `lemaire2022` where
     the equations cover every line.
     """
+    check_conventions(table, conventions)
     if table.kind == "chip":
         complete(counts, allow_uncounted)
         found = chip_bills(counts if machine is None else placed(counts, machine.hosted), table, host)
@@ -44,3 +46,13 @@ def bills(
     found = {name: moved.onto(bill) for name, bill in found.items()}
     lemaire = moved.bill() if table.memory is not None and table.memory.in_total else None
     return found if lemaire is None else {**found, lemaire.convention: lemaire}
+
+
+def check_conventions(table: CostTable, conventions: Sequence[str | Convention]) -> None:
+    """BadInput if a chip's table is to price anything but its own events, which are `exact`."""
+    names = [c if isinstance(c, str) else c.name for c in conventions]
+    if table.kind == "chip" and names not in (["exact"], [c.name for c in DEFAULT]):
+        raise BadInput(
+            f"{table.name} prices the events of a chip, and {', '.join(names)} would not change them; "
+            "leave --convention and --switch out, or choose an arithmetic table"
+        )

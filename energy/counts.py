@@ -51,6 +51,8 @@ class GraphCounter:
         self._first, self._heads = first_layers(graph), heads(graph)
         self._attentions = attentions(graph)
         self._fans: dict[tuple[str, int], tuple[Fanout, ...]] = {}
+        sources = set(graph.sources())
+        self._values = sum(math.prod(s) for n, s in graph.shapes.items() if n not in sources)
         self.rasters: tuple[str, ...] = (*graph.sources(), *graph.spiking())
 
     def count(self, rasters: Mapping[str, np.ndarray]) -> Counts:
@@ -119,10 +121,9 @@ class GraphCounter:
         return Line(name, kind, in_shape, out_shape, counts, folded=folded, by_step=by_step)
 
     def _uncounted(self, missing: list[str]) -> tuple[Uncounted, ...]:
-        sizes = {n: math.prod(s) for n, s in self._graph.shapes.items() if n not in self._graph.sources()}
-        total = sum(sizes.values())
-        kinds = {n: type(self._graph.nodes[n]).__name__ for n in missing}
-        return tuple(Uncounted(n, kinds[n], sizes.get(n, 0) / max(total, 1)) for n in missing)
+        shapes, nodes = self._graph.shapes, self._graph.nodes
+        shares = {n: math.prod(shapes[n]) / max(self._values, 1) for n in missing}
+        return tuple(Uncounted(n, type(nodes[n]).__name__, share) for n, share in shares.items())
 
 
 def _pairs(pair: Attention, name: str, operands: Operands) -> np.ndarray:

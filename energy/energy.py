@@ -50,7 +50,7 @@ class Bill:
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """The bill of a convention with one switch changed. pj: total, float64 [N]."""
+    """The bill of a convention with one switch changed. pj: float64 [N]; NaN: the table lacks a price."""
 
     switch: str
     value: str
@@ -97,9 +97,16 @@ def spread(
     complete(counts, allow_uncounted)
     sheet = Sheet(counts)
     return tuple(
-        Variant(switch, value, _bill(changed, sheet, table).total())
-        for switch, value, changed in others(base)
+        Variant(switch, value, _total(changed, sheet, table)) for switch, value, changed in others(base)
     )
+
+
+def _total(c: Convention, sheet: Sheet, table: CostTable) -> np.ndarray:
+    """float64 [N] pJ; NaN where the table lacks a price that the base may do without."""
+    try:
+        return _bill(c, sheet, table).total()
+    except BadInput:
+        return np.full(sheet.counts.samples, np.nan)
 
 
 def complete(counts: Counts, allow_uncounted: bool) -> None:

@@ -47,9 +47,9 @@ def _norms(values: Array, norm: str) -> Ops:
 def _compute(s: Sheet, c: Convention) -> Ops:
     dense = s.field("dense_mac" if c.padding == "dense" else "dense_mac_inbounds")
     mac, ac = _by_events(s, c, dense) if c.rate == "events" else _by_rate(s, c, dense)
-    mac, ac = (
-        np.where(s.product, pairs, layer) for pairs, layer in zip(_pairs(s, c), (mac, ac), strict=True)
-    )
+    if s.product.any():
+        pairs = _pairs(s, c)
+        mac, ac = (np.where(s.product, pair, layer) for pair, layer in zip(pairs, (mac, ac), strict=True))
     if c.full_rate == "mac":
         mac, ac = _moved(mac, ac, s.spikes & (s.rate == 1))
     if c.first_operand == "mac":

@@ -43,6 +43,7 @@ def schema(conventions: list[str]) -> pa.Schema:
         ("layers", pa.list_(layer)),
         ("totals", pa.struct([*counts, ("sop_paper", pa.float64()), ("ops_by_class", classes)])),
         ("energy", _of(conventions, parts)), ("energy_refused", pa.string()),
+        ("energy_incomplete", pa.string()),
         ("spread", pa.struct([("min_pj", pa.float64()), ("max_pj", pa.float64())])),
         ("twins", pa.struct([
             *((name, pa.float64()) for name in MEANS), ("qnn_bits", pa.int32()), ("verdict", pa.string()),

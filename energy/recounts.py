@@ -24,7 +24,9 @@ def bits(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
     one = np.ones(len(classes), np.int64)
     if values.dtype.kind not in "iub" or not (classes == INTEGER).any():
         return one
-    peak = np.abs(values.astype(np.int64, copy=False)).max(axis=(0, 2), initial=1)
+    peak = np.maximum(
+        values.max(axis=(0, 2), initial=1), -values.min(axis=(0, 2), initial=0).astype(np.int64)
+    )
     return np.where(classes == INTEGER, np.frexp(peak.astype(np.float64))[1], one).astype(np.int64)
 
 

@@ -107,6 +107,7 @@ class Report:
         body = {
             "schema_version": SCHEMA_VERSION, "header": self._header,
             "cost_table": self.cost_table.describe(),
+            "conventions": self._conventions(sums),
             **summary(sums, self._header.get("class_names"), self.measured),
         }  # fmt: skip
         with self._stack:
@@ -125,6 +126,11 @@ class Report:
             late = f"chunk {self._next} never came, {len(self._waiting)} wait behind it"
             raise BadInput(f"report: {late}; run it again")
         raise BadInput("report: no samples were added; nothing was written")
+
+    def _conventions(self, sums: Sums) -> list[Json]:
+        """Those that named joules; a chip's table has but `exact`, whatever the defaults are."""
+        priced = sums.model["conventions"] or [c.name for c in self.terms.conventions]
+        return [c.describe() for c in self.terms.conventions if c.name in priced]
 
     def discard(self) -> None:
         """Leave nothing behind: the drafts go as if an error had come."""

@@ -35,7 +35,7 @@ class _Batch:
     """Arrays are turned into lists once, not once a sample."""
 
     def __init__(self, counts: Counts, priced: Priced) -> None:
-        self._counts, self._refused = counts, priced.refused
+        self._counts, self._refused, self._incomplete = counts, priced.refused, priced.incomplete
         self._static = [_static(line) for line in counts.lines]
         self._fields = [{f: counts.of(line, f).tolist() for f in COUNTS} for line in counts.lines]
         self._steps = [
@@ -68,6 +68,7 @@ class _Batch:
             },
             "energy": energy or None,
             "energy_refused": self._refused,
+            "energy_incomplete": self._incomplete,
             "spread": spread,
             "twins": None if self._twins is None else self._twins.sample(n),
             "bit_budget": self._budget and {name: int(bits[n]) for name, bits in self._budget.items()},

@@ -29,6 +29,8 @@ def summary(sums: Sums, class_names: list[str] | None = None, measured: Json | N
         "means": {**{f: v / n for f, v in totals.items()}, "sop_paper": sums.paper / n},
         "energy": {name: _energy(sums, name) for name in model["conventions"]} or None,
         "energy_refused": model["refused"],
+        "energy_incomplete": model["incomplete"],
+        "spread": _spread(sums),
         "twins": _twins(sums),
         "bit_budget": {name: bits / n for name, bits in sums.budget.items()} or None,
         "measured": measured,
@@ -77,6 +79,20 @@ def _beside(sums: Sums, name: str) -> Json:
     known = {f"{part}_pj": None if v is None else float(v.sum()) / sums.n for part, v in pj.items()}
     told = {part: sums.unpriced.get(f"{name} {part}") for part in (*PARTS, "adds")}
     return {"beside": known, "unpriced": {part: why for part, why in told.items() if why}}
+
+
+def _spread(sums: Sums) -> Json | None:
+    """The headline's convention with each switch changed alone, and the range over all conventions."""
+    if not sums.totals:
+        return None
+    variants = [
+        {**dict(zip(("switch", "value"), key.split("=", 1), strict=True)), "total_pj": pj / sums.n}
+        for key, pj in sums.spread.items()
+        if np.isfinite(pj)  # a switch may ask for a price the table lacks
+    ]
+    means = [sum(totals) / sums.n for totals in sums.totals.values()] + [v["total_pj"] for v in variants]
+    base = next(iter(sums.totals))
+    return {"convention": base, "min_pj": min(means), "max_pj": max(means), "variants": variants}
 
 
 def _accuracy(correct: np.ndarray) -> float | None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from convert.ir import BadInput
-from energy.baselines import MEANS
+from energy.baselines import MEANS, Baselines
 from energy.line import COUNTS, MEASURES, STEPPED, Counts, Line
 from energy.operand import CLASSES
 from energy.priced import Priced
@@ -23,19 +23,9 @@ from energy.rows import Json
 
 UNKNOWN = -1
 _ADDED = (
-    "n",
-    "paper",
-    "counts",
-    "measures",
-    "classes",
-    "by_class",
-    "parts",
-    "beside",
-    "steps_of",
-    "spread",
-    "twins",
-    "budget",
-)
+    "n", "paper", "counts", "measures", "classes", "by_class", "parts", "beside", "steps_of", "spread",
+    "twins", "budget",
+)  # fmt: skip
 _KEPT = ("totals", "labels", "correct", "latency")
 
 
@@ -57,7 +47,7 @@ class Sums:
         self.parts: dict[str, np.ndarray] = {}  # "convention part" -> pJ of each line
         self.beside: dict[str, np.ndarray] = {}  # the same of parts that are not in the total
         self.unpriced: dict[str, str] = {}  # "convention part" -> why no one knows
-        self.spread: dict[str, float] = {}  # "switch value" -> pJ
+        self.spread: dict[str, float] = {}  # "switch=value" -> pJ of the headline's convention, so changed
         self.twins: dict[str, float] = {}  # field of baselines -> sum; "n field", "verdict words" -> samples
         self.budget: dict[str, int] = {}  # "ace", "ace_dense" -> bits
         self.totals = {name: array("d") for name in conventions}
@@ -77,6 +67,7 @@ class Sums:
             sums.parts |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.pj.items()}
             sums.beside |= {f"{name} {part}": pj.sum(axis=1) for part, pj in bill.beside.items()}
             sums.unpriced |= {f"{name} {part}": why for part, why in bill.unpriced.items()}
+        sums.spread = {f"{v.switch}={v.value}": float(v.pj.sum()) for v in priced.variants}
         sums._twins(rows)
         sums.budget = {name: int(bits.sum()) for name, bits in (priced.budget or {}).items()}
         sums.labels = array("i", (UNKNOWN if r["label"] is None else r["label"] for r in rows))
@@ -146,13 +137,15 @@ def described(counts: Counts, priced: Priced) -> Json:
         "options": asdict(counts.options),
         "coverage": counts.coverage(),
         "refused": priced.refused,
+        "incomplete": priced.incomplete,
         "conventions": list(priced.bills),
-        "twins": priced.baselines
-        and {
-            "qnn_bits": priced.baselines.qnn_bits,
-            "reasons": dict(priced.baselines.reasons),
-        },
+        "twins": _constant(priced.baselines),
     }
+
+
+def _constant(twins: Baselines | None) -> Json | None:
+    """Of the twins, what is the same for every sample."""
+    return None if twins is None else {"qnn_bits": twins.qnn_bits, "reasons": dict(twins.reasons)}
 
 
 def _static(line: Line) -> Json:

@@ -84,7 +84,14 @@ def _headline(summary: Json) -> list[str]:
     for name, e in (summary["energy"] or {}).items():
         parts = ", ".join(f"{p} {quantity(e[f'{p}_pj'])}" for p in PARTS if e[f"{p}_pj"])
         spread = f"p5 {quantity(e['p5_pj'])}, p95 {quantity(e['p95_pj'])}"
-        lines.append(f"{name}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
+        mark = " [INCOMPLETE]" if summary["energy_incomplete"] else ""
+        lines.append(f"{name}{mark}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
+    if summary["spread"] is not None:
+        low, high = (quantity(summary["spread"][key]) for key in ("min_pj", "max_pj"))
+        base = summary["spread"]["convention"]
+        lines.append(f"over conventions, and {base} with one switch changed: {low} to {high}")
+    if summary["energy_incomplete"]:
+        lines.append(summary["energy_incomplete"])
     lines += _beside(summary) + _twins(summary) + _measured(summary)
     if any(layer.get("place") == "cpu" for layer in summary["layers"]):
         lines.append(

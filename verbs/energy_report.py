@@ -10,6 +10,8 @@ import click
 import numpy as np
 
 from deploy.target import TARGETS
+from verbs.conventions import chosen as conventions_of
+from verbs.conventions import convention_options
 from verbs.options import dataset_options, json_option, threads_option
 from verbs.output import say, write_json
 
@@ -52,6 +54,7 @@ BATCH = 16
     metavar="N",
     help="Samples whose spikes and skeleton the page shows; about 0.1 MB each.",
 )
+@convention_options
 @click.option(
     "--host-table",
     default=None,
@@ -81,6 +84,9 @@ def energy_report(
     name: str | None,
     form: str | None,
     page_samples: int,
+    conventions: tuple[str, ...],
+    switches: tuple[tuple[str, str], ...],
+    allow_uncounted: bool,
     host_table: str | None,
     core_map: Path | None,
     measure: bool,
@@ -94,14 +100,15 @@ def energy_report(
     """Count the operations that really happened, per sample and layer, and price them.
 
     Counts are facts: spikes times fan-out, borders and zero weights included, 64-bit integers. Joules are a
-    model: the papers' convention and the exact count stand side by side, priced by the table you name. What
-    could not be counted is listed, and then no joules are printed. report.html opens in any browser, without
-    a network.
+    model: the exact count and Spikformer's convention stand side by side (or those you name), priced by the
+    table you name, with the spread over every single switch. What could not be counted is listed, and then no
+    joules are printed. report.html opens in any browser, without a network.
 
     \b
     python cli.py energy-report out/demo/lava --split test --cost-table horowitz45-fp32 --out out/energy
     """
     from convert.artifact import open_artifact
+    from energy.bills import check_conventions
     from energy.costs import open_cost_table
     from energy.report import Report
     from energy.shown import Shown
@@ -112,13 +119,16 @@ def energy_report(
     from verbs.running import best_target, load
 
     prices = open_cost_table(cost_table)
+    asked = conventions_of(conventions, switches)
+    check_conventions(prices, asked)
     opened = open_artifact(artifact)
     about = opened.about["source"]
     clips = load_clips(about, dataset, data, split)
     feed = feed_of(clips, about, limit)
     name = name or best_target(opened)
     loaded = load(opened, name, form, threads)
-    close, priced_by = chosen(feed, page_samples), terms(opened, loaded, core_map, host_table)
+    agreed = terms(opened, loaded, asked, allow_uncounted, core_map, host_table)
+    close = chosen(feed, page_samples)
     header = {
         "artifact": str(artifact),
         "target": name,
@@ -130,14 +140,12 @@ def energy_report(
         "class_names": list(feed.class_names),
         "n_samples": len(feed.samples),
         "latency": f"seconds of a batch of {BATCH} on {name}, shared evenly by its samples",
-        **described(priced_by),
-        **provenance(opened, loaded.graph, feed.samples),
+        **described(agreed),
+        **provenance(opened, opened.graph("float"), feed.samples),
     }
     try:
-        with Report(
-            out, prices, header, priced_by,
-            Shown(close, skeletons(clips, about["recipe"], close)),
-        ) as report:  # fmt: skip
+        shown = Shown(close, skeletons(clips, about["recipe"], close))
+        with Report(out, prices, header, agreed, shown) as report:
             _fill(report, loaded, feed)
             report.measured = measured(loaded, feed, BATCH) if measure else None
             summary = report.close()

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from convert.artifact import Artifact
 from convert.ir import BadInput, Program
+from energy.conventions import Convention
 from energy.priced import Terms
 
 FLOAT_BITS = 32
 
 
-def terms(opened: Artifact, loaded: Any, core_map: Path | None, host_table: str | None) -> Terms:
+def terms(
+    opened: Artifact,
+    loaded: Any,
+    conventions: Sequence[Convention],
+    allow_uncounted: bool,
+    core_map: Path | None,
+    host_table: str | None,
+) -> Terms:
     """Terms of one artifact as it was loaded; BadInput for a map of another artifact, or of no program."""
     from energy.bit_budget import Bits
     from energy.costs import open_cost_table
@@ -34,7 +43,7 @@ def terms(opened: Artifact, loaded: Any, core_map: Path | None, host_table: str 
     quantised = opened.about.get("quantisation") or {}
     whole = loaded.form == "integer"
     bits = Bits(quantised.get("bits", 8), quantised.get("input_bits", 8)) if whole else Bits(FLOAT_BITS)
-    return Terms(machine=machine, host=host, twin=_twin(opened), bits=bits)
+    return Terms(tuple(conventions), allow_uncounted, machine, host, _twin(opened), bits)
 
 
 def _cores(path: Path, fingerprint: str) -> Any:
