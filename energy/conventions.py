@@ -39,6 +39,7 @@ class Convention:
     zeros: str
     integers: str
     padding: str
+    adjacency: str
     attention: str
     full_rate: str
     norm: str
@@ -91,6 +92,10 @@ SWITCHES: dict[str, dict[str, str]] = {
         "inbounds": "synapses from padding do not exist",
         "dense": "they are counted: every value is charged the mean fan-out of the padded map",
     },
+    "adjacency": {
+        "real": "of a graph convolution: its operand is W x, real values, so MACs",
+        "input": "it is charged as the layer's input is, at its rate",
+    },
     "attention": {
         "coincidences": "a product of spikes is one AC where two meet",
         "operand": "every spike of the left operand meets all its partners",
@@ -119,13 +124,13 @@ SWITCHES: dict[str, dict[str, str]] = {
 
 _EXACT = Convention(
     "exact", first_layer="steps", first_operand="class", rate="events", zeros="skipped", integers="mac",
-    padding="inbounds", attention="coincidences", full_rate="ac", norm="mac", head="counted",
-    pooling="counted", residual_adds="counted", neurons="counted", bias="counted",
+    padding="inbounds", adjacency="real", attention="coincidences", full_rate="ac", norm="mac",
+    head="counted", pooling="counted", residual_adds="counted", neurons="counted", bias="counted",
 )  # fmt: skip
 _SPIKFORMER = Convention(
     "paper-spikformer", first_layer="steps", first_operand="class", rate="mean", zeros="charged",
-    integers="ac", padding="dense", attention="operand", full_rate="ac", norm="folded", head="counted",
-    pooling="ignored", residual_adds="ignored", neurons="ignored", bias="ignored",
+    integers="ac", padding="dense", adjacency="input", attention="operand", full_rate="ac", norm="folded",
+    head="counted", pooling="ignored", residual_adds="ignored", neurons="ignored", bias="ignored",
 )  # fmt: skip
 _SDT = replace(_SPIKFORMER, name="paper-sdt", rate="nonzero", first_operand="mac")
 _SPIKINGFORMER = replace(

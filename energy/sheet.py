@@ -124,6 +124,11 @@ class Sheet:
         return self._flags(lambda line: line.type in PRODUCTS)
 
     @cached_property
+    def adjacency(self) -> Array:
+        """bool [L, 1]: the adjacency product of a graph convolution; `share` and `mean` are its layer's."""
+        return self._flags(lambda line: line.item == "adjacency")
+
+    @cached_property
     def paired(self) -> Array:
         """bool [L, 1]: it is one of two products of an attention."""
         return self._flags(lambda line: "pairs_kv" in (line.recounts or {}))
