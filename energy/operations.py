@@ -6,7 +6,7 @@ Two ways to count a layer, by the switch `rate`:
     nonzero, mean   fr T FL; by the structure of the network (spikes, sums of spikes, graded, real)
 
 `energy.conventions` says what every switch means. They are applied in this order: the operand of a layer,
-products of two tensors, layers that are always active, what enters first, the head.
+zero weights, products of two tensors, layers that are always active, what enters first, the head.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def _compute(s: Sheet, c: Convention) -> Ops:
     if c.rate == "events" and c.adjacency == "input" and s.adjacency.any():
         charged = _by_rate(s, c, dense)
         mac, ac = (np.where(s.adjacency, n, layer) for n, layer in zip(charged, (mac, ac), strict=True))
+    if (left_out := _left_out(s, c)) is not None:
+        mac, ac = (np.where(left_out, n * s.filled, n) for n in (mac, ac))
     if s.product.any():
         pairs = _pairs(s, c)
         mac, ac = (np.where(s.product, pair, layer) for pair, layer in zip(pairs, (mac, ac), strict=True))
@@ -65,6 +67,14 @@ def _compute(s: Sheet, c: Convention) -> Ops:
         once = (s.field("dense_mac") + s.field("bias_adds")) / s.steps
         mac, ac = np.where(s.head, once, mac), np.where(s.head, 0, ac)
     return {"mac": mac, "ac": ac}
+
+
+def _left_out(s: Sheet, c: Convention) -> Array | None:
+    """bool [L, 1]: lines whose zero weights are to be left out now; None: none. Counting may have done it."""
+    options = s.counts.options
+    entries = c.zero_adjacency == "skipped" and not options.skip_zero_adjacency
+    weights = c.zero_weights == "skipped" and options.zero_weights
+    return np.where(s.adjacency, entries, weights) if entries or weights else None
 
 
 def _moved(mac: Array, ac: Array, where: Array) -> tuple[Array, Array]:
