@@ -6,7 +6,7 @@ Two ways to count a layer, by the switch `rate`:
     nonzero, mean   fr T FL; by the structure of the network (spikes, sums of spikes, graded, real)
 
 `energy.conventions` says what every switch means. They are applied in this order: the operand of a layer,
-products of two tensors, layers that are always active, what enters first, the head.
+zero weights, products of two tensors, layers that are always active, what enters first, the head.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ def _norms(values: Array, norm: str) -> Ops:
 def _compute(s: Sheet, c: Convention) -> Ops:
     dense = s.field("dense_mac" if c.padding == "dense" else "dense_mac_inbounds")
     mac, ac = _by_events(s, c, dense) if c.rate == "events" else _by_rate(s, c, dense)
+    if c.rate == "events" and c.adjacency == "input" and s.adjacency.any():
+        charged = _by_rate(s, c, dense)
+        mac, ac = (np.where(s.adjacency, n, layer) for n, layer in zip(charged, (mac, ac), strict=True))
+    if (left_out := _left_out(s, c)) is not None:
+        mac, ac = (np.where(left_out, n * s.filled, n) for n in (mac, ac))
     if s.product.any():
         pairs = _pairs(s, c)
         mac, ac = (np.where(s.product, pair, layer) for pair, layer in zip(pairs, (mac, ac), strict=True))
@@ -62,6 +67,14 @@ def _compute(s: Sheet, c: Convention) -> Ops:
         once = (s.field("dense_mac") + s.field("bias_adds")) / s.steps
         mac, ac = np.where(s.head, once, mac), np.where(s.head, 0, ac)
     return {"mac": mac, "ac": ac}
+
+
+def _left_out(s: Sheet, c: Convention) -> Array | None:
+    """bool [L, 1]: lines whose zero weights are to be left out now; None: none. Counting may have done it."""
+    options = s.counts.options
+    entries = c.zero_adjacency == "skipped" and not options.skip_zero_adjacency
+    weights = c.zero_weights == "skipped" and options.zero_weights
+    return np.where(s.adjacency, entries, weights) if entries or weights else None
 
 
 def _moved(mac: Array, ac: Array, where: Array) -> tuple[Array, Array]:
@@ -92,11 +105,12 @@ def _by_rate(s: Sheet, c: Convention, dense: Array) -> tuple[Array, Array]:
     full = s.field("dense_mac")
     inside = np.where(full > 0, dense / np.maximum(full, 1), 1.0)
     share, wide, mean = s.share * inside, s.wide_share * inside, s.mean * inside
-    spikes = share if c.rate == "nonzero" else mean
-    real = dense if c.zeros == "charged" else share
-    whole, _ = _kinds(s)
-    mac = np.where(s.synaptic & ~s.spikes, real, 0)
-    ac = np.where(s.spikes, spikes, 0)
+    own = s.adjacency & (c.adjacency == "real")  # real values: not the layer's input, which `share` is of
+    spikes, (whole, _) = s.spikes & ~own, _kinds(s)
+    real = dense if c.zeros == "charged" else np.where(own, s.rate * dense, share)
+    mac = np.where(s.synaptic & ~spikes, real, 0)
+    ac = np.where(spikes, share if c.rate == "nonzero" else mean, 0)
+    whole = whole & ~own
     if c.integers == "bit-serial":
         return np.where(whole, 0, mac), np.where(whole, wide, ac)
     if c.integers in ("mac", "dense-mac"):

@@ -79,6 +79,12 @@ class Sheet:
         return self._recount("pairs_kv")
 
     @cached_property
+    def filled(self) -> Array:
+        """float64 [L, N]: of the synapses that were passed, the share whose weight is not zero."""
+        sop = self.field("sop_exact")
+        return np.where(sop > 0, self.field("sop_nonzero") / np.maximum(sop, 1), 1.0)
+
+    @cached_property
     def integer(self) -> Array:
         """bool [L, N]: the operand of that sample is integer, and known."""
         return self._classes(INTEGER) & ~self.assumed
@@ -122,6 +128,11 @@ class Sheet:
     def product(self) -> Array:
         """bool [L, 1]: it multiplies two tensors."""
         return self._flags(lambda line: line.type in PRODUCTS)
+
+    @cached_property
+    def adjacency(self) -> Array:
+        """bool [L, 1]: the adjacency product of a graph convolution; `share` and `mean` are its layer's."""
+        return self._flags(lambda line: line.item == "adjacency")
 
     @cached_property
     def paired(self) -> Array:

@@ -18,6 +18,7 @@ from convert.ir import (
     BatchNorm,
     Conv2d,
     Graph,
+    GraphConv,
     Input,
     LeakyIntegrator,
     Permute,
@@ -29,7 +30,7 @@ from energy.conventions import NAMED, SWITCHES, Convention, convention, others
 from energy.costs import cost_table
 from energy.counts import count
 from energy.energy import price, spread
-from energy.line import grouped, joined
+from energy.line import Options, grouped, joined
 from energy.operations import operations
 from energy.sheet import Sheet
 
@@ -85,7 +86,7 @@ def test_names_are_pinned():
         "integers": ("ac", "dense-mac"), "attention": ("operand", "kv"), "full-rate": ("ac", "mac"),
         "head": ("counted", "mac-once"),
     }  # fmt: skip
-    assert len(differs["exact"]) == 10
+    assert len(differs["exact"]) == 11
 
 
 def test_a_changed_convention_says_so():
@@ -268,6 +269,46 @@ def test_a_hadamard_product_by_its_operand():
     a, b = np.array([[[1, 1, 1, 0]]]), np.array([[[1, 0, 0, 1]]])
     c = count(made, {"a": a, "b": b, "lif": np.zeros((1, 1, 4), np.uint8)})
     assert ops(c, "and") == (0, 1) and ops(c, "and", attention="operand") == (0, 3)
+
+
+def test_adjacency_products():
+    # 2 channels, 2 joints, 3 out, K 1; both channels of joint 0: mix 2 x 3 ACs; 3 real values to 2 joints
+    nodes = {"x": Input((2, 2), "binary"), "gc": GraphConv(np.ones((1, 3, 2)), np.ones((1, 2, 2)))}
+    c = count(graph(nodes, "x>gc", outputs=("gc",)), {"x": np.array([[[[1, 0], [1, 0]]]])})
+    full = 3 * 2 * 2
+    assert ops(c, "gc.mix") == (0, 6) and ops(c, "gc.adjacency") == (6, 0)
+    for rate in SWITCHES["rate"]:  # half of the input, half of its joints
+        assert ops(c, "gc.adjacency", rate=rate) == (full / 2, 0)
+        assert ops(c, "gc.adjacency", rate=rate, adjacency="input") == (0, full / 2)
+    assert ops(c, "gc.adjacency", zeros="charged") == (full, 0)
+    assert ops(c, "gc.adjacency", SPIKFORMER) == (0, full / 2)
+    assert ops(c, "gc.adjacency", SPIKFORMER, adjacency="real") == (full, 0)
+    one = count(graph(nodes, "x>gc", outputs=("gc",)), {"x": np.array([[[[1, 0], [0, 0]]]])})
+    assert ops(one, "gc.adjacency", rate="nonzero") == (full / 2, 0)  # one of four inputs, one of two joints
+    assert ops(one, "gc.adjacency", rate="nonzero", adjacency="input") == (0, full / 4)
+
+
+def test_zero_weights():
+    # inputs 0 and 1 active: 2 x 2 synapses, of which input 1's are zero; rate 2/3 of 6
+    nodes = {"x": Input((3,), "binary"), "fc": Affine(np.array([[1.0, 0, 2], [3, 0, 4]]))}
+    made, x = graph(nodes, "x>fc", outputs=("fc",)), {"x": np.array([[[1, 1, 0]]])}
+    c = count(made, x)
+    assert ops(c, "fc") == (0, 4) and ops(c, "fc", zero_weights="skipped") == (0, 2)
+    assert ops(c, "fc", SPIKFORMER, zero_weights="skipped") == pytest.approx((0, 2))
+    counted = count(made, x, Options(zero_weights=False))  # left out already: not twice
+    assert ops(counted, "fc") == ops(counted, "fc", zero_weights="skipped") == (0, 2)
+
+
+def test_zero_adjacency():
+    links = np.array([[[1.0, 0], [1, 1]]])  # joint 0 reaches one joint, joint 1 both
+    nodes = {"x": Input((1, 2), "binary"), "gc": GraphConv(np.ones((1, 3, 1)), links)}
+    made, x = graph(nodes, "x>gc", outputs=("gc",)), {"x": np.array([[[[1, 0]]]])}
+    c = count(made, x)
+    assert ops(c, "gc.adjacency") == (6, 0) and ops(c, "gc.adjacency", zero_adjacency="skipped") == (3, 0)
+    assert ops(c, "gc.adjacency", zero_weights="skipped") == (6, 0)
+    assert ops(c, "gc.mix", zero_adjacency="skipped") == ops(c, "gc.mix") == (0, 3)
+    counted = count(made, x, Options(skip_zero_adjacency=True))
+    assert ops(counted, "gc.adjacency", zero_adjacency="skipped") == (3, 0)
 
 
 def test_norms():
