@@ -12,8 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from convert.ir import Graph, Neuron, Product, Program
+from energy.attention import Attention, attentions
+from energy.ends import first_layers, heads
 from energy.fanout import Fanout, fanout, weighted
-from energy.line import Counts, Line, Options, Uncounted
+from energy.line import Counts, Line, Options, Role, Uncounted
 from energy.operand import Operands, plan
 from energy.pools import POOLS
 from energy.products import COUNTED, product_line
@@ -46,6 +48,8 @@ class GraphCounter:
     def __init__(self, graph: Graph, options: Options) -> None:
         self._graph, self._options = graph, options
         self._plan = plan(graph, options.fold_pool)
+        self._first, self._heads = first_layers(graph), heads(graph)
+        self._attentions = attentions(graph)
         self._fans: dict[tuple[str, int], tuple[Fanout, ...]] = {}
         self._still: dict[tuple[str, int, int], Line | None] = {}
         sources = set(graph.sources())
@@ -81,7 +85,7 @@ class GraphCounter:
         fans = self._fans[name, steps]
         return [
             synaptic_line(
-                where, fan, operands[source], (steps, samples), self._options, source in self._plan.spikes,
+                where, fan, operands[source], (steps, samples), self._options, self._role(name, (source,)),
                 bias if fan is fans[-1] else 0,
             )
             for fan in fans
@@ -90,8 +94,16 @@ class GraphCounter:
     def _product(self, name: str, node: Product, inputs: tuple[str, ...], operands: Operands) -> Line:
         left, right = inputs
         shapes = (*(self._graph.shapes[i] for i in inputs), self._graph.shapes[name])
-        run, spikes = (operands.lengths[left], operands.samples), set(inputs) <= self._plan.spikes
-        return product_line((name, node), shapes, operands[left], operands[right], run, spikes)
+        run, role = (operands.lengths[left], operands.samples), self._role(name, inputs)
+        line = product_line((name, node), shapes, operands[left], operands[right], run, role)
+        for pair in self._attentions:
+            if name in (pair.scores, pair.mixed):
+                return replace(line, recounts={**line.recounts, "pairs_kv": _pairs(pair, name, operands)})
+        return line
+
+    def _role(self, name: str, inputs: tuple[str, ...]) -> Role:
+        spikes, sums = set(inputs) <= self._plan.spikes, not self._plan.sums.isdisjoint(inputs)
+        return Role(spikes, spikes and sums, name in self._first, name in self._heads)
 
     def _steady(self, name: str, inputs: tuple[str, ...], operands: Operands) -> Line | None:
         """The line of a node whose work does not depend on its input; None if no rule knows it."""
@@ -122,3 +134,11 @@ class GraphCounter:
         shapes, nodes = self._graph.shapes, self._graph.nodes
         shares = {n: math.prod(shapes[n]) / max(self._values, 1) for n in missing}
         return tuple(Uncounted(n, type(nodes[n]).__name__, share) for n, share in shares.items())
+
+
+def _pairs(pair: Attention, name: str, operands: Operands) -> np.ndarray:
+    """int64 [N]: all of a pair's operations at its second product, none at its first."""
+    if name == pair.scores:
+        return np.zeros(operands.samples, np.int64)
+    q, k, v = (operands[n].events_by_step.sum(axis=1) for n in (pair.q, pair.k, pair.v))
+    return q * pair.d_v + np.minimum(k * pair.d_v, v * pair.d)

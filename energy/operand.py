@@ -111,11 +111,12 @@ class Plan:
     """What follows from the graph alone.
 
     folded: pools and means taken into the weights behind them.  spikes: nodes whose values are spikes, or
-    sums and means of spikes: what the papers count as spiking input.
+    sums and means of spikes: what the papers count as spiking input.  sums: of these, sums and counts.
     """
 
     folded: frozenset[str]
     spikes: frozenset[str]
+    sums: frozenset[str] = frozenset()
 
 
 def plan(graph: Graph, fold_pool: bool) -> Plan:
@@ -128,6 +129,7 @@ def plan(graph: Graph, fold_pool: bool) -> Plan:
         free = name not in graph.outputs and bool(users)
         absorbed[name] = free and all(_absorbs(graph.nodes[u], absorbed[u]) for u in users)
     spikes: set[str] = set()
+    sums: set[str] = set()
     folded: set[str] = set()
     discrete: set[str] = set()
     for name, node, inputs in graph:
@@ -142,7 +144,10 @@ def plan(graph: Graph, fold_pool: bool) -> Plan:
             discrete.add(name)
         if _spike_source(node) or (below and isinstance(node, (*_MOVES, Add, Product, *POOLS))):
             spikes.add(name)
-    return Plan(frozenset(folded), frozenset(spikes))
+            counting = isinstance(node, Add | SpikeMatMul) or any(i in sums for i in inputs)
+            if counting and not (isinstance(node, POOLS) and name not in folded):  # a mean is no whole number
+                sums.add(name)
+    return Plan(frozenset(folded), frozenset(spikes), frozenset(sums))
 
 
 def _absorbs(user: Node, absorbed: bool) -> bool:

@@ -7,8 +7,9 @@ import numpy as np
 from convert.ir import Shape
 from energy import tally
 from energy.fanout import Fanout
-from energy.line import Line, Options
+from energy.line import Line, Options, Role
 from energy.operand import INTEGER, REAL, Tensor
+from energy.recounts import synaptic_recounts
 
 
 def synaptic_line(
@@ -17,7 +18,7 @@ def synaptic_line(
     x: Tensor,
     run: tuple[int, int],
     options: Options,
-    spike_input: bool,
+    role: Role,
     bias_adds: int = 0,
 ) -> Line:
     """where: (name, type, in_shape, out_shape); run: (T, N); x: what flows into the node.
@@ -44,12 +45,25 @@ def synaptic_line(
         "ac": np.where(multiplied, 0, done),
         "bias_adds": np.full(samples, bias_adds, np.int64),
     }
-    measures = _measures(fan, x, run, nnz, spike_input)
-    known, folded = x.values is not None, x.route is not None
+    asked = role.sums and not fan.lanes
+    sized = _sized(fan.nonzero if skip else fan.synapses, x) if asked else np.zeros(samples, np.int64)
     return Line(
-        name, kind, in_shape, out_shape, counts, fan.item, classes, measures, spike_input, not known, folded,
-        by_step=by_step,
+        name, kind, in_shape, out_shape, counts, fan.item, classes,
+        _measures(fan, x, run, nnz, role.spike_input), assumed_dense=x.values is None,
+        folded=x.route is not None, by_step=by_step, steps=steps,
+        recounts=synaptic_recounts(fan, x, run, nnz, counts["mac"], sized), **vars(role),
     )  # fmt: skip
+
+
+def _sized(synapses: np.ndarray, x: Tensor) -> np.ndarray:
+    """int64 [N]: operations with the size of each value, where a sample holds sums; 0 where none does."""
+    if x.values is None or not (x.classes == INTEGER).any():
+        return np.zeros(len(x.classes), np.int64)
+    map_ = synapses if x.route is None else np.where(x.route < 0, 0, synapses[:, x.route])
+    # Sums of spikes are small and layers have fewer than 2^53 synapses: the float product is exact.
+    weights = np.broadcast_to(map_.astype(np.float64), (len(x.values), map_.shape[1]))
+    found = [np.abs(now.astype(np.float64)) @ row for now, row in zip(x.values, weights, strict=True)]
+    return np.sum(found, axis=0).astype(np.int64)
 
 
 def _operations(fan: Fanout, x: Tensor, steps: int, samples: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
