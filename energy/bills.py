@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from convert.ir import BadInput
 from energy.chip import chip_bills
@@ -11,6 +12,12 @@ from energy.costs import CostTable
 from energy.energy import Bill, complete, price
 from energy.line import Counts
 from energy.movement import Machine, movement
+
+
+def placed(counts: Counts, hosted: frozenset[str]) -> Counts:
+    """The same counts, the named lines on the CPU."""
+    lines = (replace(line, place="cpu") if line.name in hosted else line for line in counts.lines)
+    return replace(counts, lines=tuple(lines))
 
 
 def bills(
@@ -30,7 +37,7 @@ def bills(
     check_conventions(table, conventions)
     if table.kind == "chip":
         complete(counts, allow_uncounted)
-        found = chip_bills(counts, table, host)
+        found = chip_bills(counts if machine is None else placed(counts, machine.hosted), table, host)
     else:
         found = price(counts, table, conventions, allow_uncounted)
     if machine is None:

@@ -34,7 +34,8 @@ MOVES = {
 @dataclass(frozen=True)
 class CoreMap:
     """per_spike: population -> messages, hops_x, hops_y of one of its spikes.  crossings: of all, a sample.
-    activity: how the map's spikes were got.  fingerprint: of the artifact that was mapped.
+    activity: how the map's spikes were got.  fingerprint: of the artifact that was mapped.  outside: what the
+    host computes, inputs among them.
     """
 
     chip: str
@@ -42,6 +43,14 @@ class CoreMap:
     activity: str
     per_spike: Mapping[str, Mapping[str, float]]
     crossings: float
+    outside: frozenset[str] = frozenset()
+
+    def describe(self) -> dict[str, Any]:
+        """What a report's header says of it."""
+        return {
+            "chip": self.chip, "activity": self.activity, "outside": sorted(self.outside),
+            "crossings_unpriced": self.crossings,
+        }  # fmt: skip
 
 
 def core_map(path: Path) -> CoreMap:
@@ -58,7 +67,8 @@ def core_map(path: Path) -> CoreMap:
         moved = body["traffic"]
         per_spike = {name: _per_spike(sent) for name, sent in moved["populations"].items()}
         about = (str(body["chip"]["name"]), str(body.get("fingerprint", "")), str(moved["activity"]))
-        return CoreMap(*about, per_spike, _amount(moved["crossings"]))
+        outside = frozenset(map(str, body["outside"]))
+        return CoreMap(*about, per_spike, _amount(moved["crossings"]), outside)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"{path}: its traffic is damaged ({error}); map the artifact again") from error
 
@@ -84,6 +94,12 @@ def sources(program: Program) -> dict[str, str]:
             inputs.discard(p.src)
             found[p.name] = p.src
     return found
+
+
+def hosted(program: Program, cores: CoreMap) -> frozenset[str]:
+    """Lines that the host computes: populations outside the chip, and projections into them."""
+    into = {p.name for p in program.projections if p.dst in cores.outside}
+    return frozenset(into | (set(program.neurons()) & cores.outside))
 
 
 def routing(counts: Counts, table: CostTable, cores: CoreMap | None, lines: Mapping[str, str]) -> Item:

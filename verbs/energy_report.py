@@ -114,7 +114,7 @@ def energy_report(
     from energy.shown import Shown
     from verbs.close_ups import chosen, skeletons
     from verbs.feed import feed_of, load_clips
-    from verbs.pricing import measured, terms
+    from verbs.pricing import described, measured, terms
     from verbs.provenance import provenance
     from verbs.running import best_target, load
 
@@ -140,6 +140,7 @@ def energy_report(
         "class_names": list(feed.class_names),
         "n_samples": len(feed.samples),
         "latency": f"seconds of a batch of {BATCH} on {name}, shared evenly by its samples",
+        **described(agreed),
         **provenance(opened, opened.graph("float"), feed.samples),
     }
     try:
