@@ -51,6 +51,7 @@ class GraphCounter:
         self._first, self._heads = first_layers(graph), heads(graph)
         self._attentions = attentions(graph)
         self._fans: dict[tuple[str, int], tuple[Fanout, ...]] = {}
+        self._still: dict[tuple[str, int, int], Line | None] = {}
         sources = set(graph.sources())
         self._values = sum(math.prod(s) for n, s in graph.shapes.items() if n not in sources)
         self.rasters: tuple[str, ...] = (*graph.sources(), *graph.spiking())
@@ -58,6 +59,8 @@ class GraphCounter:
     def count(self, rasters: Mapping[str, np.ndarray]) -> Counts:
         """Counts of one batch."""
         operands = Operands(self._graph, rasters, self._plan)
+        if any(samples != operands.samples for _, samples, _ in self._still):
+            self._still.clear()  # those of one size of batch are kept
         lines: list[Line] = []
         missing: list[str] = []
         for name, node, inputs in self._graph:
@@ -104,21 +107,28 @@ class GraphCounter:
 
     def _steady(self, name: str, inputs: tuple[str, ...], operands: Operands) -> Line | None:
         """The line of a node whose work does not depend on its input; None if no rule knows it."""
+        node, key = self._graph.nodes[name], (name, operands.samples, operands.lengths[name])
+        if key not in self._still:
+            self._still[key] = self._work(*key, inputs)
+        line = self._still[key]
+        if line is not None and isinstance(node, Neuron) and node.spiking:
+            by_step = operands[name].events_by_step
+            spikes = {"spikes_out": by_step.sum(axis=1)}
+            return replace(line, counts={**line.counts, **spikes}, by_step={"spikes_out": by_step})
+        return line
+
+    def _work(self, name: str, samples: int, length: int, inputs: tuple[str, ...]) -> Line | None:
+        """The line of what the node does whatever its input is: the same in every batch of as many samples."""
         node, out_shape = self._graph.nodes[name], self._graph.shapes[name]
         in_shapes = tuple(self._graph.shapes[i] for i in inputs)
         ops = updates(node, in_shapes, out_shape)
         if ops is None:
             return None
         folded = isinstance(node, POOLS) and name in self._plan.folded
-        steps = 0 if folded else operands.lengths[name]  # folded: the synapses behind do the work
-        counts = {field: np.full(operands.samples, n * steps, np.int64) for field, n in ops.items()}
-        by_step = None
-        if isinstance(node, Neuron) and node.spiking:
-            by_step = {"spikes_out": operands[name].events_by_step}
-            counts["spikes_out"] = by_step["spikes_out"].sum(axis=1)
+        steps = 0 if folded else length  # folded: the synapses behind do the work
+        counts = {field: np.full(samples, n * steps, np.int64) for field, n in ops.items()}
         in_shape = in_shapes[0] if in_shapes else out_shape
-        kind = type(node).__name__
-        return Line(name, kind, in_shape, out_shape, counts, folded=folded, by_step=by_step)
+        return Line(name, type(node).__name__, in_shape, out_shape, counts, folded=folded)
 
     def _uncounted(self, missing: list[str]) -> tuple[Uncounted, ...]:
         shapes, nodes = self._graph.shapes, self._graph.nodes

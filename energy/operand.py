@@ -84,6 +84,8 @@ class Tensor:
     @cached_property
     def events(self) -> np.ndarray:
         """bool [T, N, P]: value is not zero."""
+        if self.values.dtype == np.uint8 and (self.classes == BINARY).all():
+            return self.values.view(np.bool_)
         return self.values != 0
 
     @cached_property

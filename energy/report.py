@@ -24,6 +24,7 @@ from convert.ir.files import whole
 from energy.answers import Answers
 from energy.chunk import Chunk, chunk
 from energy.costs import CostTable
+from energy.fingerprint import fingerprint
 from energy.line import Counts
 from energy.pages import report_page
 from energy.parquet import ParquetSamples
@@ -103,10 +104,10 @@ class Report:
 
     def close(self) -> Json:
         """Write summary and page and put all files in place; the summary is returned too."""
-        sums = self._complete()
+        sums, prices = self._complete(), self.cost_table.describe()
         body = {
             "schema_version": SCHEMA_VERSION, "header": self._header,
-            "cost_table": self.cost_table.describe(),
+            "cost_table": {**prices, "sha256": fingerprint(prices)},
             "conventions": self._conventions(sums),
             **summary(sums, self._header.get("class_names"), self.measured),
         }  # fmt: skip

@@ -61,7 +61,7 @@ class Sheet:
     @cached_property
     def whole(self) -> Array:
         """Of `mac`, those of known integer operands."""
-        return self._recount("mac_integer")
+        return self._recount("mac_integer", np.where(self.integer, self.field("mac"), 0))
 
     @cached_property
     def bit_adds(self) -> Array:
@@ -101,8 +101,8 @@ class Sheet:
 
     @cached_property
     def sums(self) -> Array:
-        """bool [L, 1]: it is sums or counts of spikes."""
-        return self._flags(lambda line: line.sums)
+        """bool [L, 1 | N]: it is sums or counts of spikes; without recounts, where it is integer."""
+        return self._flags(lambda line: line.sums) | (self.integer & self.spikes & ~self.recounted)
 
     @cached_property
     def first(self) -> Array:
@@ -133,6 +133,11 @@ class Sheet:
     def adjacency(self) -> Array:
         """bool [L, 1]: the adjacency product of a graph convolution; `share` and `mean` are its layer's."""
         return self._flags(lambda line: line.item == "adjacency")
+
+    @cached_property
+    def recounted(self) -> Array:
+        """bool [L, 1]: bits and sizes of its integers are known; otherwise they stay MACs."""
+        return self._flags(lambda line: "sop_bits" in (line.recounts or {}))
 
     @cached_property
     def paired(self) -> Array:

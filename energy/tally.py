@@ -2,8 +2,8 @@
 
 These few loops are all of counting's time, so each takes the form that numpy runs fastest: ones are counted
 eight to a byte; a map that is one number in every step is a product with a count; other maps are a matrix
-product in a float type that holds every sum; channels are joined by halves, in long rows. `docs/energy.md` has
-what was measured. No compiled code: a report of few samples is not to wait for a compiler.
+product in a float type that holds every sum; channels are joined by halves, in long rows. `docs/energy.md`
+has what was measured. No compiled code: a report of few samples is not to wait for a compiler.
 """
 
 from __future__ import annotations
@@ -50,13 +50,15 @@ def met(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a: bool [T, N, *batch, m, k], b: bool [T, N, *batch, k, n].  As sum_ijk a_ik b_kj is
     sum_k (sum_i a_ik) (sum_j b_kj), the product itself is not needed.
     """
-    m, n = a.shape[-2], b.shape[-1]
-    left = np.ones(m, np.float32) @ a.astype(np.float32)
-    right = b.astype(np.float32) @ np.ones(n, np.float32)
-    pairs = (left * right).astype(np.float64)  # each at most m n, all of them below 2^53
-    if m * n >= 2**24:
-        pairs = left.astype(np.float64) * right
-    return pairs.reshape(*a.shape[:2], -1).sum(axis=2).astype(np.int64).T
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    left = a.astype(whole(0, m))
+    while left.shape[-2] > 1:  # by halves, as in `joined`; an odd row in the middle waits for the next round
+        rows, half = left.shape[-2], left.shape[-2] // 2
+        both = left[..., :half, :] + left[..., rows - half :, :]
+        left = np.concatenate([both, left[..., half : rows - half, :]], axis=-2) if rows % 2 else both
+    right = b.reshape(-1, n).astype(np.float32) @ np.ones(n, np.float32)
+    pairs = left.reshape(*a.shape[:2], -1) * right.astype(np.float64).reshape(*a.shape[:2], -1)
+    return pairs.sum(axis=2).astype(np.int64).T  # float64 holds them all
 
 
 def holding(largest: int) -> type[np.floating]:
