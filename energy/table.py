@@ -88,8 +88,9 @@ def _headline(summary: Json) -> list[str]:
         lines.append(f"{name}{mark}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
     if summary["spread"] is not None:
         low, high = (quantity(summary["spread"][key]) for key in ("min_pj", "max_pj"))
-        base = summary["spread"]["convention"]
-        lines.append(f"over conventions, and {base} with one switch changed: {low} to {high}")
+        base, changed = summary["spread"]["convention"], summary["spread"]["variants"]
+        over = f"over conventions, and {base} with one switch changed" if changed else "over conventions"
+        lines.append(f"{over}: {low} to {high}")
     if summary["energy_incomplete"]:
         lines.append(summary["energy_incomplete"])
     lines += _beside(summary) + _twins(summary) + _measured(summary)
