@@ -50,7 +50,7 @@ def met(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a: bool [T, N, *batch, m, k], b: bool [T, N, *batch, k, n].  As sum_ijk a_ik b_kj is
     sum_k (sum_i a_ik) (sum_j b_kj), the product itself is not needed.
     """
-    (m, k), n = a.shape[-2:], b.shape[-1]
+    m, n = a.shape[-2], b.shape[-1]
     left = a.astype(whole(0, m))
     while left.shape[-2] > 1:  # by halves, as in `joined`; an odd row in the middle waits for the next round
         rows, half = left.shape[-2], left.shape[-2] // 2
