@@ -11,9 +11,11 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import cli
 from convert.artifact import open_artifact
 from convert.ir import BadInput
 from energy.conventions import DEFAULT
@@ -84,7 +86,7 @@ def test_a_cluster_counts_the_same_and_a_killed_worker_loses_nothing(job, expect
 
 def test_a_chunk_that_ends_two_workers_is_an_error(job, monkeypatch):
     monkeypatch.setattr(workers, "_serve", os.abort)  # takes no arguments: each worker ends at once
-    with pytest.raises(BadInput, match="two processes ended on chunk 0 .*exit code 1.*nothing was written"):
+    with pytest.raises(BadInput, match=r"two processes ended on chunk 0 .*exit code 1.*nothing was written"):
         list(in_processes(job, 1, 3, 6))
     assert not multiprocessing.active_children()
 
@@ -132,14 +134,15 @@ def _missing(name):
     raise ImportError(name)
 
 
-def test_ctrl_c_leaves_no_file_and_no_process(onnx_artifact, root, tmp_path):
+def test_ctrl_c_leaves_no_file_and_no_process(onnx_artifact, tmp_path):
     out = tmp_path / "out"
     command = [
         sys.executable, "cli.py", "energy-report", str(onnx_artifact), "--cost-table", TABLE,
         "--out", str(out), "--workers", "2",
     ]  # fmt: skip
     started = subprocess.Popen(
-        command, cwd=root, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command, cwd=Path(cli.__file__).parent, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     deadline = time.monotonic() + 120
