@@ -74,6 +74,13 @@ BATCH = 16
     is_flag=True,
     help="Also measure this machine's joules (RAPL), two minutes or more; null with the reason if it cannot.",
 )
+@click.option(
+    "--power-log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="An analyser's CSV (time_s, power_w, phase run or idle) of a device at work on these samples.",
+)
 @dataset_options
 @threads_option
 @json_option
@@ -90,6 +97,7 @@ def energy_report(
     host_table: str | None,
     core_map: Path | None,
     measure: bool,
+    power_log: Path | None,
     dataset: str | None,
     data: Path | None,
     split: str,
@@ -108,13 +116,13 @@ def energy_report(
     python cli.py energy-report out/demo/lava --split test --cost-table horowitz45-fp32 --out out/energy
     """
     from convert.artifact import open_artifact
-    from energy.bills import check_conventions
+    from energy.bills import check_conventions, check_host
     from energy.costs import open_cost_table
     from energy.report import Report
     from energy.shown import Shown
     from verbs.close_ups import chosen, skeletons
     from verbs.feed import feed_of, load_clips
-    from verbs.pricing import described, measured, terms
+    from verbs.pricing import described, logged, measured, terms
     from verbs.provenance import provenance
     from verbs.running import best_target, load
 
@@ -128,6 +136,8 @@ def energy_report(
     name = name or best_target(opened)
     loaded = load(opened, name, form, threads)
     agreed = terms(opened, loaded, asked, allow_uncounted, core_map, host_table)
+    check_host(prices, agreed.host)
+    found = logged(power_log, measure, len(feed.samples))
     close = chosen(feed, page_samples)
     header = {
         "artifact": str(artifact),
@@ -147,7 +157,7 @@ def energy_report(
         shown = Shown(close, skeletons(clips, about["recipe"], close))
         with Report(out, prices, header, agreed, shown) as report:
             _fill(report, loaded, feed)
-            report.measured = measured(loaded, feed, BATCH) if measure else None
+            report.measured = found or (measured(loaded, feed, BATCH) if measure else None)
             summary = report.close()
     finally:
         loaded.runner.close()
