@@ -118,7 +118,7 @@ class GraphCounter:
         return line
 
     def _work(self, name: str, samples: int, length: int, inputs: tuple[str, ...]) -> Line | None:
-        """The line of what the node does whatever its input is: the same in every batch of as many samples."""
+        """The line of what the node does whatever its input is: the same in batches of one size."""
         node, out_shape = self._graph.nodes[name], self._graph.shapes[name]
         in_shapes = tuple(self._graph.shapes[i] for i in inputs)
         ops = updates(node, in_shapes, out_shape)
