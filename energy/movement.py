@@ -26,6 +26,7 @@ class Machine:
     layers: Layers
     cores: CoreMap | None = None
     senders: Mapping[str, str] | None = None  # `energy.routing.sources`; None: no program was counted
+    hosted: frozenset[str] = frozenset()  # `energy.routing.hosted`: lines that run beside the chip
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ Two ways to count a layer, by the switch `rate`:
     nonzero, mean   fr T FL; by the structure of the network (spikes, sums of spikes, graded, real)
 
 `energy.conventions` says what every switch means. They are applied in this order: the operand of a layer,
-products of two tensors, layers that are always active, what enters first, the head.
+zero weights, products of two tensors, layers that are always active, what enters first, the head.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ def _norms(values: Array, norm: str) -> Ops:
 def _compute(s: Sheet, c: Convention) -> Ops:
     dense = s.field("dense_mac" if c.padding == "dense" else "dense_mac_inbounds")
     mac, ac = _by_events(s, c, dense) if c.rate == "events" else _by_rate(s, c, dense)
+    if c.rate == "events" and c.adjacency == "input" and s.adjacency.any():
+        charged = _by_rate(s, c, dense)
+        mac, ac = (np.where(s.adjacency, n, layer) for n, layer in zip(charged, (mac, ac), strict=True))
+    if (left_out := _left_out(s, c)) is not None:
+        mac, ac = (np.where(left_out, n * s.filled, n) for n in (mac, ac))
     if s.product.any():
         pairs = _pairs(s, c)
         mac, ac = (np.where(s.product, pair, layer) for pair, layer in zip(pairs, (mac, ac), strict=True))
@@ -62,6 +67,14 @@ def _compute(s: Sheet, c: Convention) -> Ops:
         once = (s.field("dense_mac") + s.field("bias_adds")) / s.steps
         mac, ac = np.where(s.head, once, mac), np.where(s.head, 0, ac)
     return {"mac": mac, "ac": ac}
+
+
+def _left_out(s: Sheet, c: Convention) -> Array | None:
+    """bool [L, 1]: lines whose zero weights are to be left out now; None: none. Counting may have done it."""
+    options = s.counts.options
+    entries = c.zero_adjacency == "skipped" and not options.skip_zero_adjacency
+    weights = c.zero_weights == "skipped" and options.zero_weights
+    return np.where(s.adjacency, entries, weights) if entries or weights else None
 
 
 def _moved(mac: Array, ac: Array, where: Array) -> tuple[Array, Array]:
@@ -80,10 +93,10 @@ def _by_events(s: Sheet, c: Convention, dense: Array) -> tuple[Array, Array]:
         real = np.where(s.assumed, dense, real)
     if c.zeros == "charged":
         real = np.where(s.real & s.synaptic, dense, real)
-    if c.integers == "bit-serial":
-        return real, ac + bits
-    if c.integers == "ac":
-        return real + np.where(s.sums, 0, whole), ac + np.where(s.sums, sized, 0)
+    if c.integers in ("bit-serial", "ac"):
+        added = s.recounted & (s.sums if c.integers == "ac" else True)
+        extra = sized if c.integers == "ac" else bits
+        return real + np.where(added, 0, whole), ac + np.where(added, extra, 0)
     return real + (np.where(s.integer, dense, whole) if c.integers == "dense-mac" else whole), ac
 
 
@@ -92,16 +105,17 @@ def _by_rate(s: Sheet, c: Convention, dense: Array) -> tuple[Array, Array]:
     full = s.field("dense_mac")
     inside = np.where(full > 0, dense / np.maximum(full, 1), 1.0)
     share, wide, mean = s.share * inside, s.wide_share * inside, s.mean * inside
-    spikes = share if c.rate == "nonzero" else mean
-    real = dense if c.zeros == "charged" else share
-    whole, _ = _kinds(s)
-    mac = np.where(s.synaptic & ~s.spikes, real, 0)
-    ac = np.where(s.spikes, spikes, 0)
-    if c.integers == "bit-serial":
-        return np.where(whole, 0, mac), np.where(whole, wide, ac)
-    if c.integers in ("mac", "dense-mac"):
-        return np.where(whole, share if c.integers == "mac" else dense, mac), np.where(whole, 0, ac)
-    return mac, ac
+    own = s.adjacency & (c.adjacency == "real")  # real values: not the layer's input, which `share` is of
+    spikes, (whole, _) = s.spikes & ~own, _kinds(s)
+    real = dense if c.zeros == "charged" else np.where(own, s.rate * dense, share)
+    mac = np.where(s.synaptic & ~spikes, real, 0)
+    ac = np.where(spikes, share if c.rate == "nonzero" else mean, 0)
+    whole = whole & ~own
+    if c.integers == "ac":
+        return mac, ac
+    added = whole & s.recounted & (c.integers == "bit-serial")
+    mac = np.where(whole, dense if c.integers == "dense-mac" else share, mac)
+    return np.where(added, 0, mac), np.where(added, wide, np.where(whole, 0, ac))
 
 
 def _pairs(s: Sheet, c: Convention) -> tuple[Array, Array]:
@@ -116,8 +130,8 @@ def _pairs(s: Sheet, c: Convention) -> tuple[Array, Array]:
     bits = np.where(share > 0, s.wide_share / np.where(share > 0, share, 1), 1.0)
     as_mac, as_ac = {
         "mac": (number, 0),
-        "bit-serial": (0, bits * number),
-        "ac": (0, sized),
+        "bit-serial": (np.where(s.recounted, 0, number), np.where(s.recounted, bits * number, 0)),
+        "ac": (np.where(s.recounted, 0, number), np.where(s.recounted, sized, 0)),
         "dense-mac": (dense, 0),
     }[c.integers]
     mac = np.where(whole, as_mac, np.where(real, dense if c.zeros == "charged" else number, 0))

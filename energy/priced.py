@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from energy.costs import CostTable
 from energy.energy import Bill, Variant, incomplete, refusal, spread
 from energy.line import Counts
 from energy.movement import Machine
+from energy.operations import COMPONENTS
 
 PARTS = (
     "compute", "bias", "pool", "residual", "scale", "neuron", "host", "memory", "addressing", "routing",
@@ -80,5 +81,9 @@ def priced(counts: Counts, table: CostTable, terms: Terms, persons: np.ndarray |
     found = bills(counts, table, terms.machine, terms.host, terms.conventions, terms.allow_uncounted)
     variants: tuple[Variant, ...] = ()
     if table.kind != "chip":  # a chip's events are not a matter of convention
-        variants = spread(counts, table, terms.conventions[0], terms.allow_uncounted)
+        base = terms.conventions[0]
+        moved = [pj.sum(axis=0) for part, pj in found[base.name].pj.items() if part not in COMPONENTS]
+        variants = tuple(  # memory and addressing of the total are the same whatever the switch
+            replace(v, pj=sum(moved, v.pj)) for v in spread(counts, table, base, terms.allow_uncounted)
+        )
     return Priced(found, None, variants, incomplete(counts), twins, budget)

@@ -24,6 +24,7 @@ from convert.ir.files import whole
 from energy.answers import Answers
 from energy.chunk import Chunk, chunk
 from energy.costs import CostTable
+from energy.fingerprint import fingerprint
 from energy.line import Counts
 from energy.pages import report_page
 from energy.parquet import ParquetSamples
@@ -103,11 +104,11 @@ class Report:
 
     def close(self) -> Json:
         """Write summary and page and put all files in place; the summary is returned too."""
-        sums = self._complete()
+        sums, prices = self._complete(), self.cost_table.describe()
         body = {
             "schema_version": SCHEMA_VERSION, "header": self._header,
-            "cost_table": self.cost_table.describe(),
-            "conventions": [c.describe() for c in self.terms.conventions],
+            "cost_table": {**prices, "sha256": fingerprint(prices)},
+            "conventions": self._conventions(sums),
             **summary(sums, self._header.get("class_names"), self.measured),
         }  # fmt: skip
         with self._stack:
@@ -126,6 +127,11 @@ class Report:
             late = f"chunk {self._next} never came, {len(self._waiting)} wait behind it"
             raise BadInput(f"report: {late}; run it again")
         raise BadInput("report: no samples were added; nothing was written")
+
+    def _conventions(self, sums: Sums) -> list[Json]:
+        """Those that named joules; a chip's table has but `exact`, whatever the defaults are."""
+        priced = sums.model["conventions"] or [c.name for c in self.terms.conventions]
+        return [c.describe() for c in self.terms.conventions if c.name in priced]
 
     def discard(self) -> None:
         """Leave nothing behind: the drafts go as if an error had come."""

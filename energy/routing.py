@@ -4,7 +4,7 @@
 
 The map (`cli.py map --out FILE`) holds sums over the samples that it was measured on; a sample's own spikes
 scale them, so that the mean over the same samples is the map's. Crossings from chip to chip have no published
-price: a map that has any makes the item a lower bound, and says so.
+price: of a map that has any the item has no total, and says so.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ MOVES = {
 @dataclass(frozen=True)
 class CoreMap:
     """per_spike: population -> messages, hops_x, hops_y of one of its spikes.  crossings: of all, a sample.
-    activity: how the map's spikes were got.  fingerprint: of the artifact that was mapped.
+    activity: how the map's spikes were got.  fingerprint: of the artifact that was mapped.  outside: what the
+    host computes, inputs among them.
     """
 
     chip: str
@@ -42,6 +43,14 @@ class CoreMap:
     activity: str
     per_spike: Mapping[str, Mapping[str, float]]
     crossings: float
+    outside: frozenset[str] = frozenset()
+
+    def describe(self) -> dict[str, Any]:
+        """What a report's header says of it."""
+        return {
+            "chip": self.chip, "activity": self.activity, "outside": sorted(self.outside),
+            "crossings_unpriced": self.crossings,
+        }  # fmt: skip
 
 
 def core_map(path: Path) -> CoreMap:
@@ -58,7 +67,8 @@ def core_map(path: Path) -> CoreMap:
         moved = body["traffic"]
         per_spike = {name: _per_spike(sent) for name, sent in moved["populations"].items()}
         about = (str(body["chip"]["name"]), str(body.get("fingerprint", "")), str(moved["activity"]))
-        return CoreMap(*about, per_spike, _amount(moved["crossings"]))
+        outside = frozenset(map(str, body["outside"]))
+        return CoreMap(*about, per_spike, _amount(moved["crossings"]), outside)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"{path}: its traffic is damaged ({error}); map the artifact again") from error
 
@@ -86,6 +96,12 @@ def sources(program: Program) -> dict[str, str]:
     return found
 
 
+def hosted(program: Program, cores: CoreMap) -> frozenset[str]:
+    """Lines that the host computes: populations outside the chip, and projections into them."""
+    into = {p.name for p in program.projections if p.dst in cores.outside}
+    return frozenset(into | (set(program.neurons()) & cores.outside))
+
+
 def routing(counts: Counts, table: CostTable, cores: CoreMap | None, lines: Mapping[str, str]) -> Item:
     """The item `routing`; lines: `sources` of the program that was counted."""
     missing = [op for op in MOVES.values() if not table.prices(op)]
@@ -97,6 +113,8 @@ def routing(counts: Counts, table: CostTable, cores: CoreMap | None, lines: Mapp
         return unknown(counts, "where the cores lie is not known: give the JSON of cli.py map with --map")
     pj = np.zeros((len(counts.lines), counts.samples))
     reasons: dict[str, str] = {}
+    if cores.crossings:
+        reasons[""] = f"{cores.crossings:,.0f} hops a sample go from chip to chip, at no published price"
     for row, line in enumerate(counts.lines):
         population = lines.get(line.name)
         if population is None or line.place == "cpu":

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from click import UsageError
+
 from convert.artifact import Artifact
 from convert.ir import BadInput, Program
 from energy.conventions import Convention
@@ -27,7 +29,7 @@ def terms(
     from energy.costs import open_cost_table
     from energy.layer import layers
     from energy.movement import Machine
-    from energy.routing import sources
+    from energy.routing import hosted, sources
 
     program = loaded.model if isinstance(loaded.model, Program) else None
     if core_map is not None and program is None:
@@ -36,7 +38,10 @@ def terms(
         )
     cores = None if core_map is None else _cores(core_map, opened.fingerprint)
     host = None if host_table is None else open_cost_table(host_table)
-    machine = Machine(layers(loaded.model, loaded.host), cores, None if program is None else sources(program))
+    machine = Machine(
+        layers(loaded.model, loaded.host), cores, None if program is None else sources(program),
+        hosted(program, cores) if program is not None and cores is not None else frozenset(),
+    )  # fmt: skip
     quantised = opened.about.get("quantisation") or {}
     whole = loaded.form == "integer"
     bits = Bits(quantised.get("bits", 8), quantised.get("input_bits", 8)) if whole else Bits(FLOAT_BITS)
@@ -60,6 +65,26 @@ def _twin(opened: Artifact) -> Any:
     recipe = opened.about["source"]["recipe"]
     run = int(recipe.get("repeat", 0) or recipe.get("frames", 0))
     return twin(opened.graph("float"), run, 1 if recipe.get("repeat") else run) if run else None
+
+
+def described(chosen: Terms) -> dict[str, Any]:
+    """What a report's header says of its terms, beside the cost table itself."""
+    cores = chosen.machine.cores if chosen.machine is not None else None
+    return {
+        "host_table": None if chosen.host is None else chosen.host.describe(),
+        "core_map": None if cores is None else cores.describe(),
+    }
+
+
+def logged(path: Path | None, measure: bool, samples: int) -> dict[str, Any] | None:
+    """What an analyser measured of a device at these samples; None without a log."""
+    from energy.power_log import power_log
+
+    if path is None:
+        return None
+    if measure:
+        raise UsageError("--measure and --power-log: one figure is measured, choose which")
+    return power_log(path).as_json(samples) | {"what": "a device, by its analyser's log"}
 
 
 def measured(loaded: Any, feed: Any, batch: int) -> dict[str, Any]:

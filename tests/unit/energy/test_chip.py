@@ -1,5 +1,7 @@
 """Chips are paid by events; what is no event is paid by the host, or joules are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ from energy.costs import cost_table
 from energy.counts import count, count_program
 from energy.layer import layers
 from energy.movement import Machine
-from energy.routing import CoreMap, sources
+from energy.routing import CoreMap, hosted, sources
 
 DAVIES, SANAFE, HOST = (cost_table(n) for n in ("loihi1-davies2018", "loihi1-sanafe", "horowitz45-int8"))
 
@@ -87,10 +89,10 @@ def test_values_need_a_host():
     exact = chip_bills(counts, DAVIES, HOST)["exact"]
     assert exact.component("host")[0] == pytest.approx(9 * 0.23)
     assert exact.component("compute")[0] == pytest.approx(2 * 23.6)
-    with pytest.raises(BadInput, match="priced as a chip"):
-        chip_bills(counts, HOST, None)
-    with pytest.raises(BadInput, match="priced as a chip"):
-        chip_bills(counts, DAVIES, DAVIES)
+    with pytest.raises(BadInput, match="horowitz45-int8 prices all operations itself"):
+        bills(counts, HOST, host=HOST)
+    with pytest.raises(BadInput, match="loihi1-davies2018: prices a chip; name an arithmetic table"):
+        bills(counts, DAVIES, host=DAVIES)
 
 
 def test_adds_of_a_graph_are_said():
@@ -118,6 +120,17 @@ class TestRouting:
         parts = ("compute", "neuron", "host", "routing")
         assert exact.total()[0] == pytest.approx(sum(exact.component(p)[0] for p in parts))
 
+    def test_what_the_map_leaves_to_the_host_is_paid_by_the_host(self):
+        made, counts = counted("graded", 5)
+        cores = replace(CORES, outside=frozenset({"x", "a"}))
+        assert hosted(made, cores) == {"in", "a"}
+        machine = Machine(layers(made), cores, sources(made), hosted(made, cores))
+        exact = bills(counts, DAVIES, machine, HOST)["exact"]
+        assert exact.component("neuron")[0] == pytest.approx(2 * 2 * 81)  # b alone
+        # 9 MACs, and 6 updates of a: a multiply, an add, a compare each
+        assert exact.component("host")[0] == pytest.approx(9 * 0.23 + 6 * (0.2 + 2 * 0.03))
+        assert exact.component("routing")[0] > 0  # a's spikes still enter the chip
+
     def test_without_a_map_it_is_unknown(self):
         made, counts = counted()
         exact = bills(counts, DAVIES, Machine(layers(made), None, sources(made)))["exact"]
@@ -136,6 +149,12 @@ class TestRouting:
         )
         exact = bills(counts, DAVIES, Machine(layers(made), silent, sources(made)))["exact"]
         assert exact.unpriced["routing"].startswith("a: silent")
+
+    def test_hops_between_chips_have_no_price(self):
+        made, counts = counted()
+        machine = Machine(layers(made), replace(CORES, crossings=2.0), sources(made))
+        why = bills(counts, DAVIES, machine)["exact"].unpriced["routing"]
+        assert why == "2 hops a sample go from chip to chip, at no published price"
 
     def test_chips_that_include_or_lack_it(self):
         made, counts = counted()

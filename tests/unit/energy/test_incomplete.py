@@ -13,11 +13,14 @@ import pytest
 
 from convert.ir import Affine, BadInput, Graph, Input
 from convert.ir.node import LinearNode
+from energy.bills import bills
 from energy.conventions import NAMED
 from energy.costs import cost_table
 from energy.counts import count
 from energy.energy import incomplete, price, spread
-from energy.priced import Terms
+from energy.layer import layers
+from energy.movement import Machine
+from energy.priced import Terms, priced
 from energy.report import Report
 
 TABLE = cost_table("horowitz45-fp32")
@@ -79,3 +82,27 @@ def test_a_report_says_how_it_counted(tmp_path):
     means = [e["total_pj"] for e in report.summary["energy"].values()]
     assert (spread_["min_pj"], spread_["max_pj"]) == (min(totals + means), max(totals + means))
     assert spread_["min_pj"] == 0.0 < spread_["max_pj"]  # its only layer is the head
+
+
+def test_a_chip_has_no_conventions():
+    chip, found = cost_table("loihi1-davies2018"), counts(swirl=False)
+    assert set(bills(found, chip)) == {"exact", "exact-idle"}
+    for asked in ([NAMED["paper-sdt"]], [NAMED["exact"].switched("neurons", "ignored")]):
+        with pytest.raises(BadInput, match=r"loihi1-davies2018 prices the events of a chip, and .* leave"):
+            bills(found, chip, conventions=asked)
+
+
+def test_memory_of_the_total_is_in_every_variant():
+    """The spread is about the switches: what they do not touch is the same in all of them."""
+    table, nodes = (
+        cost_table("lemaire2022-interp"),
+        {"x": Input((3,), "binary"), "fc": Affine(np.ones((1, 3)))},
+    )
+    graph = Graph(nodes, (("x", "fc"),), ("fc",), "folded")
+    found = priced(counts(swirl=False), table, Terms(machine=Machine(layers(graph))))
+    bill = found.bills["exact"]
+    moved = bill.component("memory") + bill.component("addressing")
+    assert (moved > 0).all()
+    without = spread(counts(swirl=False), table, NAMED["exact"])
+    for variant, bare in zip(found.variants, without, strict=True):
+        assert variant.pj == pytest.approx(bare.pj + moved, rel=1e-12)

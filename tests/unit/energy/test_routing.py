@@ -53,6 +53,7 @@ def valid():
     sent = {"spikes": 2.0, "messages": 4.0, "hops_x": 1.0, "hops_y": 0.0, "crossings": 0.0}
     return {
         "format": "basalt-map", "version": 1, "fingerprint": "f", "chip": {"name": "loihi1"},
+        "outside": ["x"],
         "traffic": {"activity": "measured", "crossings": 3.0, "populations": {"a": sent}},
     }  # fmt: skip
 
@@ -61,6 +62,7 @@ def test_what_one_spike_sends(tmp_path):
     path = tmp_path / "map.json"
     path.write_text(json.dumps(valid()))
     found = core_map(path)
+    assert found.describe()["outside"] == ["x"]
     assert dict(found.per_spike) == {"a": {"messages": 2.0, "hops_x": 0.5, "hops_y": 0.0}}
     assert (found.chip, found.fingerprint, found.activity, found.crossings) == (
         "loihi1",
