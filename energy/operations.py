@@ -137,7 +137,8 @@ def _pairs(s: Sheet, c: Convention) -> tuple[Array, Array]:
     mac = np.where(whole, as_mac, np.where(real, dense if c.zeros == "charged" else number, 0))
     ac = np.where(whole, as_ac, np.where(real, 0, sized if c.rate == "mean" else number))
     if c.attention == "kv":
-        return np.where(s.paired, 0, mac), np.where(s.paired, s.pairs, ac)
+        mac = np.where(s.paired, np.where(s.spikes, 0, s.pairs), mac)
+        ac = np.where(s.paired, np.where(s.spikes, s.pairs, 0), ac)
     return mac, ac
 
 

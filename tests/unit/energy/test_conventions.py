@@ -14,6 +14,7 @@ from convert.ir import (
     Affine,
     AvgPool2d,
     BatchNorm,
+    ChannelMix,
     Conv2d,
     Graph,
     GraphConv,
@@ -218,6 +219,19 @@ def test_a_neuron_on_the_map_unpairs_attention():
     for line in ("qk", "av"):
         assert ops(c, line, attention="kv") == ops(c, line, attention="operand")
     assert ops(c, "av", attention="operand") == (0, 9) and ops(c, "av") == (0, 3)
+
+
+def test_attention_of_real_values_is_macs():
+    """Q is computed by a layer, so that its values are not known: all of them count."""
+    nodes = {
+        "x": Input((2, 2)), "q": ChannelMix(np.ones((2, 2))), "k": Input((2, 2)), "v": Input((2, 3)),
+        "qk": SpikeMatMul(), "av": SpikeMatMul(),
+    }  # fmt: skip
+    made = graph(nodes, "x>q", "q>qk", "k>qk", "qk>av", "v>av", outputs=("av",))
+    k = np.array([[[[1.0, 0], [0, 0]]]])
+    c = count(made, {"x": np.ones((1, 1, 2, 2)), "k": k, "v": np.ones((1, 1, 2, 3))})
+    assert ops(c, "qk") == (8, 0) and ops(c, "av") == (12, 0)
+    assert ops(c, "qk", attention="kv") == (0, 0) and ops(c, "av", attention="kv") == (4 * 3 + 1 * 3, 0)
 
 
 def test_a_hadamard_product_by_its_operand():
