@@ -184,6 +184,18 @@ def test_the_erratum():
     assert total(made, count(made, {"x": x, "n": n}))["acc"].tolist() == [15 + 2]
 
 
+def test_the_tiny_net_as_another_tool_counts_it():
+    # energy.md 10.5: SpikingJelly's Lemaire gives the second convolution 29280 synaptic operations for both
+    # samples; its input fires at 0.44678 of 2 x 4 steps x 256 values = 915 spikes; ceil(3 / 2)^2 x 8 = 32 each
+    made = chain(Conv2d(np.ones((8, 4, 3, 3)), np.ones(8), (2, 2), (1, 1)), (4, 8, 8))
+    x = np.stack([(np.arange(1024) < k).reshape(4, 4, 8, 8) for k in (458, 457)], axis=1).astype(np.uint8)
+    n = np.zeros((4, 2, 8, 4, 4), np.uint8)
+    counts = count(made, {"x": x, "n": n})
+    found = accesses(counts, counts["w"], layers(made)["w"])
+    assert round(0.44678 * 2 * 4 * 256) == 915
+    assert int((found.acc - counts.of(counts["w"], "bias_adds")).sum()) == 29280
+
+
 def test_priced_by_hand():
     # interp, 32-bit words: fc of 2 x 3 weights: 8 bytes -> 24 B, bias 2: 32 B; potentials 2 words: 8 B;
     # a queue of 1000 words: 4000 B.   E = B / 8192 x 10 pJ
