@@ -58,7 +58,7 @@ def total(model, counts):
 
 
 class TestPrices:
-    """The figures of energy.md 6.3: two readings, 9 times apart at 1 kB and 3.8 times at 4 MB."""
+    """The two published readings, 9 times apart at 1 kB and 3.8 times at 4 MB; Horowitz by the word."""
 
     @pytest.mark.parametrize("name, words, pj", [
         ("lemaire2022-leat", 288, 13.3), ("lemaire2022-interp", 288, 1.4),
@@ -185,8 +185,8 @@ def test_the_erratum():
 
 
 def test_the_tiny_net_as_another_tool_counts_it():
-    # energy.md 10.5: SpikingJelly's Lemaire gives the second convolution 29280 synaptic operations for both
-    # samples; its input fires at 0.44678 of 2 x 4 steps x 256 values = 915 spikes; ceil(3 / 2)^2 x 8 = 32 each
+    # SpikingJelly 2.0's Lemaire gives its second convolution 29280 synaptic operations for both samples; the
+    # input fires at 0.44678 of 2 x 4 steps x 256 values = 915 spikes, of ceil(3 / 2)^2 x 8 = 32 each
     made = chain(Conv2d(np.ones((8, 4, 3, 3)), np.ones(8), (2, 2), (1, 1)), (4, 8, 8))
     x = np.stack([(np.arange(1024) < k).reshape(4, 4, 8, 8) for k in (458, 457)], axis=1).astype(np.uint8)
     n = np.zeros((4, 2, 8, 4, 4), np.uint8)
