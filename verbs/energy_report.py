@@ -70,6 +70,13 @@ from verbs.output import say, write_json
     is_flag=True,
     help="Also measure this machine's joules (RAPL), two minutes or more; null with the reason if it cannot.",
 )
+@click.option(
+    "--power-log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="An analyser's CSV (time_s, power_w, phase run or idle) of a device at work on these samples.",
+)
 @dataset_options
 @workers_options
 @threads_option
@@ -87,6 +94,7 @@ def energy_report(
     host_table: str | None,
     core_map: Path | None,
     measure: bool,
+    power_log: Path | None,
     dataset: str | None,
     data: Path | None,
     split: str,
@@ -107,14 +115,14 @@ def energy_report(
     python cli.py energy-report out/demo/lava --split test --cost-table horowitz45-fp32 --out out/energy
     """
     from convert.artifact import open_artifact
-    from energy.bills import check_conventions
+    from energy.bills import check_conventions, check_host
     from energy.costs import open_cost_table
     from energy.report import Report
     from energy.shown import Shown
     from verbs.close_ups import chosen, skeletons
     from verbs.counting import BATCH, Counting, Job, placed
     from verbs.feed import feed_of, load_clips
-    from verbs.pricing import described, measured, terms
+    from verbs.pricing import described, logged, measured, terms
     from verbs.provenance import provenance
     from verbs.running import best_target, load
 
@@ -128,6 +136,8 @@ def energy_report(
     name = name or best_target(opened)
     loaded = load(opened, name, form, threads)
     agreed = terms(opened, loaded, asked, allow_uncounted, core_map, host_table)
+    check_host(prices, agreed.host)
+    found = logged(power_log, measure, len(feed.samples))
     close = chosen(feed, page_samples)
     alone = workers == 1 and cluster is None
     job = Job(
@@ -136,27 +146,15 @@ def energy_report(
         tuple(close), threads, alone,
     )  # fmt: skip
     header = {
-        "artifact": str(artifact),
-        "target": name,
-        "form": loaded.form,
-        "dataset": clips.name,
-        "layout": clips.layout,
-        "split": split,
-        "model": about["model"],
-        "class_names": list(feed.class_names),
-        "n_samples": len(feed.samples),
-        "latency": f"seconds of a batch of {BATCH} on {name}, shared evenly by its samples"
-        if alone
-        else "not measured: several processes shared the machine",
-        **described(agreed),
-        **provenance(opened, opened.graph("float"), feed.samples),
-    }
+        "artifact": str(artifact), "split": split, "layout": clips.layout, "dataset": clips.name,
+        "latency": _latency(name, alone), **described(agreed), **provenance(opened, loaded, feed),
+    }  # fmt: skip
     try:
         shown = Shown(close, skeletons(clips, about["recipe"], close))
         with Report(out, prices, header, agreed, shown) as report:
             for made in _chunks(Counting(loaded, feed, agreed, job), job, workers, cluster):
                 report.take(made)
-            report.measured = measured(loaded, feed, BATCH) if measure else None
+            report.measured = found or (measured(loaded, feed, BATCH) if measure else None)
             summary = report.close()
     finally:
         loaded.runner.close()
@@ -165,6 +163,15 @@ def energy_report(
         f"{out / 'report.html'}: open it in a browser; {len(feed.samples)} samples in {out / 'samples.jsonl'}"
     )
     write_json(json_path, summary)
+
+
+def _latency(target: str, alone: bool) -> str:
+    """What `latency_s` of this report is of."""
+    from verbs.counting import BATCH
+
+    if not alone:
+        return "not measured: several processes shared the machine"
+    return f"seconds of a batch of {BATCH} on {target}, shared evenly by its samples"
 
 
 def _chunks(counting: Any, job: Any, workers: int, cluster: str | None) -> Any:

@@ -46,6 +46,7 @@ OUTSIDE = {
     "numba": ("deploy/", "train/", "benchmarks/"),
     "pickle": ("train/data/safe_pickle.py",),
     "click": ("verbs/", "cli.py"),
+    "pyarrow": ("energy/parquet.py",),
     "distributed": ("verbs/cluster.py",),
     "dask": ("verbs/cluster.py",),
 }

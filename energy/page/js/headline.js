@@ -21,8 +21,12 @@ function headline() {
 
 function claim(head) {
   if (!head.pj) return "Operations are counted; joules are refused, because something is not counted.";
+  const beside = Object.entries(DATA.energy[head.convention].beside).filter(([, pj]) => pj > head.pj / 10);
+  const more = beside
+    .map(([part, pj]) => ` Its ${part.replace("_pj", "")}, ${energy(pj, 1)} by the same table, is not in it.`)
+    .join("");
   const spread = head.spread ? ` Other ways to count the same spikes give ${micro(head.spread)}.` : "";
-  return `Modelled from operations counted exactly, priced by ${DATA.cost_table.name}; not measured.${spread}`;
+  return `Modelled from operations counted exactly, priced by ${DATA.cost_table.name}; not measured.${spread}${more}`;
 }
 
 function facts() {
