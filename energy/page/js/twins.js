@@ -1,11 +1,13 @@
 // The network beside the same architecture of real values, and of few bits, on a logarithmic axis.
 function twins() {
   const { twins: known, headline: head } = DATA;
+  const all = { name: `spiking, ${head.convention}, every part`, pj: head.pj, own: true };
   if (!known) return show("twins-lead", "This report holds no twins.");
   const rows = [
-    ...Object.entries(head.means ?? {}).map(([name, v]) => ({
+    all,
+    ...Object.entries(DATA.energy ?? {}).map(([name, e]) => ({
       name: `spiking, ${name}`,
-      pj: v.pj,
+      pj: e.compute_pj,
       own: true,
     })),
     { name: "ANN, same architecture", pj: known.ann_same_arch_pj },
@@ -30,7 +32,7 @@ function twinsSaid(known) {
         : `It costs what its ANN does at a firing rate of ${percent(known.break_even_rate, 2)}; it fires at ${percent(known.firing_rate, 2)}. `;
   const most = verdict ? `For ${verdict[1]} of ${DATA.n_samples} samples: ${verdict[0]}. ` : "";
   return (
-    `${spikes}${even}${most}Compute alone. The quantised twin is scaled from 32-bit figures, an assumption, and in that ` +
+    `${spikes}${even}${most}Synapses alone on both sides, but in the first row. The quantised twin is scaled from 32-bit figures, an assumption, and in that ` +
     `arithmetic the spiking network costs ${digits(known.qnn_ratio, 2)} times as much.`
   );
 }
