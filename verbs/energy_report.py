@@ -20,7 +20,7 @@ from verbs.output import say, write_json
     "--cost-table",
     required=True,
     metavar="NAME|FILE",
-    help="Joules per operation: a shipped table (horowitz45-fp32) or a TOML file of your own.",
+    help="Joules per operation: a table that `cost-tables` lists, or a TOML file of your own.",
 )
 @click.option(
     "--out",

@@ -14,6 +14,7 @@ from convert.ir import (
     Affine,
     AvgPool2d,
     BatchNorm,
+    ChannelMix,
     Conv2d,
     Graph,
     GraphConv,
@@ -108,6 +109,17 @@ def test_first_layer_of_event_frames():
     assert ops(c, "fc", SPIKFORMER) == (0, 6) and ops(c, "fc", NAMED["paper-sdt"]) == (6, 0)
     assert ops(c, "fc", first_operand="mac") == (6, 0)
     assert ops(c, "fc", first_layer="once") == (0, 6)  # spikes change: nothing is kept
+
+
+def test_a_layer_that_multiplies_does_so_once_a_value():
+    """Bits and sizes are how integers are added; a MAC takes the whole number."""
+    nodes = {"x": Input((2,), "graded"), "fc": Affine(np.ones((3, 2)))}
+    c = count(graph(nodes, "x>fc", outputs=("fc",)), {"x": np.array([[[5, 0]]])})
+    assert ops(c, "fc", integers="bit-serial") == (0, 9)
+    assert ops(c, "fc", integers="bit-serial", first_operand="mac") == (3, 0)
+    c = sums()  # its sum reads the input
+    for integers, want in (("bit-serial", (9, 0)), ("ac", (9, 0)), ("mac", (9, 0)), ("dense-mac", (12, 0))):
+        assert ops(c, "fc", integers=integers, first_operand="mac") == want
 
 
 def test_heads():
@@ -218,6 +230,19 @@ def test_a_neuron_on_the_map_unpairs_attention():
     for line in ("qk", "av"):
         assert ops(c, line, attention="kv") == ops(c, line, attention="operand")
     assert ops(c, "av", attention="operand") == (0, 9) and ops(c, "av") == (0, 3)
+
+
+def test_attention_of_real_values_is_macs():
+    """Q is computed by a layer, so that its values are not known: all of them count."""
+    nodes = {
+        "x": Input((2, 2)), "q": ChannelMix(np.ones((2, 2))), "k": Input((2, 2)), "v": Input((2, 3)),
+        "qk": SpikeMatMul(), "av": SpikeMatMul(),
+    }  # fmt: skip
+    made = graph(nodes, "x>q", "q>qk", "k>qk", "qk>av", "v>av", outputs=("av",))
+    k = np.array([[[[1.0, 0], [0, 0]]]])
+    c = count(made, {"x": np.ones((1, 1, 2, 2)), "k": k, "v": np.ones((1, 1, 2, 3))})
+    assert ops(c, "qk") == (8, 0) and ops(c, "av") == (12, 0)
+    assert ops(c, "qk", attention="kv") == (0, 0) and ops(c, "av", attention="kv") == (4 * 3 + 1 * 3, 0)
 
 
 def test_a_hadamard_product_by_its_operand():
