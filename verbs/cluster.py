@@ -35,7 +35,6 @@ def on_cluster(job: Job, address: str, chunks: int, samples: int) -> Iterator[Ch
     cut = 0
     with ExitStack() as stack:
         client = _client(address, stack)
-        client.wait_for_workers(1, timeout=PATIENCE_S)
         here = int(address.partition(":")[2]) if address.startswith("local:") else 0
         threads = job.threads or (max(1, cores() // here) if here else 1)
         job = replace(job, threads=threads, alone=False)
@@ -86,6 +85,13 @@ def _client(address: str, stack: ExitStack) -> Any:
             )
         )  # fmt: skip
     try:
-        return stack.enter_context(distributed.Client(address, timeout=PATIENCE_S))
+        client = stack.enter_context(distributed.Client(address, timeout=PATIENCE_S))
+        client.wait_for_workers(1, timeout=PATIENCE_S)
     except (OSError, TimeoutError) as error:
-        raise BadInput(f"--cluster {address}: no Dask scheduler answers there ({error})") from error
+        where = address if isinstance(address, str) else "local"
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(
+            f"--cluster {where}: no scheduler with workers answered in {PATIENCE_S} s ({reason}); start "
+            "`dask scheduler` and, in this folder, `dask worker`"
+        ) from error
+    return client
