@@ -46,6 +46,9 @@ OUTSIDE = {
     "numba": ("deploy/", "train/", "benchmarks/"),
     "pickle": ("train/data/safe_pickle.py",),
     "click": ("verbs/", "cli.py"),
+    "pyarrow": ("energy/parquet.py",),
+    "distributed": ("verbs/cluster.py",),
+    "dask": ("verbs/cluster.py",),
 }
 # part of a library -> the only files that may import it.
 PARTS = {"torch.distributed": ("train/processes.py",), "torch.nn.parallel": ("train/processes.py",)}
