@@ -93,7 +93,7 @@ GLOBAL: dict[type[nn.Module], type[nn.Module]] = {
 
 
 def synchronise(module: nn.Module) -> None:
-    """Put a norm of all processes, of the same parameters and names, for every plain batch norm in `module`."""
+    """Put a norm of all processes, of the same parameters and names, for each plain batch norm inside."""
     for parent in list(module.modules()):
         for name, child in parent.named_children():
             if type(child) in GLOBAL:

@@ -50,6 +50,9 @@ OUTSIDE = {
     "motmetrics": (),  # tests alone
     "trackeval": (),  # tests alone
     "click": ("verbs/", "cli.py"),
+    "pyarrow": ("energy/parquet.py",),
+    "distributed": ("verbs/cluster.py",),
+    "dask": ("verbs/cluster.py",),
 }
 # part of a library -> the only files that may import it.
 PARTS = {"torch.distributed": ("train/processes.py",), "torch.nn.parallel": ("train/processes.py",)}
