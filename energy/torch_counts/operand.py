@@ -1,0 +1,100 @@
+"""A tensor as the operand of weights: which of its values are not zero, and how many synapses they pass."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from energy.torch_counts.note import Axis, Cell, Note
+from energy.torch_counts.record import Numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """How many synapses leave each value of an operand.
+
+    each, nonzero: a number where all values are alike, else float64 that broadcasts to the operand's shape.
+    dense: MACs with padding; inbounds: without.  skip: zero weights cost nothing.
+    """
+
+    dense: int
+    inbounds: int
+    each: int | Tensor
+    nonzero: int | Tensor
+    skip: bool = False
+
+
+def numbers(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numbers:
+    """The operand as it ran. Values of a `meta` tensor are not known: each counts as not zero."""
+    if x.is_meta:
+        return _assumed(x, note.cell, fan)
+    return _counted(x != 0, (x, x.abs()), x.numel(), note.cell, fan, _time(note, steps))
+
+
+def behind_pool(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numbers | None:
+    """The same with the pool in front folded into the weights; None where there is none."""
+    pooled = note.pooled
+    if pooled is None:
+        return None
+    if pooled.events is None or pooled.sums is None:
+        return _assumed(x, pooled.cell, fan, pooled.window)
+    values = pooled.events.numel() * pooled.window
+    found = _counted(pooled.events, pooled.sums, values, pooled.cell, fan, _time(note, steps))
+    found.folded = True
+    return found
+
+
+def _time(note: Note, steps: int | None) -> Axis | None:
+    return note.time if steps is not None else None
+
+
+def _assumed(x: Tensor, cell: Cell, fan: Synapses, window: int = 1) -> Numbers:
+    sop, values = fan.inbounds * window, x.numel() * window
+    nonzero = fan.nonzero * values if isinstance(fan.nonzero, int) else sop
+    return Numbers(
+        cell.cls, cell.spikes, False, fan.dense, fan.inbounds, sop, nonzero, nonzero if fan.skip else sop, values,
+        values, values, math.nan, math.nan, folded=window > 1,
+    )  # fmt: skip
+
+
+def _counted(
+    events: Tensor, sums: tuple[Tensor, Tensor], values: int, cell: Cell, fan: Synapses, time: Axis | None
+) -> Numbers:
+    sop, nonzero, nnz = (per_step(events, f, time) for f in (fan.each, fan.nonzero, 1))
+    totals = [int(n.sum()) for n in (sop, nonzero, nnz)]
+    done = totals[1] if fan.skip else totals[0]
+    by_step = {"nnz_in": nnz, "sop_exact": sop} if time is not None else None
+    return Numbers(
+        cell.cls, cell.spikes, True, fan.dense, fan.inbounds, totals[0], totals[1], done, totals[2], values, values,
+        summed(sums[0]), summed(sums[1]), by_step,
+    )  # fmt: skip
+
+
+def per_step(events: Tensor, each: int | Tensor, time: Axis | None) -> np.ndarray:
+    """int64 [T] (or [1] where steps are not followed): events times synapses.
+
+    Float64 holds every whole number below 2^53 exactly.
+    """
+    if isinstance(each, int):
+        count = _by_place(events, time)
+        return count * each
+    flat = events.to(torch.float64) * each
+    return _by_place(flat, time)
+
+
+def _by_place(values: Tensor, time: Axis | None) -> np.ndarray:
+    axes = [d for d in range(values.dim()) if time is None or d != time.at]
+    kind = torch.float64 if values.is_floating_point() else torch.int64
+    out = values.sum(dim=axes, dtype=kind) if axes else values.to(kind)
+    if time is not None:
+        out = out.reshape(time.length, time.inner).sum(1)
+    return out.reshape(-1).to(torch.int64).numpy()
+
+
+def summed(values: Tensor) -> float:
+    """The sum in float64, in memory order of the logical shape: the graph side adds in the same order."""
+    return float(np.ascontiguousarray(values.numpy(force=True)).reshape(-1).sum(dtype=np.float64))
