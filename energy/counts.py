@@ -97,10 +97,13 @@ class GraphCounter:
         folded = isinstance(node, POOLS) and name in self._plan.folded
         steps = 0 if folded else operands.lengths[name]  # folded: the synapses behind do the work
         counts = {field: np.full(operands.samples, n * steps, np.int64) for field, n in ops.items()}
+        by_step = None
         if isinstance(node, Neuron) and node.spiking:
-            counts["spikes_out"] = operands[name].events_by_position.sum(axis=1)
+            by_step = {"spikes_out": operands[name].events_by_step}
+            counts["spikes_out"] = by_step["spikes_out"].sum(axis=1)
         in_shape = in_shapes[0] if in_shapes else out_shape
-        return Line(name, type(node).__name__, in_shape, out_shape, counts, folded=folded)
+        kind = type(node).__name__
+        return Line(name, kind, in_shape, out_shape, counts, folded=folded, by_step=by_step)
 
     def _uncounted(self, missing: list[str]) -> tuple[Uncounted, ...]:
         sizes = {n: math.prod(s) for n, s in self._graph.shapes.items() if n not in self._graph.sources()}

@@ -28,6 +28,7 @@ COUNTS = (
     "neuron_adds",
     "neuron_compares",
 )
+STEPPED = ("nnz_in", "sop_exact", "spikes_out")  # counts that are also kept step by step
 MEASURES = ("firing_rate", "mean_value", "sop_paper")
 
 
@@ -56,6 +57,9 @@ class Line:
     spike_input: the operand is spikes, or sums or means of spikes: the papers charge AC by rate, else MAC.
     assumed_dense: operand values are not in the rasters, every one was counted as non-zero.
     place: 'cpu' for a line of the host part of a model in two parts (energy/split_counts.py).
+    by_step: field of STEPPED -> int64 [N, T], T the steps of the line's input; its sum over T is the count.
+    Operations belong to the step of the value that caused them, whatever the delay of the synapse. None for
+    lines that count none of these.
     """
 
     node: str
@@ -70,6 +74,7 @@ class Line:
     assumed_dense: bool = False
     folded: bool = False
     place: str = ""
+    by_step: Mapping[str, np.ndarray] | None = None
 
     @property
     def name(self) -> str:
@@ -140,12 +145,14 @@ def joined(parts: Sequence[Counts]) -> Counts:
     for same in zip(*(p.lines for p in parts), strict=True):
         first = same[0]
         fields = {f: np.concatenate([line.counts[f] for line in same]) for f in first.counts}
-        measures, classes = first.measures, first.classes
+        measures, classes, by_step = first.measures, first.classes, first.by_step
         if measures is not None:
             measures = {f: np.concatenate([line.measures[f] for line in same]) for f in measures}
         if classes is not None:
             classes = np.concatenate([line.classes for line in same])
-        lines.append(replace(first, counts=fields, measures=measures, classes=classes))
+        if by_step is not None:
+            by_step = {f: np.concatenate([line.by_step[f] for line in same]) for f in by_step}
+        lines.append(replace(first, counts=fields, measures=measures, classes=classes, by_step=by_step))
     first = parts[0]
     return Counts(tuple(lines), sum(p.samples for p in parts), first.steps, first.options, first.uncounted)
 
@@ -162,11 +169,13 @@ def grouped(counts: Counts, owners: np.ndarray) -> Counts:
     lines = []
     for line in counts.lines:
         fields = {f: np.add.reduceat(n, first) for f, n in line.counts.items()}
-        measures, classes = line.measures, line.classes
+        measures, classes, by_step = line.measures, line.classes, line.by_step
         if measures is not None:
             sums = {f: np.add.reduceat(n, first) for f, n in measures.items()}
             measures = {f: n if f == "sop_paper" else n / size for f, n in sums.items()}
         if classes is not None:
             classes = np.maximum.reduceat(classes, first)
-        lines.append(replace(line, counts=fields, measures=measures, classes=classes))
+        if by_step is not None:
+            by_step = {f: np.add.reduceat(n, first, axis=0) for f, n in by_step.items()}
+        lines.append(replace(line, counts=fields, measures=measures, classes=classes, by_step=by_step))
     return replace(counts, lines=tuple(lines), samples=len(first))

@@ -86,9 +86,9 @@ class Tensor:
         return self.values != 0
 
     @cached_property
-    def events_by_position(self) -> np.ndarray:
-        """int64 [N, P]: non-zero values over all steps."""
-        return self.events.sum(axis=0, dtype=np.int64)
+    def events_by_step(self) -> np.ndarray:
+        """int64 [N, T]: non-zero values of each step."""
+        return np.ascontiguousarray(np.count_nonzero(self.events, axis=2).T, np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,14 +29,18 @@ def product_line(
     dense = steps * math.prod(shapes[2]) * (shapes[0][-1] if isinstance(node, SpikeMatMul) else 1)
     classes = np.maximum(a.classes, b.classes)
     known = a.values is not None and b.values is not None
-    met, nnz = np.full(samples, dense, np.int64), np.full(samples, steps * math.prod(shapes[0]), np.int64)
+    met, nnz = (
+        np.full((samples, steps), n // steps, np.int64) for n in (dense, steps * math.prod(shapes[0]))
+    )
     rate, mean = np.ones(samples), np.full(samples, np.nan)
     if known:
         left, right = ((x.values != 0).astype(np.int64) for x in (a, b))
-        met = multiplied(node, shapes[:2], left, right).sum(axis=(0, 2), dtype=np.int64)
-        nnz = left.sum(axis=(0, 2))
+        met = multiplied(node, shapes[:2], left, right).sum(axis=2, dtype=np.int64).T
+        nnz = left.sum(axis=2).T
         rate = np.abs(a.values).mean(axis=(0, 2), dtype=np.float64)
         mean = a.values.mean(axis=(0, 2), dtype=np.float64)
+    by_step = {"nnz_in": nnz, "sop_exact": met}
+    nnz, met = nnz.sum(axis=1), met.sum(axis=1)
     counts = {
         "nnz_in": nnz,
         "dense_mac": np.full(samples, dense, np.int64),
@@ -53,8 +57,9 @@ def product_line(
         "sop_paper": (rate if spike_input else np.ones(samples)) * dense,
     }
     return Line(
-        name, type(node).__name__, shapes[0], shapes[2], counts, "", classes, measures, spike_input, not known
-    )
+        name, type(node).__name__, shapes[0], shapes[2], counts, "", classes, measures, spike_input,
+        not known, by_step=by_step,
+    )  # fmt: skip
 
 
 COUNTED: tuple[type[Product], ...] = (SpikeMatMul, SpikeAnd)

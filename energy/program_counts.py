@@ -58,9 +58,11 @@ class ProgramCounter:
         population = self._program.populations[name]
         ops = neuron_ops(population.model, population.size)
         counts = {field: np.full(run[1], n * run[0], np.int64) for field, n in ops.items()}
-        if name in tensors:
-            counts["spikes_out"] = tensors[name].events_by_position.sum(axis=1)
-        return Line(name, type(population.model).__name__, population.shape, population.shape, counts)
+        by_step = {"spikes_out": tensors[name].events_by_step} if name in tensors else None
+        if by_step is not None:
+            counts["spikes_out"] = by_step["spikes_out"].sum(axis=1)
+        kind, shape = type(population.model).__name__, population.shape
+        return Line(name, kind, shape, shape, counts, by_step=by_step)
 
 
 def _degrees(p: Projection, steps: int) -> Fanout:

@@ -87,7 +87,11 @@ class SplitCounter:
         if ops is None:
             return None
         counts = {field: np.full(samples, n * lengths[name], np.int64) for field, n in ops.items()}
+        by_step = None
         if isinstance(node, Neuron) and node.spiking:
-            counts["spikes_out"] = np.count_nonzero(rasters[name], axis=0).reshape(samples, -1).sum(axis=1)
-        shape = in_shapes[0] if in_shapes else out_shape
-        return [Line(name, type(node).__name__, shape, out_shape, counts, place="cpu")] if counts else []
+            events = np.reshape(rasters[name], (lengths[name], samples, -1))
+            by_step = {"spikes_out": np.count_nonzero(events, axis=2).T.astype(np.int64)}
+            counts["spikes_out"] = by_step["spikes_out"].sum(axis=1)
+        shape, kind = in_shapes[0] if in_shapes else out_shape, type(node).__name__
+        line = Line(name, kind, shape, out_shape, counts, place="cpu", by_step=by_step)
+        return [line] if counts else []

@@ -26,7 +26,8 @@ def synaptic_line(
     """
     name, kind, in_shape, out_shape = where
     steps, samples = run
-    sop, sop_nonzero, nnz = _operations(fan, x, steps, samples)
+    by_step, sop_nonzero = _operations(fan, x, steps, samples)
+    sop, nnz = (by_step[f].sum(axis=1) for f in ("sop_exact", "nnz_in"))
     adjacency = fan.item == "adjacency"
     skip = options.skip_zero_adjacency if adjacency else not options.zero_weights
     done = sop_nonzero if skip else sop
@@ -45,35 +46,36 @@ def synaptic_line(
     measures = _measures(fan, x, run, nnz, spike_input)
     known, folded = x.values is not None, x.route is not None
     return Line(
-        name, kind, in_shape, out_shape, counts, fan.item, classes, measures, spike_input, not known, folded
-    )
+        name, kind, in_shape, out_shape, counts, fan.item, classes, measures, spike_input, not known, folded,
+        by_step=by_step,
+    )  # fmt: skip
 
 
-def _operations(fan: Fanout, x: Tensor, steps: int, samples: int) -> tuple[np.ndarray, ...]:
-    """(sop, sop over non-zero weights, non-zero operand values), int64 [N] each."""
+def _operations(fan: Fanout, x: Tensor, steps: int, samples: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """(sop_exact and nnz_in int64 [N, T], sop over non-zero weights int64 [N])."""
     if x.values is None:
-        repeat = steps if len(fan.synapses) == 1 else 1
-        values = steps * fan.synapses.shape[1] * (fan.lanes or 1)
-        totals = (fan.inbounds(steps), int(fan.nonzero.sum()) * repeat, values)
-        return tuple(np.full(samples, n, np.int64) for n in totals)
-    if fan.lanes:
+        values = np.full(1, fan.synapses.shape[1] * (fan.lanes or 1), np.int64)
+        rows = (fan.synapses.sum(axis=1), values, fan.nonzero.sum(axis=1))
+        sop, nnz, nonzero = (np.tile(np.broadcast_to(row, steps), (samples, 1)) for row in rows)
+    elif fan.lanes:
         columns = x.events.reshape(steps, samples, -1, fan.synapses.shape[1]).any(axis=2)
-        active = columns.sum(axis=0, dtype=np.int64)
-        return active @ fan.synapses[0], active @ fan.nonzero[0], active.sum(axis=1) * fan.lanes
-    maps = [fan.synapses, fan.nonzero, np.ones((1, fan.synapses.shape[1]), np.int64)]
-    if x.route is not None:
-        maps = [np.where(x.route < 0, 0, m[:, x.route]) for m in maps]
-    return tuple(_dot(x, m) for m in maps)
+        sop, nonzero = (_dot(columns, m) for m in (fan.synapses, fan.nonzero))
+        nnz = columns.sum(axis=2, dtype=np.int64).T * fan.lanes
+    elif x.route is None:
+        sop, nonzero = (_dot(x.events, m) for m in (fan.synapses, fan.nonzero))
+        nnz = x.events_by_step
+    else:
+        maps = (fan.synapses, fan.nonzero, np.ones((1, fan.synapses.shape[1]), np.int64))
+        sop, nonzero, nnz = (_dot(x.events, np.where(x.route < 0, 0, m[:, x.route])) for m in maps)
+    return {"nnz_in": nnz, "sop_exact": sop}, nonzero.sum(axis=1)
 
 
-def _dot(x: Tensor, weights: np.ndarray) -> np.ndarray:
-    """sum over t, p of events[t, n, p] weights[t, p]: int64 [N]."""
-    if len(weights) == 1:
-        return x.events_by_position @ weights[0]
-    out = np.zeros(x.events.shape[1], np.int64)
-    for now, map_ in zip(x.events, weights, strict=True):
-        out += now.astype(np.int64) @ map_
-    return out
+def _dot(events: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """sum over p of events[t, n, p] weights[t, p]: int64 [N, T]; events [T, N, P], weights [1 or T, P]."""
+    rows = np.broadcast_to(weights, (len(events), weights.shape[1]))
+    # Sums stay below 2^53, a layer has fewer synapses: the float product, which is the fast one, is exact.
+    out = [now.astype(np.float64) @ row for now, row in zip(events, rows.astype(np.float64), strict=True)]
+    return np.stack(out, axis=1).astype(np.int64)
 
 
 def _measures(
