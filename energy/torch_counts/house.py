@@ -42,7 +42,7 @@ def _layer(call: Call) -> None:
         return
     handler = handler_of(module, HANDLERS)
     assert handler is not None
-    node = handler(call.where(x).node, module, tuple(x.shape[2:]))
+    node = handler(call.trace.path, module, tuple(x.shape[2:]))
     if isinstance(node, type):  # a node without numbers
         node = node()
     if isinstance(node, JointMean):

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from energy.operand import INTEGER, REAL
 from energy.torch_counts.note import Axis, Cell, Note, carried
-from energy.torch_counts.operand import Synapses, behind_pool, numbers, summed
+from energy.torch_counts.operand import Synapses, behind_pool, numbers, per_step, summed
 from energy.torch_counts.record import Numbers, Stage, Synaptic, Users
 from energy.torch_counts.rules import rule
 from energy.torch_counts.trace import Call
@@ -39,16 +39,26 @@ def weigh(call: Call, x: Tensor, fan: Synapses, bias: bool, time: Axis | None, c
     call.give(Note(Cell(), (users,), (record,), time, channels))
 
 
-def meet(call: Call, a: Tensor, b: Tensor, met: int, dense: int, time: Axis | None, cell: Cell | None = None) -> None:
-    """Record a product of two tensors: `met` pairs of `dense`, counted by the left one. cell: the result's."""
+def meet(call: Call, a: Tensor, b: Tensor, pairs: Tensor | None, dense: int, time: Axis | None, cell: Cell | None = None) -> None:
+    """Record a product of two tensors.
+
+    pairs: of which neither is zero, by place, float64, its first axes those of a; None where values are not
+    known.  dense: all pairs.  cell: the result's.
+    """
     notes = [call.note(x) for x in (a, b)]
     cls = max(n.cell.cls for n in notes)
     spikes = all(n.cell.spikes for n in notes)
     known = not a.is_meta
-    nnz = int(torch.count_nonzero(a)) if known else a.numel()
+    met, nnz, by_step = dense, a.numel(), None
+    if pairs is not None:
+        when = notes[0].time if call.trace.steps and notes[0].time == time and (time is None or time.at == 0) else None
+        each = per_step(pairs, 1, when if pairs.dim() else None)
+        values = per_step(a != 0, 1, when if pairs.dim() else None)
+        met, nnz = int(each.sum()), int(values.sum())
+        by_step = {"nnz_in": values, "sop_exact": each} if when is not None else None
     found = Numbers(
         cls, spikes, known, dense, dense, met, met, met, nnz, a.numel(), a.numel(),
-        summed(a) if known else math.nan, summed(a.abs()) if known else math.nan,
+        summed(a) if known else math.nan, summed(a.abs()) if known else math.nan, by_step,
     )  # fmt: skip
     record = Synaptic(call.where(a), (Stage("", found),), call.out.numel())
     for note in notes:
@@ -83,8 +93,8 @@ def _matrix(call: Call) -> None:
         fan = Synapses(dense, dense, m, _filled(left, -2, m, b, notes[0]), _skips(call, notes[0]))
         weigh(call, b, fan, has_bias, None, Axis(call.out.dim() - 2, m) if call.out.dim() > 1 else None)
     else:
-        met = dense if a.is_meta else _pairs(left, right)
-        meet(call, a, b, met, dense, _rows(notes[0], a))
+        pairs = None if a.is_meta else _pairs(left, right)
+        meet(call, a, b, pairs, dense, _rows(notes[0], a) if a.dim() == 3 else None)
     if added and not call.note(bias).cell.constant:
         call.trace.read(call.note(bias), None)
 
@@ -108,11 +118,11 @@ def _filled(weight: Tensor, axis: int, every: int, x: Tensor, note: Note) -> int
     return count.unsqueeze(-1) if x.dim() > 1 else count.reshape(x.shape)
 
 
-def _pairs(a: Tensor, b: Tensor) -> int:
-    """sum over k of (values of a's column k) (values of b's row k), neither zero."""
+def _pairs(a: Tensor, b: Tensor) -> Tensor:
+    """[batches]: sum over k of (values of a's column k) (values of b's row k), neither zero."""
     columns = torch.count_nonzero(a, dim=-2).to(torch.float64)
     rows = torch.count_nonzero(b, dim=-1).to(torch.float64)
-    return int((columns * rows).sum())
+    return (columns * rows).sum(-1).reshape(-1)
 
 
 @rule("convolution", "_convolution", "convolution_overrideable", "mkldnn_convolution")
@@ -170,11 +180,11 @@ def _made_kernel(call: Call, x: Tensor, weight: Tensor) -> None:
     """A kernel that depends on the sample: pairs of two tensors, counted by a convolution of where they are."""
     geometry = call.args[3:9]
     dense = call.out.numel() * math.prod(weight.shape[1:])
-    met = dense
+    pairs = None
     if not x.is_meta:
         there = [(t != 0).to(torch.float64) for t in (x, weight)]
-        met = int(torch.ops.aten.convolution(*there, None, *geometry).sum())
-    meet(call, x, weight, met, dense, None)
+        pairs = torch.ops.aten.convolution(*there, None, *geometry).sum()
+    meet(call, x, weight, pairs, dense, None)
 
 
 @rule("mul", "div", "true_divide", "multiply", "divide")
@@ -193,14 +203,14 @@ def _times(call: Call) -> None:
         _scaled(call, x, filled, _skips(call, weight))
         return
     size = call.out.numel()
-    met = size if a.is_meta else int(torch.count_nonzero((a != 0) & (b != 0)))
+    pairs = None if a.is_meta else ((a != 0) & (b != 0)).to(torch.float64)
     cell = Cell(
         max(first.cell.cls, second.cell.cls), spikes=first.cell.spikes and second.cell.spikes,
         discrete=first.cell.discrete and second.cell.discrete,
     )  # fmt: skip
     if call.name.startswith(("div", "true")):
         cell = Cell()
-    meet(call, a, b, met, size, _same_time(call, first, a) or _same_time(call, second, b), cell)
+    meet(call, a, b, pairs, size, _same_time(call, first, a) or _same_time(call, second, b), cell)
 
 
 def _same_time(call: Call, note: Note, x: Tensor) -> Axis | None:

@@ -185,7 +185,7 @@ class Trace(TorchDispatchMode):
         """What is known of a tensor. One that no operation gave was made where dispatch does not look."""
         found = self._notes.get(tensor)
         if found is None:
-            self.records.append(Missing(Where(self._path, "", "untracked tensor", (), tuple(tensor.shape)), tensor.numel()))
+            self.records.append(Missing(Where(self.path, "", "untracked tensor", (), tuple(tensor.shape)), tensor.numel()))
             self.values += tensor.numel()
             found = Note(Cell())
             self._notes[tensor] = found
@@ -219,13 +219,14 @@ class Trace(TorchDispatchMode):
         shapes = (tuple(x.shape) if x is not None else (), tuple(outs[0].shape) if outs else ())
         if (module is not None or _single(scope.module)) and not scope.seen[""]:
             scope.seen[""] += 1
-            return Where(self._path, "", type(scope.module).__name__, *shapes)
+            return Where(self.path, "", type(scope.module).__name__, *shapes)
         scope.seen[name] += 1
         item = name if scope.seen[name] == 1 else f"{name}{scope.seen[name]}"
-        return Where(self._path, item, name, *shapes)
+        return Where(self.path, item, name, *shapes)
 
     @property
-    def _path(self) -> str:
+    def path(self) -> str:
+        """Path of the module that is being called."""
         return self._stack[-1].path or ROOT
 
 
