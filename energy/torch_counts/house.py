@@ -17,7 +17,7 @@ from energy.fanout import Fanout, fanout, weighted
 from energy.operand import BINARY, REAL
 from energy.torch_counts.norms import running
 from energy.torch_counts.note import Axis, Cell, Note
-from energy.torch_counts.operand import summed
+from energy.torch_counts.operand import Synapses, assumed, summed, sums
 from energy.torch_counts.pooling import mean_of
 from energy.torch_counts.record import Numbers, Stage, Steady, Synaptic
 from energy.torch_counts.rules import module_rule
@@ -63,9 +63,13 @@ def _neurons(call: Call, node: Neuron, x: Tensor) -> None:
         time = Axis(0, steps) if call.out.dim() == x.dim() else None
         call.give(Note(Cell(), time=time if call.trace.steps else None))
         return
+    time = Axis(0, steps) if call.trace.steps == steps else None
+    if x.is_meta:
+        record.counts["spikes_out"], record.known = x.numel(), False
+        call.give(Note(Cell(BINARY, spikes=True, discrete=True), time=time))
+        return
     spikes = torch.count_nonzero(call.out.flatten(1), dim=1).numpy()
     record.counts["spikes_out"] = int(spikes.sum())
-    time = Axis(0, steps) if call.trace.steps == steps else None
     record.by_step = {"spikes_out": spikes.astype(np.int64)} if time else None
     call.give(Note(Cell(BINARY, spikes=True, discrete=True), time=time))
 
@@ -87,16 +91,20 @@ def _weighted(call: Call, node: Node, x: Tensor) -> None:
 
 
 def _stage(call: Call, node: Node, fan: Fanout, x: Tensor, note: Note, absorbs: bool) -> Stage:
-    plain = _numbers(call, fan, (x != 0).to(torch.int64), (x, x.abs()), 1, note.cell, x)
     behind, pooled = None, note.pooled
+    if x.is_meta:
+        inbounds = fan.inbounds(len(x))
+        return Stage(fan.item, assumed(x, note.cell, Synapses(fan.dense, inbounds, 0, torch.empty(0))))
+    plain = _numbers(call, fan, (x != 0).to(torch.int64), sums(x, note.cell), 1, note.cell, x)
     if pooled is not None and pooled.events is not None and pooled.sums is not None and absorbs:
-        behind = _numbers(call, fan, pooled.events, pooled.sums, pooled.window, pooled.cell, x)
+        signed, size = map(summed, pooled.sums)
+        behind = _numbers(call, fan, pooled.events, (signed, size), pooled.window, pooled.cell, x)
         behind.folded = True
     return Stage(fan.item, plain, behind)
 
 
 def _numbers(
-    call: Call, fan: Fanout, events: Tensor, sums: tuple[Tensor, Tensor], window: int, cell: Cell, x: Tensor
+    call: Call, fan: Fanout, events: Tensor, given: tuple[float, float], window: int, cell: Cell, x: Tensor
 ) -> Numbers:
     """As `energy.synapses`, of one sample; events: int64 [T, 1, *shape]."""
     steps = len(x)
@@ -112,7 +120,7 @@ def _numbers(
     followed = call.trace.steps == steps and call.note(x).time == Axis(0, steps)
     return Numbers(
         REAL if fan.lanes else cell.cls, cell.spikes, True, fan.dense, fan.inbounds(steps), int(sop.sum()),
-        int(nonzero.sum()), done, int(nnz.sum()), rate_values, values, summed(sums[0]), summed(sums[1]),
+        int(nonzero.sum()), done, int(nnz.sum()), rate_values, values, *given,
         {"nnz_in": nnz, "sop_exact": sop} if followed else None,
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ class _Sum:
     numbers: list[Numbers] = field(default_factory=list)
     by_step: list[dict[str, np.ndarray] | None] = field(default_factory=list)
     folded: bool = False
+    known: bool = True
 
     def add(self, counts: dict[str, int]) -> None:
         for name, n in counts.items():
@@ -36,7 +37,7 @@ class _Sum:
         common = (first.node, first.type, first.in_shape, first.out_shape, counts, self.item)
         more = {"by_step": _steps(self.by_step)}
         if not found:
-            return Line(*common, folded=self.folded, **more)
+            return Line(*common, assumed_dense=not self.known, folded=self.folded, **more)
         return Line(
             *common, np.array([max(n.cls for n in found)], np.int8), _measures(found), all(n.spikes for n in found),
             not all(n.known for n in found), self.folded, **more,
@@ -65,6 +66,7 @@ def lines(records: Iterable[Record]) -> tuple[Line, ...]:
             into.add({name: 0 for name in record.counts} if record.folded else record.counts)
             into.folded |= isinstance(record, Pool) and record.folded
             into.by_step.append(record.by_step)
+            into.known &= record.known
     return tuple(s.line() for s in sums.values() if s.counts)
 
 

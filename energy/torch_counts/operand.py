@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from energy.operand import BINARY
 from energy.torch_counts.note import Axis, Cell, Note
 from energy.torch_counts.record import Numbers
 
@@ -31,8 +32,14 @@ class Synapses:
 def numbers(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numbers:
     """The operand as it ran. Values of a `meta` tensor are not known: each counts as not zero."""
     if x.is_meta:
-        return _assumed(x, note.cell, fan)
-    return _counted(x != 0, (x, x.abs()), x.numel(), note.cell, fan, _time(note, steps))
+        return assumed(x, note.cell, fan)
+    return _counted(x != 0, sums(x, note.cell), x.numel(), note.cell, fan, _time(note, steps))
+
+
+def sums(x: Tensor, cell: Cell) -> tuple[float, float]:
+    """Sum of values, and of sizes: these for spikes alone, where the papers' rate needs them."""
+    signed = summed(x)
+    return signed, signed if cell.spikes and cell.cls == BINARY else summed(x.abs()) if cell.spikes else math.nan
 
 
 def behind_pool(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numbers | None:
@@ -41,9 +48,9 @@ def behind_pool(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numb
     if pooled is None:
         return None
     if pooled.events is None or pooled.sums is None:
-        return _assumed(x, pooled.cell, fan, pooled.window)
+        return assumed(x, pooled.cell, fan, pooled.window)
     values = pooled.events.numel() * pooled.window
-    found = _counted(pooled.events, pooled.sums, values, pooled.cell, fan, _time(note, steps))
+    found = _counted(pooled.events, tuple(map(summed, pooled.sums)), values, pooled.cell, fan, _time(note, steps))
     found.folded = True
     return found
 
@@ -52,7 +59,7 @@ def _time(note: Note, steps: int | None) -> Axis | None:
     return note.time if steps is not None else None
 
 
-def _assumed(x: Tensor, cell: Cell, fan: Synapses, window: int = 1) -> Numbers:
+def assumed(x: Tensor, cell: Cell, fan: Synapses, window: int = 1) -> Numbers:
     sop, values = fan.inbounds * window, x.numel() * window
     nonzero = fan.nonzero * values if isinstance(fan.nonzero, int) else sop
     return Numbers(
@@ -62,15 +69,18 @@ def _assumed(x: Tensor, cell: Cell, fan: Synapses, window: int = 1) -> Numbers:
 
 
 def _counted(
-    events: Tensor, sums: tuple[Tensor, Tensor], values: int, cell: Cell, fan: Synapses, time: Axis | None
+    events: Tensor, sums: tuple[float, float], values: int, cell: Cell, fan: Synapses, time: Axis | None
 ) -> Numbers:
-    sop, nonzero, nnz = (per_step(events, f, time) for f in (fan.each, fan.nonzero, 1))
+    nnz = per_step(events, 1, time)
+    sop = nnz * fan.each if isinstance(fan.each, int) else per_step(events, fan.each, time)
+    same = fan.nonzero is fan.each or (isinstance(fan.nonzero, int) and fan.nonzero == fan.each)
+    nonzero = sop if same else per_step(events, fan.nonzero, time)
     totals = [int(n.sum()) for n in (sop, nonzero, nnz)]
     done = totals[1] if fan.skip else totals[0]
     by_step = {"nnz_in": nnz, "sop_exact": sop} if time is not None else None
     return Numbers(
         cell.cls, cell.spikes, True, fan.dense, fan.inbounds, totals[0], totals[1], done, totals[2], values, values,
-        summed(sums[0]), summed(sums[1]), by_step,
+        *sums, by_step,
     )  # fmt: skip
 
 
@@ -80,19 +90,18 @@ def per_step(events: Tensor, each: int | Tensor, time: Axis | None) -> np.ndarra
     Float64 holds every whole number below 2^53 exactly.
     """
     if isinstance(each, int):
-        count = _by_place(events, time)
-        return count * each
-    flat = events.to(torch.float64) * each
-    return _by_place(flat, time)
+        return _by_place(events, time) * each
+    return _by_place(events * each, time)
 
 
 def _by_place(values: Tensor, time: Axis | None) -> np.ndarray:
-    axes = [d for d in range(values.dim()) if time is None or d != time.at]
     kind = torch.float64 if values.is_floating_point() else torch.int64
+    if time is None:
+        whole = values.count_nonzero() if values.dtype == torch.bool else values.sum(dtype=kind)
+        return whole.reshape(-1).to(torch.int64).numpy()
+    axes = [d for d in range(values.dim()) if d != time.at]
     out = values.sum(dim=axes, dtype=kind) if axes else values.to(kind)
-    if time is not None:
-        out = out.reshape(time.length, time.inner).sum(1)
-    return out.reshape(-1).to(torch.int64).numpy()
+    return out.reshape(time.length, time.inner).sum(1).to(torch.int64).numpy()
 
 
 def summed(values: Tensor) -> float:

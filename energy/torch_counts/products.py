@@ -19,7 +19,7 @@ from torch import Tensor
 
 from energy.operand import INTEGER, REAL
 from energy.torch_counts.note import Axis, Cell, Note, carried
-from energy.torch_counts.operand import Synapses, behind_pool, numbers, per_step, summed
+from energy.torch_counts.operand import Synapses, behind_pool, numbers, per_step, sums
 from energy.torch_counts.record import Numbers, Stage, Synaptic, Users
 from energy.torch_counts.rules import rule
 from energy.torch_counts.trace import Call
@@ -58,7 +58,7 @@ def meet(call: Call, a: Tensor, b: Tensor, pairs: Tensor | None, dense: int, tim
         by_step = {"nnz_in": values, "sop_exact": each} if when is not None else None
     found = Numbers(
         cls, spikes, known, dense, dense, met, met, met, nnz, a.numel(), a.numel(),
-        summed(a) if known else math.nan, summed(a.abs()) if known else math.nan, by_step,
+        *(sums(a, Cell(cls, spikes=spikes)) if known else (math.nan, math.nan)), by_step,
     )  # fmt: skip
     record = Synaptic(call.where(a), (Stage("", found),), call.out.numel())
     for note in notes:
@@ -161,7 +161,7 @@ def conv_synapses(call: Call, x: Tensor, weight: Tensor, geometry: tuple) -> Syn
             grouped = filled.view(groups, weight.shape[0] // groups, *weight.shape[1:]).sum(1)
             kernels = grouped.reshape(-1, 1, *weight.shape[2:])
         nonzero = _reached(kernels, len(kernels), places, out_places, geometry)[0]
-    return Synapses(dense, inbounds, each[0], nonzero, _skips(call, call.note(weight)))
+    return Synapses(dense, inbounds, each[0], each[0] if nonzero is each else nonzero, _skips(call, call.note(weight)))
 
 
 def _reached(kernels: Tensor, channels: int, places: tuple, out_places: tuple, geometry: tuple) -> Tensor:

@@ -106,10 +106,11 @@ class Synaptic(Record):
 
 @dataclass(eq=False)
 class Steady(Record):
-    """counts: fields of `energy.line.COUNTS`; by_step: spikes_out -> int64 [T]."""
+    """counts: fields of `energy.line.COUNTS`; by_step: spikes_out -> int64 [T]; known: whether values were."""
 
     counts: dict[str, int] = field(default_factory=dict)
     by_step: dict[str, np.ndarray] | None = None
+    known: bool = True
     folded: bool = False
 
 
