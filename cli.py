@@ -24,6 +24,7 @@ VERBS = {
     "convert": "verbs.convert:convert",
     "simulate": "verbs.simulate:simulate",
     "energy-report": "verbs.energy_report:energy_report",
+    "cost-tables": "verbs.cost_tables:cost_tables",
     "verify": "verbs.verify:verify",
     "map": "verbs.map:map_",
     "inspect": "verbs.inspect:inspect",

@@ -1,9 +1,12 @@
-"""The report: one JSON line a sample, one summary, one table. Chunks stream through; nothing piles up.
+"""The report of a run: files that appear together when it closes well, or not at all.
 
-    samples.jsonl   per sample: sample_id, label, prediction, correct, n_steps, layers, totals, energy (pJ)
-    summary.json    header (options, cost table, coverage), means, p5/p95, accuracy, exact totals
+    samples.jsonl     one JSON line a sample: who it is, counts and pJ of every layer, totals
+    samples.parquet   the same in columns
+    report.html       one page that opens without a network (energy/pages.py)
+    summary.json      header, tables, statistics, classes, layers; moved into place last: where it is, all is
 
-Both files appear when the report closes well, or neither does. If a node is uncounted, `energy` is null and
+Chunks stream through. In memory are one batch, the running sums (energy/sums.py says what they keep of each
+sample), a row group of the Parquet file and what the page shows. If a node is uncounted, `energy` is null and
 `energy_refused` says why; counts are written all the same.
 """
 
@@ -22,7 +25,12 @@ from energy.answers import Answers
 from energy.chunk import Chunk, chunk
 from energy.costs import CostTable
 from energy.line import Counts
+from energy.pages import report_page
+from energy.parquet import ParquetSamples
+from energy.priced import Terms
 from energy.rows import SCHEMA_VERSION, Json
+from energy.shown import Shown
+from energy.summary import summary
 from energy.sums import Sums
 from energy.table import render
 
@@ -30,18 +38,33 @@ from energy.table import render
 class Report:
     """Streams chunks into a folder: `with Report(out, table, header) as report: report.add(...)`."""
 
-    def __init__(self, out: Path, table: CostTable, header: Mapping[str, Any] | None = None) -> None:
-        """header: what identifies the run (model, data set, split, target): kept as given."""
-        self.table_of_costs, self._header = table, dict(header or {})
+    def __init__(
+        self,
+        out: Path,
+        table: CostTable,
+        header: Mapping[str, Any] | None = None,
+        terms: Terms | None = None,
+        shown: Shown | None = None,
+    ) -> None:
+        """header: what identifies the run (model, data, target), kept as given; `class_names` name labels.
+
+        shown: what the page shows of single samples, beside their sums.
+        """
+        self.cost_table, self._header = table, dict(header or {})
+        self.terms, self.shown = terms or Terms(), shown or Shown()
         self._sums: Sums | None = None
+        self.measured: Json | None = None  # what the machine measured, or why it did not; set before `close`
         self._summary: Json | None = None
         self._waiting: dict[int, Chunk] = {}
         self._next = 0
         self._stack = ExitStack()
-        summary = self._stack.enter_context(whole(out / "summary.json"))
-        samples = self._stack.enter_context(whole(out / "samples.jsonl"))
-        self._summary_path = summary
-        self._samples: IO[str] = self._stack.enter_context(samples.open("w", encoding="utf-8"))
+        self._drafts = {
+            name: self._stack.enter_context(whole(out / name))
+            for name in ("summary.json", "report.html", "samples.parquet", "samples.jsonl")
+        }
+        self._parquet = self._stack.enter_context(ParquetSamples(self._drafts["samples.parquet"]))
+        samples = self._drafts["samples.jsonl"].open("w", encoding="utf-8")
+        self._samples: IO[str] = self._stack.enter_context(samples)
 
     def add(
         self,
@@ -49,10 +72,11 @@ class Report:
         sample_ids: Sequence[str | int],
         labels: Sequence[int] | None = None,
         predictions: Sequence[int] | None = None,
+        latency_s: Sequence[float] | None = None,
     ) -> None:
-        """The next batch: counts of N samples, their N ids, true classes and answers (None: not known)."""
-        answers = Answers(sample_ids, labels, predictions)
-        self.take(chunk(self._next + len(self._waiting), counts, self.table_of_costs, answers))
+        """The next batch: counts of N samples, and N of each of the others (None: not known)."""
+        answers = Answers(sample_ids, labels, predictions, latency_s)
+        self.take(chunk(self._next + len(self._waiting), counts, self.cost_table, answers, self.terms))
 
     def take(self, given: Chunk) -> bool:
         """One chunk, from any worker and in any order; written in the order of their indices.
@@ -72,29 +96,41 @@ class Report:
         if self._sums is None:
             self._sums = Sums(given.sums.model)
         self._sums.merge(given.sums)
+        self._parquet.add(given.rows, given.sums.model["conventions"])
         for row in given.rows:
             self._samples.write(json.dumps(row, allow_nan=False) + "\n")
+        self.shown.add(given.rows, given.shown)
 
     def close(self) -> Json:
-        """Write the summary and put both files in place; the summary is returned too."""
-        body = self._body()
-        with self._stack:  # the samples move first, the summary last: where it is, all is
-            self._summary_path.write_text(
-                json.dumps(body, indent=2, allow_nan=False) + "\n", encoding="utf-8"
-            )
+        """Write summary and page and put all files in place; the summary is returned too."""
+        sums = self._complete()
+        body = {
+            "schema_version": SCHEMA_VERSION, "header": self._header,
+            "cost_table": self.cost_table.describe(),
+            "conventions": self._conventions(sums),
+            **summary(sums, self._header.get("class_names"), self.measured),
+        }  # fmt: skip
+        with self._stack:
+            text = json.dumps(body, indent=2, allow_nan=False) + "\n"
+            self._drafts["summary.json"].write_text(text, encoding="utf-8")
+            self._drafts["report.html"].write_text(report_page(body, sums, self.shown), encoding="utf-8")
         self._summary = body
         return body
 
-    def _body(self) -> Json:
-        if self._waiting or self._sums is None:
-            self.discard()
-            late = f"chunk {self._next} never came, {len(self._waiting)} wait behind it; run it again"
-            none = "no samples were added; nothing was written"
-            raise BadInput(f"report: {late if self._waiting else none}")
-        return {
-            "schema_version": SCHEMA_VERSION, "header": self._header,
-            "cost_table": self.table_of_costs.describe(), **self._sums.summary(),
-        }  # fmt: skip
+    def _complete(self) -> Sums:
+        """The sums over all samples; BadInput, and no files, if there are none or a chunk is missing."""
+        if self._sums is not None and not self._waiting:
+            return self._sums
+        self.discard()
+        if self._waiting:
+            late = f"chunk {self._next} never came, {len(self._waiting)} wait behind it"
+            raise BadInput(f"report: {late}; run it again")
+        raise BadInput("report: no samples were added; nothing was written")
+
+    def _conventions(self, sums: Sums) -> list[Json]:
+        """Those that named joules; a chip's table has but `exact`, whatever the defaults are."""
+        priced = sums.model["conventions"] or [c.name for c in self.terms.conventions]
+        return [c.describe() for c in self.terms.conventions if c.name in priced]
 
     def discard(self) -> None:
         """Leave nothing behind: the drafts go as if an error had come."""

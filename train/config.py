@@ -8,6 +8,8 @@ from train.schedule import schedule
 
 AMP = ("none", "bf16", "fp16")
 """Precisions of the products while training: train.precision."""
+OPTIMIZERS = ("sgd", "adamw")
+"""Optimisers: train.optimizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +19,20 @@ class TrainConfig:
     model_settings holds what the model's config has beyond its input and classes, as plain values.
     warm_up is a share of the run; average the decay of the weights' moving average, 0 for none
     (where there is one, it is what is validated and saved as best); clip_norm 0 means no clipping.
+    init is the run folder or checkpoint whose weights the model begins with, "" for fresh ones.
     tfsm is the weight of the training-only term of that name (train.terms.tfsm), 0 for none.
     teacher is the run folder or checkpoint of the model to learn from, "" for none; distil_features,
     distil_labels and temperature are alpha, beta and tau of train.terms.distillation.
     validation is how training clips are held out (train.data.split); validation_subjects None leaves the
-    choice to `validation_fraction`. batch counts the clips of one iteration over all processes,
-    threads those of one machine.
+    choice to `validation_fraction`. momentum is beta_1 of adamw. batch counts the clips of one
+    iteration over all processes, threads those of one machine.
     """
 
     model: str = "base-sgn"
     model_settings: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = 100
     batch: int = 16
+    optimizer: str = "sgd"
     lr: float = 0.1
     schedule: str = "one-cycle"
     warm_up: float = 0.1
@@ -37,6 +41,7 @@ class TrainConfig:
     label_smoothing: float = 0.1
     clip_norm: float = 0.0
     average: float = 0.995
+    init: str = ""
     tfsm: float = 0.0
     teacher: str = ""
     distil_features: float = 1.0
@@ -56,6 +61,7 @@ class TrainConfig:
             for name, legal, expected in (
                 ("epochs", self.epochs >= 1, "at least 1"),
                 ("batch", self.batch >= 1, "at least 1"),
+                ("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
                 ("lr", self.lr > 0, "above 0"),
                 ("warm_up", 0 <= self.warm_up < 1, "0 <= warm_up < 1"),
                 ("momentum", 0 < self.momentum < 1, "between 0 and 1"),

@@ -104,7 +104,7 @@ def _read(path: Path) -> Configuration:
 
 def _unknown(content: Mapping[str, Any], model: str) -> list[str]:
     """What a file holds that no configuration, or none of this model, has."""
-    elsewhere = {"model", "model_settings", "seed", "threads", "teacher"}
+    elsewhere = {"model", "model_settings", "seed", "threads", "teacher", "init"}
     known = {
         "recipe": {f.name for f in fields(Recipe)},
         "train": {f.name for f in fields(TrainConfig)} - elsewhere,

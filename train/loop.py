@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from train import checkpoint
 from train.ahead import ahead
+from train.begun import begin, identity, shared
 from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
@@ -40,8 +41,9 @@ from train.objective import Objective
 from train.processes import ALONE, Processes
 from train.rates import firing_rates
 from train.revision import revision
+from train.same_run import differences, refuse_another
 from train.skeletons import Layout
-from train.teacher import Teacher, told
+from train.teacher import Teacher
 from train.terms import registry as term_registry
 from train.terms.registry import Setting
 from train.trainer import SettingsError, Trainer, TrainingError, batches
@@ -94,11 +96,16 @@ def fit(
     started = time.monotonic()
     teacher = Teacher.load(Path(config.teacher)) if config.teacher else None
     recipe = recipe if teacher is None else teacher.shared(recipe, data)
+    start = checkpoint.load(Path(config.init)) if config.init else None
+    recipe = recipe if start is None else shared("init", start.path, start.about, recipe, data)
     material = gather(config, recipe, data, group)
     about = _about(config, material.recipe, data, data_options or {}, teacher)
+    about["init"] = None if start is None else identity(start.about)
     about["validation"] = material.record
     prepare_torch(config, group)
     model = registry.build(config.model, about["model_config"])
+    if start is not None:
+        begin(model, config.model, start)
     setting = _setting(model, material.held, len(data.class_names), material.layout, teacher)
     terms = term_registry.build(config, setting)
     objective = Objective(model, terms, config.label_smoothing)
@@ -216,7 +223,7 @@ def _refuse_unlike(group: Processes, about: dict[str, Any], split: Split) -> Non
     first = group.told(mine)
     if odd := [key for key in mine if mine[key] != first[key]]:
         raise TrainingError(
-            f"process {group.rank} of {group.size} differs from process 0: {_differences(first, mine, odd)}; "
+            f"process {group.rank} of {group.size} differs from process 0: {differences(first, mine, odd)}; "
             "start all with the same settings, data and code"
         )
 
@@ -237,11 +244,11 @@ def _opened(
 ) -> checkpoint.Checkpoint | None:
     """Make the run folder, or find the checkpoint to continue from; None is a start from the beginning."""
     if resume and (run / RUN).is_file() and not (run / LAST).exists():
-        _refuse_another(run, _read_facts(run / RUN), about)  # interrupted in its first epoch
+        refuse_another(run, _read_facts(run / RUN), about)  # interrupted in its first epoch
         return None
     if resume:
         last = checkpoint.load(run / LAST)
-        _refuse_another(run, last.about, about)
+        refuse_another(run, last.about, about)
         return last
     if (run / LAST).exists() or (run / RUN).exists():
         raise TrainingError(f"{run}: holds a run already; resume it or choose another folder")
@@ -268,50 +275,6 @@ def _read_facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise TrainingError(f"{path}: found no JSON object, expected what a run was begun with; start anew")
     return facts
-
-
-def _refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """A run is resumed with the settings that it was begun with."""
-    same = ("model", "model_config", "recipe", "dataset", "classes", "train_config", "qat")
-    if there.get("teacher") != about.get("teacher"):
-        raise TrainingError(
-            f"{run}: found {told(about.get('teacher'))}, the run learns from {told(there.get('teacher'))}; "
-            "resume with that one, or start another folder"
-        )
-    there, about = _without_path(there), _without_path(about)
-    old, new = there.get("recipe"), about["recipe"]
-    if isinstance(old, dict) and {k for k in new if old.get(k) != new[k]} & {"mean", "spread"}:
-        # Other settings of the recipe move them too; equal settings leave only the clips.
-        if all(old.get(k) == new[k] for k in new if k not in ("mean", "spread")):
-            raise TrainingError(
-                f"{run}: found another mean and spread of the training clips; "
-                "the data is not what the run began with: restore it"
-            )
-        about = {**about, "recipe": {**new, "mean": old.get("mean"), "spread": old.get("spread")}}
-    if odd := [key for key in same if there.get(key) != about.get(key)]:
-        raise TrainingError(
-            f"{run}: the run to resume has another {_differences(there, about, odd)}; "
-            "resume with the settings of the run, or start another folder"
-        )
-
-
-def _without_path(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the teacher lies is no setting: its sha256 is."""
-    config = about.get("train_config")
-    return {**about, "train_config": {**config, "teacher": ""} if isinstance(config, dict) else config}
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: list[str]) -> str:
-    """The differing settings by name, with both values where they are small."""
-    out = []
-    for key in keys:
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            names = sorted(k for k in {*a, *b} if a.get(k) != b.get(k))
-            out += [f"{key}.{k} ({a.get(k)} there, {b.get(k)} here)" for k in names]
-        else:
-            out.append(f"{key} ({a} there, {b} here)")
-    return ", ".join(out)
 
 
 def _train_epoch(trainer: Trainer, material: Material, epoch: int, bar: tqdm) -> dict[str, Any]:

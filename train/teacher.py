@@ -8,20 +8,18 @@ frame's one step gave.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from train.begun import identity, shared
 from train.checkpoint import load_model
 from train.data.clip import ClipSet
 from train.data.recipe import Recipe
 from train.objective import tapped
-
-# What teacher and student must be shown alike; mean and spread are taken over.
-ALIKE = ("stream", "frames", "normalise", "bone_gain", "motion_gain", "standardise", "limit")
 
 
 class TeacherError(ValueError):
@@ -57,23 +55,11 @@ class Teacher:
     @property
     def identity(self) -> dict[str, Any]:
         """What a run keeps of its teacher: the same weights, wherever they lie."""
-        return {key: self.about[key] for key in ("model", "epoch", "sha256")}
+        return identity(self.about)
 
     def shared(self, recipe: Recipe, data: ClipSet) -> Recipe:
-        """The student's recipe, with the teacher's mean and spread; TeacherError for what does not fit."""
-        mine, theirs = self.recipe, list(self.about["classes"])
-        odd = [f"{key} {getattr(mine, key)!r}, the run has {getattr(recipe, key)!r}" for key in ALIKE
-               if getattr(mine, key) != getattr(recipe, key)]  # fmt: skip
-        if (here := self.about["dataset"]["layout"]) != data.layout:
-            odd.append(f"joints of {here}, the run's data have {data.layout}")
-        if theirs != list(data.class_names):
-            odd.append(f"{len(theirs)} classes that are not the run's {len(data.class_names)}")
-        if odd:
-            raise TeacherError(
-                f"teacher {self.path}: found {'; '.join(odd)}; train it on what the student sees, or set the "
-                "student's recipe to it"
-            )
-        return replace(recipe, mean=mine.mean, spread=mine.spread)
+        """The student's recipe, with the teacher's mean and spread; UnlikeRun for what does not fit."""
+        return shared("teacher", self.path, self.about, recipe, data)
 
     @torch.no_grad()
     def look(self, clip: Tensor, stages: tuple[str, ...]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train.checkpoint import Checkpoint, CheckpointError
+from train.checkpoint import Checkpoint
 from train.config import TrainConfig
 from train.data.clip import Clip
 from train.data.transform import Recipe, augmented_batch
@@ -19,6 +19,7 @@ from train.ema import Average
 from train.layers import ChannelNorm
 from train.neurons import LIF, CubaLIF
 from train.objective import Objective
+from train.optimizer import optimizer, restore_state, state_tensors
 from train.precision import Precision
 from train.processes import ALONE, Processes
 from train.schedule import schedule
@@ -54,12 +55,7 @@ class Trainer:
         self.iterations = iterations  # of the whole run
         self.done = 0  # iterations so far
         self.average = Average(model, config.average) if config.average else None
-        matrices = [p for p in objective.parameters() if p.dim() > 0]
-        # A learned decay is a physical quantity of the layer: weight decay would pull it to 0.
-        scalars = [p for p in objective.parameters() if p.dim() == 0]
-        groups = [{"params": matrices, "weight_decay": config.weight_decay}]
-        groups += [{"params": scalars, "weight_decay": 0.0}] if scalars else []
-        self.optimizer = torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=True)
+        self.optimizer = optimizer(objective, config)
         self.precision = Precision(config.amp, group.device)
         self._parallel = group.wrap(objective)
 
@@ -107,9 +103,7 @@ class Trainer:
         out = dict(self.objective.state_dict())  # model.*, and terms.* where there are any
         if self.average:
             out |= {f"average.{k}": x for k, x in self.average.model.state_dict().items()}
-        for name, p in self._parameters().items():
-            if (momentum := self.optimizer.state[p].get("momentum_buffer")) is not None:
-                out[f"momentum.{name}"] = momentum
+        out |= state_tensors(self.optimizer, self.config.optimizer, self._parameters())
         return out | self.precision.tensors() | {"rng.torch": torch.get_rng_state()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -118,14 +112,8 @@ class Trainer:
         checkpoint.load_into(self.objective.terms, "terms")
         if self.average:
             checkpoint.load_into(self.average.model, "average")
-        momenta = checkpoint.under("momentum")
-        parameters = self._parameters()
         self.done = int(checkpoint.about["iterations_done"])
-        if odd := set(momenta) ^ (set(parameters) if self.done else set()):  # none before the first update
-            raise CheckpointError(checkpoint.path, f"momentum of {sorted(odd)}", "one a parameter")
-        for name, momentum in momenta.items():
-            p = parameters[name]
-            self.optimizer.state[p]["momentum_buffer"] = momentum.to(p.device, copy=True)
+        restore_state(self.optimizer, self.config.optimizer, self._parameters(), checkpoint, self.done)
         self.precision.restore(checkpoint.under("scaler"))
         torch.set_rng_state(checkpoint.tensors["rng.torch"])
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PARENTS = (  # what a fine-tuned run has from its parent, or cannot have
     "model", "config_name", "dataset", "stream", "frames", "backend", "surrogate", "variant",
-    "validation_subjects", "data_options", "device", "amp",
+    "validation_subjects", "data_options", "device", "amp", "init",
 )  # fmt: skip
 PARENT = "what the run has"
 WHY = {"device": "the CPU, whose integers are exact", "amp": "none: 16 bits do not hold the sums"}

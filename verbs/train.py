@@ -22,6 +22,7 @@ ELSEWHERE = {
     "model": "use --model", "seed": "use --seed", "threads": "use --threads", "stream": "use --stream",
     "backend": "use --backend", "validation_subjects": "use --validation-subjects",
     "teacher": "use --teacher",
+    "init": "use --init",
     "model_settings": "set the model's fields one by one", "in_channels": "it follows from --stream",
     "classes": "it follows from the data", "layout": "it follows from the data",
 }  # fmt: skip
@@ -109,6 +110,14 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     metavar="RUN",
     help="A trained run, or its .safetensors, to learn from: same classes, joints, stream and frames."
     " --set distil_features=A, distil_labels=B, temperature=T weigh what is learned.",
+)
+@click.option(
+    "--init",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="RUN",
+    help="Begin with the weights of another run of the same model on the same data and recipe, as when its"
+    " schedule was too short; dropout, optimiser, terms and the like may differ.",
 )
 @click.option(
     "--validation-subjects",
@@ -288,7 +297,7 @@ def _config(given: dict[str, Any], chosen: Configuration) -> Any:
         "model_settings": model,
         "seed": given["seed"],
         "threads": given["threads"] or cores(),
-        "teacher": "" if given["teacher"] is None else str(given["teacher"].resolve()),
+        **{key: "" if given[key] is None else str(given[key].resolve()) for key in ("teacher", "init")},
     }
     values |= {k: given[k] for k in ("epochs", "batch", "lr", "amp") if given[k] is not None}
     if given["validation_subjects"]:

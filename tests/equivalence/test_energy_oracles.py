@@ -46,7 +46,7 @@ def test_the_counter_agrees_on_spikformer_4_384():
     # mJ as the issue prints it; double precision arithmetic on 16 digits
     mj = (table.price("mac") * macs + table.price("ac") * ISSUE_AC) / 1e9
     assert mj == pytest.approx(0.24570254547754, rel=1e-12)
-    assert price(first, table)["paper"].total()[0] == pytest.approx(4.6 * 5_308_416, rel=1e-12)
+    assert price(first, table)["paper-spikformer"].total()[0] == pytest.approx(4.6 * 5_308_416, rel=1e-12)
 
 
 def test_second_stem_conv_of_spikformer_8_512():

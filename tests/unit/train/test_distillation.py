@@ -13,6 +13,7 @@ import torch
 
 from convert.from_torch import from_torch
 from train import checkpoint
+from train.begun import UnlikeRun
 from train.config import TrainConfig
 from train.data import registry as data
 from train.data.transform import Recipe
@@ -20,7 +21,7 @@ from train.loop import fit
 from train.models import registry
 from train.objective import Objective, Seen, probe
 from train.skeletons import layout
-from train.teacher import Teacher, TeacherError
+from train.teacher import Teacher
 from train.terms import registry as terms
 from train.terms.distillation import divergence, paired
 from train.trainer import TrainingError
@@ -265,17 +266,17 @@ def test_the_student_is_shown_what_its_teacher_saw(run, clips, tmp_path):
 )
 def test_a_teacher_of_another_input_is_refused(run, clips, tmp_path, change, words):
     config = dataclasses.replace(LEARN, teacher=str(run))
-    with pytest.raises(TeacherError, match=f"teacher {run}: found {words}") as refused:
+    with pytest.raises(UnlikeRun, match=f"teacher {run}: found {words}") as refused:
         fit(config, dataclasses.replace(SHOWN, **change), clips, tmp_path / "run", progress=False)
     assert refused.value.exit_code == 3 and not (tmp_path / "run").exists()
 
 
 def test_a_teacher_of_other_classes_or_joints_is_refused(teacher, clips):
     fewer = {**teacher.about, "classes": list(clips.class_names[:-1])}
-    with pytest.raises(TeacherError, match=r"11 classes that are not the run's 12"):
+    with pytest.raises(UnlikeRun, match=r"11 classes that are not the run's 12"):
         dataclasses.replace(teacher, about=fewer).shared(SHOWN, clips)
     other = {**teacher.about, "dataset": {"layout": "ntu25"}}
-    with pytest.raises(TeacherError, match="joints of ntu25, the run's data have kinect20"):
+    with pytest.raises(UnlikeRun, match="joints of ntu25, the run's data have kinect20"):
         dataclasses.replace(teacher, about=other).shared(SHOWN, clips)
     with pytest.raises(checkpoint.CheckpointError, match="no such file"):
         Teacher.load(Path("nowhere"))

@@ -96,6 +96,26 @@ def test_resume_is_bit_identical(straight: Path, clips: ClipSet, tmp_path: Path,
     assert len((run / "log.jsonl").read_text().splitlines()) == 4
 
 
+def test_adamw_resumes_bit_for_bit(clips: ClipSet, tmp_path: Path) -> None:
+    """Both of its moments and the step that corrects their bias come back."""
+
+    class Interrupt(Exception):
+        pass
+
+    def stop(entry: dict) -> None:
+        if entry["epoch"] == 1:
+            raise Interrupt
+
+    config = TrainConfig.from_dict({**CONFIG.to_dict(), "optimizer": "adamw", "lr": 0.002, "epochs": 2})
+    fit(config, RECIPE, clips, tmp_path / "whole", progress=False)
+    with pytest.raises(Interrupt):
+        fit(config, RECIPE, clips, tmp_path / "run", progress=False, on_epoch=stop)
+    fit(config, RECIPE, clips, tmp_path / "run", progress=False, resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+    kept = checkpoint.load(tmp_path / "run" / "last.safetensors").tensors
+    assert any(name.startswith("square.") for name in kept)
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_resume_after_a_stop_within_an_epoch(
     straight: Path, clips: ClipSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

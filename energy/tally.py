@@ -1,0 +1,77 @@
+"""Tallies of a batch, step by step: which values are not zero, and what they pass. Exact, int64.
+
+These few loops are all of counting's time, so each takes the form that numpy runs fastest: ones are counted
+eight to a byte; a map that is one number in every step is a product with a count; other maps are a matrix
+product in a float type that holds every sum; channels are joined by halves, in long rows. `docs/energy.md`
+has what was measured. No compiled code: a report of few samples is not to wait for a compiler.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def nonzero(events: np.ndarray) -> np.ndarray:
+    """events bool [T, N, P] -> how many are true, int64 [N, T]."""
+    ones = np.bitwise_count(np.packbits(events, axis=2))
+    return ones.sum(axis=2, dtype=np.int64).T
+
+
+def through(events: np.ndarray, weights: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """sum over p of events[t, n, p] weights[t, p]: int64 [N, T].
+
+    events: bool [T, N, P].  weights: int64 [1 or T, P], none negative.  count: `nonzero(events)`.
+    """
+    steps, samples, _ = events.shape
+    if (weights == weights[:, :1]).all():
+        return count * weights[:, 0]
+    kind = holding(int(weights.sum(axis=1).max()))
+    if len(weights) == 1:
+        return (events.astype(kind) @ weights[0].astype(kind)).astype(np.int64).T
+    out = np.empty((samples, steps), np.int64)
+    for t, (now, row) in enumerate(zip(events, weights.astype(kind), strict=True)):
+        out[:, t] = now.astype(kind) @ row
+    return out
+
+
+def joined(events: np.ndarray, places: int) -> np.ndarray:
+    """bool [T, N, C places] -> [T, N, places]: whether any of the C channels is true there."""
+    channels = events.shape[2] // places
+    while channels > 1:
+        half = (channels + 1) // 2  # an odd channel in the middle is joined with itself
+        events = events[:, :, : half * places] | events[:, :, (channels - half) * places :]
+        channels = half
+    return events
+
+
+def met(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pairs (a[i, k], b[k, j]) that are both true, in each step: int64 [N, T].
+
+    a: bool [T, N, *batch, m, k], b: bool [T, N, *batch, k, n].  As sum_ijk a_ik b_kj is
+    sum_k (sum_i a_ik) (sum_j b_kj), the product itself is not needed.
+    """
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    left = a.astype(whole(0, m))
+    while left.shape[-2] > 1:  # by halves, as in `joined`; an odd row in the middle waits for the next round
+        rows, half = left.shape[-2], left.shape[-2] // 2
+        both = left[..., :half, :] + left[..., rows - half :, :]
+        left = np.concatenate([both, left[..., half : rows - half, :]], axis=-2) if rows % 2 else both
+    right = b.reshape(-1, n).astype(np.float32) @ np.ones(n, np.float32)
+    pairs = left.reshape(*a.shape[:2], -1) * right.astype(np.float64).reshape(*a.shape[:2], -1)
+    return pairs.sum(axis=2).astype(np.int64).T  # float64 holds them all
+
+
+def holding(largest: int) -> type[np.floating]:
+    """The smallest float type whose sums up to `largest` are exact; no layer has 2^53 synapses."""
+    return np.float32 if largest < 2**24 else np.float64
+
+
+def peaks(values: np.ndarray) -> tuple[int, int]:
+    """(least, largest) of 0 and the integers of values."""
+    least = 0 if values.dtype.kind in "ub" else int(values.min(initial=0))
+    return least, int(values.max(initial=0))
+
+
+def whole(least: int, largest: int) -> np.dtype:
+    """The smallest integer type that holds both: what is narrow is added fast."""
+    return np.promote_types(np.min_scalar_type(least), np.min_scalar_type(largest))

@@ -1,0 +1,77 @@
+"""A run that begins with the weights of another one."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from train import checkpoint
+from train.begun import UnlikeRun, begin
+from train.config import TrainConfig
+from train.data import registry as data
+from train.data.transform import Recipe
+from train.loop import fit
+from train.models import registry
+from train.trainer import TrainingError
+
+RECIPE = Recipe(frames=8, stream="joint")
+CONFIG = TrainConfig(
+    model="base-sgn", model_settings={"channels": (8, 8)}, epochs=2, batch=8, lr=0.05, threads=1, seed=3
+)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return data.load("synthetic", None, "train", train_per_class=3)
+
+
+@pytest.fixture(scope="module")
+def parent(clips, tmp_path_factory):
+    run = tmp_path_factory.mktemp("parent") / "run"
+    fit(CONFIG, RECIPE, clips, run, progress=False)
+    return run
+
+
+def first_loss(run):
+    return json.loads((run / "log.jsonl").read_text().splitlines()[0])["loss_train"]
+
+
+def test_the_weights_are_those_of_the_other_run(parent):
+    start = checkpoint.load(parent)
+    model = registry.build("base-sgn", start.about["model_config"])
+    begin(model, "base-sgn", start)
+    assert all(torch.equal(x, start.under("model")[name]) for name, x in model.state_dict().items())
+
+
+def test_a_run_goes_on_from_them_and_says_so(parent, clips, tmp_path):
+    """Its first epoch is better than the parent's first; dropout and optimiser may differ."""
+    settings = {"channels": (8, 8), "dropout": 0.1}
+    config = dataclasses.replace(
+        CONFIG, init=str(parent), model_settings=settings, optimizer="adamw", lr=0.001
+    )
+    run = tmp_path / "run"
+    fit(config, RECIPE, clips, run, progress=False)
+    assert first_loss(run) < first_loss(parent)
+    theirs = checkpoint.load(parent).about
+    kept = checkpoint.load(run).about["init"]
+    assert kept == {key: theirs[key] for key in ("model", "epoch", "sha256")}
+    with pytest.raises(TrainingError, match=r"another .*init"):
+        fit(dataclasses.replace(config, init=str(run)), RECIPE, clips, run, progress=False, resume=True)
+
+
+def test_what_does_not_fit_is_refused_and_leaves_no_folder(parent, clips, tmp_path):
+    run = tmp_path / "run"
+    wider = dataclasses.replace(CONFIG, init=str(parent), model_settings={"channels": (8, 16)})
+    with pytest.raises(checkpoint.CheckpointError, match=r"found no tensor blocks\.1\.residual"):
+        fit(wider, RECIPE, clips, run, progress=False)
+    other = dataclasses.replace(CONFIG, init=str(parent), model="base-sgn-attention")
+    with pytest.raises(checkpoint.CheckpointError, match=r"model base-sgn.*model base-sgn-attention"):
+        fit(other, RECIPE, clips, run, progress=False)
+    begun = dataclasses.replace(CONFIG, init=str(parent))
+    with pytest.raises(UnlikeRun, match=r"init .*stream 'joint', the run has 'bone'"):
+        fit(begun, dataclasses.replace(RECIPE, stream="bone"), clips, run, progress=False)
+    nowhere = dataclasses.replace(CONFIG, init=str(tmp_path / "nowhere"))
+    with pytest.raises(checkpoint.CheckpointError, match="no such file"):
+        fit(nowhere, RECIPE, clips, run, progress=False)
+    assert not run.exists()

@@ -1,0 +1,60 @@
+"""A run that builds on another one: its teacher, or the run whose weights it begins with.
+
+Both must have been shown the same: what a joint's number means is part of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import nn
+
+from train.checkpoint import Checkpoint, CheckpointError
+from train.data.clip import ClipSet
+from train.data.recipe import Recipe
+
+# What both runs must be shown alike; mean and spread are taken over.
+ALIKE = ("stream", "frames", "normalise", "bone_gain", "motion_gain", "standardise", "limit")
+
+
+class UnlikeRun(ValueError):
+    """Another run that does not fit this one: what it has, what this one has, what to do."""
+
+    exit_code: ClassVar[int] = 3
+
+
+def shared(role: str, path: Path, about: Mapping[str, Any], recipe: Recipe, data: ClipSet) -> Recipe:
+    """This run's recipe, with the mean and spread of the run at `path`; UnlikeRun for what does not fit."""
+    other, classes = Recipe.from_dict(about["recipe"]), list(about["classes"])
+    odd = [f"{key} {getattr(other, key)!r}, the run has {getattr(recipe, key)!r}" for key in ALIKE
+           if getattr(other, key) != getattr(recipe, key)]  # fmt: skip
+    if (here := about["dataset"]["layout"]) != data.layout:
+        odd.append(f"joints of {here}, the run's data have {data.layout}")
+    if classes != list(data.class_names):
+        odd.append(f"{len(classes)} classes that are not the run's {len(data.class_names)}")
+    if odd:
+        raise UnlikeRun(
+            f"{role} {path}: found {'; '.join(odd)}; train it on what this run sees, or set this run's "
+            "recipe to it"
+        )
+    return replace(recipe, mean=other.mean, spread=other.spread)
+
+
+def identity(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run keeps of another one: the same weights, wherever they lie."""
+    return {key: about[key] for key in ("model", "epoch", "sha256")}
+
+
+def begin(model: nn.Module, name: str, start: Checkpoint) -> None:
+    """The weights of `start` into the model called `name`; CheckpointError if it is another one.
+
+    Settings without weights (dropout, surrogate, ...) may differ.
+    """
+    theirs, tuned = start.about["model"], "qat" in start.about
+    if theirs != name or tuned:
+        found = "a fine-tuned run" if tuned else f"a checkpoint of model {theirs}"
+        raise CheckpointError(start.path, found, f"model {name} in floating point")
+    start.load_into(model)
