@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ class TorchCounter:
             trace = Trace(self._model, self._settings, steps)
             cell = OPERANDS[self._operand]
             time = None if steps is None else Axis(0, steps)
-            trace.source(batch, Note(Cell(cell.cls, spikes=cell.spikes, discrete=cell.discrete), time=time))
+            trace.source(batch, Note(replace(cell, entering=True), time=time))
             with trace.watching():
                 out = self._model(batch)
             for given in tree_flatten(out)[0]:

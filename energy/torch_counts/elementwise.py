@@ -88,7 +88,8 @@ def _add(call: Call) -> None:
 def _sum(cells: list[Cell], out: Tensor, plain: bool) -> Cell:
     """Spikes that did not meet are spikes; of a silent sum nothing can be read."""
     wide = widest(cells)
-    cell = Cell(REAL if wide.cls == REAL else INTEGER, spikes=wide.spikes, discrete=wide.discrete and plain)
+    cls = REAL if wide.cls == REAL else INTEGER
+    cell = Cell(cls, spikes=wide.spikes, discrete=wide.discrete and plain, sums=wide.spikes)
     if wide.cls <= TERNARY and not out.is_meta and float(out.abs().max() if out.numel() else 0) == 1.0:
         cell.cls = wide.cls
     return cell

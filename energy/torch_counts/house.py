@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from convert.ir import ChannelScale, GraphConv, JointMean, Neuron, Node, WindowNode
 from convert.torch_layers import HANDLERS, handler_of
 from energy.fanout import Fanout, fanout, weighted
-from energy.operand import BINARY, REAL
+from energy.operand import BINARY, INTEGER, REAL
 from energy.torch_counts.norms import running
 from energy.torch_counts.note import Axis, Cell, Note
-from energy.torch_counts.operand import Synapses, assumed, summed, sums
+from energy.torch_counts.operand import Synapses, assumed, peak, summed, sums
 from energy.torch_counts.pooling import mean_of
 from energy.torch_counts.record import Numbers, Stage, Steady, Synaptic
 from energy.torch_counts.rules import module_rule
@@ -81,7 +81,7 @@ def _weighted(call: Call, node: Node, x: Tensor) -> None:
     biased = getattr(node, "bias", None) is not None
     record = Synaptic(
         call.where(x), stages, call.out.numel(), call.out.numel() if biased else 0,
-        note.pooled.pool if note.pooled and absorbs else None,
+        note.pooled.pool if note.pooled and absorbs else None, scale=isinstance(node, ChannelScale),
     )  # fmt: skip
     call.trace.read(note, record if absorbs else None)
     call.record(record)
@@ -99,7 +99,7 @@ def _stage(call: Call, node: Node, fan: Fanout, x: Tensor, note: Note, absorbs: 
     if pooled is not None and pooled.events is not None and pooled.sums is not None and absorbs:
         signed, size = map(summed, pooled.sums)
         behind = _numbers(call, fan, pooled.events, (signed, size), pooled.window, pooled.cell, x)
-        behind.folded = True
+        behind.folded, behind.window = True, pooled.window
     return Stage(fan.item, plain, behind)
 
 
@@ -118,11 +118,20 @@ def _numbers(
     rate_values = steps * fan.synapses.shape[1] * fan.lanes if fan.lanes else values
     done = int((nonzero if skip else sop).sum())
     followed = call.trace.steps == steps and call.note(x).time == Axis(0, steps)
-    return Numbers(
+    found = Numbers(
         REAL if fan.lanes else cell.cls, cell.spikes, True, fan.dense, fan.inbounds(steps), int(sop.sum()),
         int(nonzero.sum()), done, int(nnz.sum()), rate_values, values, *given,
-        {"nnz_in": nnz, "sop_exact": sop} if followed else None,
+        {"nnz_in": nnz, "sop_exact": sop} if followed else None, sums=cell.sums,
+        active=int(events.sum()), input_cls=cell.cls,
     )  # fmt: skip
+    if cell.cls == INTEGER:
+        pooled = call.note(x).pooled
+        found.peak = pooled.peak if pooled and window > 1 else peak(x)
+        sizes = pooled.sums[1] if pooled and pooled.sums and window > 1 else x.abs().double()
+        charged = fan.nonzero if skip else fan.synapses
+        sized = sizes.reshape(steps, -1).to(torch.int64).numpy()
+        found.sized = int(_dot(sized, charged).sum()) if cell.sums and not fan.lanes else 0
+    return found
 
 
 def _dot(events: np.ndarray, synapses: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ class _Sum:
     by_step: list[dict[str, np.ndarray] | None] = field(default_factory=list)
     folded: bool = False
     known: bool = True
+    records: list[Synaptic] = field(default_factory=list)
 
     def add(self, counts: dict[str, int]) -> None:
         for name, n in counts.items():
@@ -40,7 +41,8 @@ class _Sum:
             return Line(*common, assumed_dense=not self.known, folded=self.folded, **more)
         return Line(
             *common, np.array([max(n.cls for n in found)], np.int8), _measures(found), all(n.spikes for n in found),
-            not all(n.known for n in found), self.folded, **more,
+            not all(n.known for n in found), self.folded, recounts=_recounts(found), sums=any(n.sums for n in found),
+            first=any(r.first for r in self.records), head=any(r.head for r in self.records), **more,
         )  # fmt: skip
 
 
@@ -59,6 +61,7 @@ def lines(records: Iterable[Record]) -> tuple[Line, ...]:
                 into = sums.setdefault((where.node, item), _Sum(where, item))
                 into.add({**chosen.counts(), "bias_adds": record.bias if place == last else 0})
                 into.numbers.append(chosen)
+                into.records.append(record)
                 into.by_step.append(chosen.by_step)
                 into.folded |= chosen.folded
         elif isinstance(record, Steady) and not (isinstance(record, Norm) and record.folded):
@@ -78,6 +81,12 @@ def uncounted(records: Iterable[Record], values: int) -> tuple[Uncounted, ...]:
             key = (record.where.node, record.where.type)
             found[key] = found.get(key, 0) + record.values
     return tuple(Uncounted(node, kind, n / max(1, values)) for (node, kind), n in found.items())
+
+
+def _recounts(found: list[Numbers]) -> dict[str, np.ndarray]:
+    every = [n.recounts() for n in found]
+    names = [name for name in every[0] if all(name in r for r in every)]
+    return {name: np.array([sum(r[name] for r in every)]) for name in names}
 
 
 def _measures(found: list[Numbers]) -> dict[str, np.ndarray]:

@@ -127,6 +127,7 @@ def widest(cells: list[Cell]) -> Cell:
         any(c.fixed for c in cells),
         all(c.spikes for c in cells),
         all(c.discrete for c in cells),
+        any(c.sums for c in cells),
     )
 
 

@@ -34,22 +34,29 @@ VIEWS = frozenset((
 @dataclass(eq=False)
 class Cell:
     """cls: operand class of the sample.  constant: a weight.  fixed: a buffer has a part in it (an adjacency).
-    spikes: spikes, or sums and means of them, by structure.  discrete: no real value, by structure."""
+
+    By structure: spikes: spikes, or sums and means of them; sums: of these, sums; discrete: no real value;
+    entering: what enters the model, no layer between; behind: the last layers in front of it.
+    """
 
     cls: int = REAL
     constant: bool = False
     fixed: bool = False
     spikes: bool = False
     discrete: bool = False
+    sums: bool = False
+    entering: bool = False
+    behind: frozenset[Synaptic] = frozenset()
 
     def take(self, other: Cell, whole: bool) -> None:
         """Values of `other` are written into this memory; whole: all of it."""
         if whole or self.constant:  # of a constant (zeros to be filled) nothing remains to be known
-            self.cls, self.spikes, self.discrete = other.cls, other.spikes, other.discrete
+            self.cls, self.spikes, self.discrete, self.sums = other.cls, other.spikes, other.discrete, other.sums
             self.constant, self.fixed = other.constant and whole, other.fixed
             return
         self.cls = max(self.cls, other.cls)
         self.spikes, self.discrete = self.spikes and other.spikes, self.discrete and other.discrete
+        self.sums = self.sums or other.sums
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ class Axis:
 class Pooled:
     """What lay before a pool whose windows do not overlap, in the shape of the pool's output.
 
-    events: non-zero inputs of each window; sums: their sum of values and of sizes; window: inputs of one.
+    events: non-zero inputs of each window; sums: their sum of values and of sizes; window: inputs of one;
+    peak: the largest size of an input.
     None where values are not known. cell: the input's; pool: the record that decides whether it is folded.
     """
 
@@ -74,6 +82,7 @@ class Pooled:
     window: int
     cell: Cell
     pool: Pool
+    peak: int = 1
 
     def moved(self, move: object) -> Pooled:
         """After a move of values, given as a function of one tensor."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from energy.operand import BINARY
+from energy.operand import BINARY, INTEGER
 from energy.torch_counts.note import Axis, Cell, Note
 from energy.torch_counts.record import Numbers
 
@@ -33,7 +33,16 @@ def numbers(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numbers:
     """The operand as it ran. Values of a `meta` tensor are not known: each counts as not zero."""
     if x.is_meta:
         return assumed(x, note.cell, fan)
-    return _counted(x != 0, sums(x, note.cell), x.numel(), note.cell, fan, _time(note, steps))
+    found = _counted(x != 0, sums(x, note.cell), x.numel(), note.cell, fan, _time(note, steps))
+    if note.cell.cls == INTEGER:
+        found.peak = peak(x)
+        found.sized = int(per_step(x.abs().double(), fan.each, None)[0]) if note.cell.sums else 0
+    return found
+
+
+def peak(x: Tensor) -> int:
+    """The largest size among whole numbers, at least 1."""
+    return max(1, int(x.abs().max())) if x.numel() else 1
 
 
 def sums(x: Tensor, cell: Cell) -> tuple[float, float]:
@@ -51,7 +60,10 @@ def behind_pool(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numb
         return assumed(x, pooled.cell, fan, pooled.window)
     values = pooled.events.numel() * pooled.window
     found = _counted(pooled.events, tuple(map(summed, pooled.sums)), values, pooled.cell, fan, _time(note, steps))
-    found.folded = True
+    found.folded, found.window = True, pooled.window
+    if pooled.cell.cls == INTEGER:
+        found.peak = pooled.peak
+        found.sized = int(per_step(pooled.sums[1].double(), fan.each, None)[0]) if pooled.cell.sums else 0
     return found
 
 
@@ -64,7 +76,7 @@ def assumed(x: Tensor, cell: Cell, fan: Synapses, window: int = 1) -> Numbers:
     nonzero = fan.nonzero * values if isinstance(fan.nonzero, int) else sop
     return Numbers(
         cell.cls, cell.spikes, False, fan.dense, fan.inbounds, sop, nonzero, nonzero if fan.skip else sop, values,
-        values, values, math.nan, math.nan, folded=window > 1,
+        values, values, math.nan, math.nan, folded=window > 1, sums=cell.sums,
     )  # fmt: skip
 
 
@@ -80,7 +92,7 @@ def _counted(
     by_step = {"nnz_in": nnz, "sop_exact": sop} if time is not None else None
     return Numbers(
         cell.cls, cell.spikes, True, fan.dense, fan.inbounds, totals[0], totals[1], done, totals[2], values, values,
-        *sums, by_step,
+        *sums, by_step, sums=cell.sums, active=totals[2], input_cls=cell.cls,
     )  # fmt: skip
 
 

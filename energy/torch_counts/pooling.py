@@ -21,6 +21,7 @@ from torch import Tensor
 from energy.operand import INTEGER, REAL
 from energy.torch_counts.elementwise import steady
 from energy.torch_counts.note import Axis, Cell, Note, Pooled, carried
+from energy.torch_counts.operand import peak
 from energy.torch_counts.record import Pool
 from energy.torch_counts.rules import rule
 from energy.torch_counts.trace import Call
@@ -40,10 +41,11 @@ def pool(call: Call, x: Tensor, window: int, overlaps: bool, summed: object, tim
     call.record(record)
     pooled = None
     if record.foldable and window > 0 and not x.is_meta:
-        base = before or Pooled((x != 0).to(torch.int64), (x.double(), x.abs().double()), 1, note.cell, record)
+        known_values = (x.double(), x.abs().double())
+        base = before or Pooled((x != 0).to(torch.int64), known_values, 1, note.cell, record, peak(x))
         if base.events is not None and base.sums is not None:
             events, *sums = (summed(v) for v in (base.events, *base.sums))  # type: ignore[operator]
-            pooled = Pooled(events, (sums[0], sums[1]), base.window * window, base.cell, record)
+            pooled = Pooled(events, (sums[0], sums[1]), base.window * window, base.cell, record, base.peak)
     elif record.foldable:
         pooled = Pooled(None, None, window, note.cell, record)
     cell = Cell(REAL, spikes=note.cell.spikes)
@@ -135,7 +137,7 @@ def _reduced(call: Call, x: Tensor, out: Tensor, compares: int) -> None:
     steady(call, x, compares=compares if call.settings.max_compares else 0)
     note = call.note(x)
     call.trace.read(note, None)
-    cell = Cell(note.cell.cls, spikes=note.cell.spikes, discrete=note.cell.discrete)
+    cell = Cell(note.cell.cls, spikes=note.cell.spikes, discrete=note.cell.discrete, sums=note.cell.sums)
     time = carried(note.time, call.name, (), x.shape, out.shape) if out.dim() == x.dim() else None
     for other in call.out if isinstance(call.out, tuple) else ():
         call.give(Note(Cell(INTEGER, discrete=True)), other)
@@ -162,7 +164,7 @@ def _sum(call: Call) -> None:
     cls = INTEGER if note.cell.cls != REAL and plain else REAL
     dims, keep = _dims(call) if call.name in ("sum", "nansum") else ((), True)
     time = _left(note.time, dims, x.dim(), keep) if call.name != "trace" else None
-    call.give(Note(Cell(cls, spikes=note.cell.spikes, discrete=note.cell.discrete and plain), time=time))
+    call.give(Note(Cell(cls, spikes=note.cell.spikes, discrete=note.cell.discrete and plain, sums=note.cell.spikes), time=time))
 
 
 @rule("var", "std", "var_mean", "std_mean", "linalg_vector_norm", "norm")

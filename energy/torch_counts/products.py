@@ -19,10 +19,13 @@ from torch import Tensor
 
 from energy.operand import INTEGER, REAL
 from energy.torch_counts.note import Axis, Cell, Note, carried
-from energy.torch_counts.operand import Synapses, behind_pool, numbers, per_step, sums
+from energy.torch_counts.operand import Synapses, behind_pool, numbers, peak, per_step, sums
 from energy.torch_counts.record import Numbers, Stage, Synaptic, Users
 from energy.torch_counts.rules import rule
 from energy.torch_counts.trace import Call
+
+
+ELEMENTWISE = ("mul", "div", "true_divide", "multiply", "divide")
 
 
 def weigh(call: Call, x: Tensor, fan: Synapses, bias: bool, time: Axis | None, channels: Axis | None, absorbs: bool = True) -> None:
@@ -32,7 +35,7 @@ def weigh(call: Call, x: Tensor, fan: Synapses, bias: bool, time: Axis | None, c
     users = Users()
     record = Synaptic(
         call.where(x), (stage,), call.out.numel(), call.out.numel() if bias else 0,
-        note.pooled.pool if note.pooled and absorbs else None, users,
+        note.pooled.pool if note.pooled and absorbs else None, users=users,
     )  # fmt: skip
     call.trace.read(note, record if absorbs else None)
     call.record(record)
@@ -56,16 +59,32 @@ def meet(call: Call, a: Tensor, b: Tensor, pairs: Tensor | None, dense: int, tim
         values = per_step(a != 0, 1, when if pairs.dim() else None)
         met, nnz = int(each.sum()), int(values.sum())
         by_step = {"nnz_in": values, "sop_exact": each} if when is not None else None
+    counting = spikes and any(n.cell.sums for n in notes)
     found = Numbers(
         cls, spikes, known, dense, dense, met, met, met, nnz, a.numel(), a.numel(),
         *(sums(a, Cell(cls, spikes=spikes)) if known else (math.nan, math.nan)), by_step,
+        sums=counting, active=nnz, input_cls=cls, pairs=True,
     )  # fmt: skip
-    record = Synaptic(call.where(a), (Stage("", found),), call.out.numel())
+    if known and cls == INTEGER:
+        found.peak = max(peak(x) for x, n in zip((a, b), notes, strict=True) if n.cell.cls <= INTEGER)
+        found.sized = int(_met_sizes(a, b)) if counting else 0
+    where = replace(call.where(a), type="Multiply" if call.name in ELEMENTWISE else "MatMul")
+    record = Synaptic(where, (Stage("", found),), call.out.numel())
     for note in notes:
         call.trace.read(note, None)
     call.record(record)
-    own = Cell(cls if cls == REAL else INTEGER, spikes=spikes, discrete=all(n.cell.discrete for n in notes))
+    own = Cell(
+        cls if cls == REAL else INTEGER, spikes=spikes, discrete=all(n.cell.discrete for n in notes), sums=spikes
+    )  # fmt: skip
     call.give(Note(cell or own, (record.users,), (), time))
+
+
+def _met_sizes(a: Tensor, b: Tensor) -> float:
+    """Pairs, each counted with the product of its sizes."""
+    left, right = a.abs().double(), b.abs().double()
+    if a.dim() >= 2 and a.dim() == b.dim() and a.shape[-1] == b.shape[-2] and a.shape[:-2] == b.shape[:-2]:
+        return float((left.sum(-2) * right.sum(-1)).sum())
+    return float((left * right).sum())
 
 
 def _skips(call: Call, weight: Note) -> bool:
@@ -206,7 +225,7 @@ def _times(call: Call) -> None:
     pairs = None if a.is_meta else ((a != 0) & (b != 0)).to(torch.float64)
     cell = Cell(
         max(first.cell.cls, second.cell.cls), spikes=first.cell.spikes and second.cell.spikes,
-        discrete=first.cell.discrete and second.cell.discrete,
+        discrete=first.cell.discrete and second.cell.discrete, sums=first.cell.sums or second.cell.sums,
     )  # fmt: skip
     if call.name.startswith(("div", "true")):
         cell = Cell()
@@ -225,7 +244,8 @@ def _scaled(call: Call, x: Tensor, filled: int | Tensor, skip: bool) -> None:
     time = _same_time(call, note, x)
     weigh(call, x, Synapses(size, size, each, nonzero, skip), False, time, None, absorbs=False)
     found = call.note(call.out)
-    call.give(replace(found, makers=(), users=found.users))
+    found.makers[0].scale = True
+    call.give(replace(found, makers=()))
 
 
 def _against(w: Tensor, x: Tensor, out: Tensor) -> Tensor:

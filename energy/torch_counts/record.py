@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from energy.operand import INTEGER
+from energy.operand import INTEGER, REAL
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Record:
 class Numbers:
     """A synaptic operation, of one operand.
 
-    nnz of rate_values: non-zero operand values.  signed, size: sums of the operand's values and sizes, over
+    nnz of rate_values: non-zero operand values; active: of the layer's input.  peak: the largest size in it, of
+    a class `input_cls`; window: inputs of a folded pool; sized: sop with the size of each value, where it is sums of spikes.  signed, size: sums of the operand's values and sizes, over
     `values` of them; NaN where not known.  by_step: field -> int64 [T].
     """
 
@@ -66,6 +67,13 @@ class Numbers:
     size: float
     by_step: dict[str, np.ndarray] | None = None
     folded: bool = False
+    sums: bool = False
+    active: int = 0
+    peak: int = 1
+    sized: int = 0
+    input_cls: int = REAL
+    pairs: bool = False
+    window: int = 1
 
     def counts(self) -> dict[str, int]:
         """Fields of `energy.line.COUNTS`: binary and ternary operands make ACs, all others MACs."""
@@ -74,6 +82,19 @@ class Numbers:
             "nnz_in": self.nnz, "dense_mac": self.dense, "dense_mac_inbounds": self.inbounds,
             "sop_exact": self.sop, "sop_nonzero": self.sop_nonzero,
             "mac": self.done if multiplied else 0, "ac": 0 if multiplied else self.done, "bias_adds": 0,
+        }  # fmt: skip
+
+    def recounts(self) -> dict[str, float]:
+        """Fields of `energy.line.RECOUNTS`, as `energy.recounts` has them."""
+        if not self.known:
+            return {"sop_share": float(self.dense), "sop_padded": float(self.dense)}
+        share = self.active / max(1, self.values) * self.dense
+        wide = max(1, self.peak).bit_length() if self.input_cls == INTEGER else 1
+        whole = self.done if self.cls == INTEGER else 0
+        padded = float(self.sop) if self.pairs else self.nnz * (self.dense / max(1, self.rate_values // self.window))
+        return {
+            "sop_share": share, "sop_bits": wide * share, "sop_padded": padded, "mac_integer": whole,
+            "ac_bits": wide * whole, "sop_sized": self.sized if self.input_cls == INTEGER else 0,
         }  # fmt: skip
 
     def paper(self) -> float:
@@ -94,13 +115,17 @@ class Stage:
 class Synaptic(Record):
     """stages: one, or one for each product of a graph convolution.  outputs: values given.  bias: adds.
 
-    pool: what its operand came through.
+    pool: what its operand came through.  scale: one weight a value, part of a layer and not one of its own.
+    first: it reads what enters the model; head: no layer comes behind it.
     """
 
     stages: Sequence[Stage] = ()
     outputs: int = 0
     bias: int = 0
     pool: Pool | None = None
+    scale: bool = False
+    first: bool = False
+    head: bool = True
     users: Users = field(default_factory=Users)
 
 

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_flatten
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from energy.torch_counts.note import VIEWS, Cell, Note, constant
-from energy.torch_counts.record import Missing, Record, Where
+from energy.torch_counts.record import Missing, Record, Steady, Synaptic, Where
 from energy.torch_counts.rules import RULES, Rule, of_module
 from energy.torch_counts.settings import Settings
 
@@ -166,8 +166,29 @@ class Trace(TorchDispatchMode):
         else:
             with self.aside():
                 rule(call)
+        self._ends(ins, outs, self.records[before:])
         if len(self.records) > before:
             self.values += sum(o.numel() for o in outs)
+
+    def _ends(self, ins: list[Tensor], outs: list[Tensor], done: list[Record]) -> None:
+        """Which layers lie at the two ends: a norm, a scale, a sum or an activation is none, a neuron ends it."""
+        cells = [self.note(t).cell for t in ins]
+        behind = frozenset().union(*(c.behind for c in cells))
+        entering = any(c.entering for c in cells)
+        layers = [r for r in done if isinstance(r, Synaptic)]
+        for layer in layers:
+            layer.first = entering
+        if any(not layer.scale for layer in layers):
+            for before in behind:
+                before.head = False
+            behind, entering = frozenset(layers), False
+        elif layers:
+            behind |= frozenset(layers)
+        if any(isinstance(r, Steady) and r.counts.get("neuron_steps") for r in done):
+            entering = False
+        for out in outs:
+            cell = self.note(out).cell
+            cell.behind, cell.entering = cell.behind | behind, entering
 
     @contextmanager
     def aside(self) -> Iterator[None]:
