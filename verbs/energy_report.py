@@ -14,12 +14,13 @@ from verbs.conventions import chosen as conventions_of
 from verbs.conventions import convention_options
 from verbs.options import dataset_options, json_option, threads_option
 from verbs.output import say, write_json
+from verbs.torch_counting import checked, report_torch, torch_options
 
 BATCH = 16
 
 
 @click.command(short_help="Operations and energy of every sample.")
-@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("artifact", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--cost-table",
     required=True,
@@ -74,11 +75,12 @@ BATCH = 16
     is_flag=True,
     help="Also measure this machine's joules (RAPL), two minutes or more; null with the reason if it cannot.",
 )
+@torch_options
 @dataset_options
 @threads_option
 @json_option
 def energy_report(
-    artifact: Path,
+    artifact: Path | None,
     cost_table: str,
     out: Path,
     name: str | None,
@@ -90,6 +92,10 @@ def energy_report(
     host_table: str | None,
     core_map: Path | None,
     measure: bool,
+    factory: str | None,
+    source: str | None,
+    time_major: bool,
+    operand: str,
     dataset: str | None,
     data: Path | None,
     split: str,
@@ -106,7 +112,10 @@ def energy_report(
 
     \b
     python cli.py energy-report out/demo/lava --split test --cost-table horowitz45-fp32 --out out/energy
+    python cli.py energy-report --torch train.models.spikformer:spikformer_4_384 --time-major \\
+        --input 4x3x32x32 --cost-table horowitz45-fp32 --out out/spikformer
     """
+    checked(artifact, factory, source)
     from convert.artifact import open_artifact
     from energy.bills import check_conventions
     from energy.costs import open_cost_table
@@ -121,6 +130,15 @@ def energy_report(
     prices = open_cost_table(cost_table)
     asked = conventions_of(conventions, switches)
     check_conventions(prices, asked)
+    if factory is not None and source is not None:
+        from energy.costs import open_cost_table as host_of
+        from energy.priced import Terms
+
+        host = None if host_table is None else host_of(host_table)
+        plain = Terms(asked, allow_uncounted, host=host)
+        report_torch(factory, source, time_major, operand, out, prices, plain, limit, json_path)
+        return
+    assert artifact is not None
     opened = open_artifact(artifact)
     about = opened.about["source"]
     clips = load_clips(about, dataset, data, split)
