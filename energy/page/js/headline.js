@@ -54,9 +54,11 @@ function range(head, width) {
   const entries = Object.entries(head.means).sort((a, b) => a[1].pj - b[1].pj);
   if (head.high_pj <= head.low_pj) return [];
   const y = 34;
-  const x = (pj) => 8 + ((pj - head.low_pj) / (head.high_pj - head.low_pj)) * (width - 16);
+  const along = scaled(head.low_pj, head.high_pj);
+  const x = (pj) => 8 + along(pj) * (width - 16);
   const each = entries.map(([name, value]) => `${name} ${micro(value.text)}`).join(", ");
-  const label = `Energy by convention: ${each}; with every switch ${micro(head.spread ?? "")}`;
+  const ends = `with every switch ${micro(head.spread ?? "")}${along.log ? "; log scale" : ""}`;
+  const label = `Energy by convention: ${each}; ${ends}`;
   const marks = entries.flatMap(([name, value], i) => {
     const place = x(value.pj) < width / 3 ? "start" : x(value.pj) > (2 * width) / 3 ? "end" : "middle";
     const mine = name === head.convention;
