@@ -147,6 +147,7 @@ def plan(graph: Graph, fold_pool: bool) -> Plan:
         if _spike_source(node) or (below and isinstance(node, (*_MOVES, Add, Product, *POOLS))):
             spikes.add(name)
             counting = isinstance(node, Add | SpikeMatMul) or any(i in sums for i in inputs)
+            counting = counting and not _spike_source(node)  # a neuron on a sum gives spikes
             if counting and not (isinstance(node, POOLS) and name not in folded):  # a mean is no whole number
                 sums.add(name)
     return Plan(frozenset(folded), frozenset(spikes), frozenset(sums))

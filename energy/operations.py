@@ -11,6 +11,8 @@ zero weights, products of two tensors, layers that are always active, what enter
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from energy.conventions import Convention
@@ -45,20 +47,7 @@ def _norms(values: Array, norm: str) -> Ops:
 
 
 def _compute(s: Sheet, c: Convention) -> Ops:
-    dense = s.field("dense_mac" if c.padding == "dense" else "dense_mac_inbounds")
-    mac, ac = _by_events(s, c, dense) if c.rate == "events" else _by_rate(s, c, dense)
-    if c.rate == "events" and c.adjacency == "input" and s.adjacency.any():
-        charged = _by_rate(s, c, dense)
-        mac, ac = (np.where(s.adjacency, n, layer) for n, layer in zip(charged, (mac, ac), strict=True))
-    if (left_out := _left_out(s, c)) is not None:
-        mac, ac = (np.where(left_out, n * s.filled, n) for n in (mac, ac))
-    if s.product.any():
-        pairs = _pairs(s, c)
-        mac, ac = (np.where(s.product, pair, layer) for pair, layer in zip(pairs, (mac, ac), strict=True))
-    if c.full_rate == "mac":
-        mac, ac = _moved(mac, ac, s.spikes & (s.rate == 1))
-    if c.first_operand == "mac":
-        mac, ac = _moved(mac, ac, s.first)
+    mac, ac = _multiplied(s, c, *_layers(s, c))
     if c.first_layer == "once":
         mac = np.where(s.first & ~s.spikes, mac / s.steps, mac)
     if c.head == "ignored":
@@ -69,17 +58,38 @@ def _compute(s: Sheet, c: Convention) -> Ops:
     return {"mac": mac, "ac": ac}
 
 
+def _layers(s: Sheet, c: Convention) -> tuple[Array, Array]:
+    """(MACs, ACs) of every line by its operand."""
+    dense = s.field("dense_mac" if c.padding == "dense" else "dense_mac_inbounds")
+    mac, ac = _by_events(s, c, dense) if c.rate == "events" else _by_rate(s, c, dense)
+    if c.rate == "events" and c.adjacency == "input" and s.adjacency.any():
+        charged = _by_rate(s, c, dense)
+        mac, ac = (np.where(s.adjacency, n, layer) for n, layer in zip(charged, (mac, ac), strict=True))
+    if (left_out := _left_out(s, c)) is not None:
+        mac, ac = (np.where(left_out, n * s.filled, n) for n in (mac, ac))
+    if s.product.any():
+        pairs = _pairs(s, c)
+        mac, ac = (np.where(s.product, pair, layer) for pair, layer in zip(pairs, (mac, ac), strict=True))
+    return mac, ac
+
+
+def _multiplied(s: Sheet, c: Convention, mac: Array, ac: Array) -> tuple[Array, Array]:
+    """The same, MACs alone where a layer always multiplies: one for each value, whatever its size or bits."""
+    where = (s.first & (c.first_operand == "mac")) | (s.spikes & (s.rate == 1) & (c.full_rate == "mac"))
+    if not where.any():
+        return mac, ac
+    if c.integers in ("bit-serial", "ac"):
+        once = sum(_layers(s, replace(c, integers="mac")))
+        mac = np.where(where & (s.sums | (c.integers == "bit-serial")), once - ac, mac)
+    return mac + np.where(where, ac, 0), np.where(where, 0, ac)
+
+
 def _left_out(s: Sheet, c: Convention) -> Array | None:
     """bool [L, 1]: lines whose zero weights are to be left out now; None: none. Counting may have done it."""
     options = s.counts.options
     entries = c.zero_adjacency == "skipped" and not options.skip_zero_adjacency
     weights = c.zero_weights == "skipped" and options.zero_weights
     return np.where(s.adjacency, entries, weights) if entries or weights else None
-
-
-def _moved(mac: Array, ac: Array, where: Array) -> tuple[Array, Array]:
-    """ACs become MACs."""
-    return mac + np.where(where, ac, 0), np.where(where, 0, ac)
 
 
 def _by_events(s: Sheet, c: Convention, dense: Array) -> tuple[Array, Array]:

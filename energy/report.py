@@ -97,9 +97,9 @@ class Report:
         if self._sums is None:
             self._sums = Sums(given.sums.model)
         self._sums.merge(given.sums)
-        self._parquet.add(given.rows, given.sums.model["conventions"])
-        for row in given.rows:
-            self._samples.write(json.dumps(row, allow_nan=False) + "\n")
+        lines = [json.dumps(row, allow_nan=False) for row in given.rows]
+        self._parquet.add(given.rows, lines, given.sums.model["conventions"])
+        self._samples.writelines(f"{line}\n" for line in lines)
         self.shown.add(given.rows, given.shown)
 
     def close(self) -> Json:

@@ -112,3 +112,20 @@ def test_a_map_of_something_else(run, lava_artifact, onnx_artifact, chip_map, tm
     refused(report(run, lava_artifact, tmp_path / "e", *table), 3, "it maps another artifact")
     got = report(run, lava_artifact, tmp_path / "e", *table[:2], "--measure", "--power-log", chip_map)
     refused(got, 2, "choose which")
+
+
+def test_measure_runs_the_samples_and_says_why_nothing_came_of_it(run, lava_artifact, tmp_path, monkeypatch):
+    from energy.measured import Unmeasured
+
+    def measure(work):
+        work()
+        return Unmeasured("no RAPL in this test", "let a group read it")
+
+    monkeypatch.setattr("energy.measured.measure", measure)
+    got = report(run, lava_artifact, tmp_path / "e", "--cost-table", "horowitz45-fp32", "--measure")
+    assert got.code == 0, got.err
+    assert "measured: null: no RAPL in this test; let a group read it" in got.out
+    summary = json.loads((tmp_path / "e" / "summary.json").read_text())
+    assert summary["measured"]["joule_per_sample"] is None
+    assert summary["energy"]["exact"]["total_pj"] > 0
+    jsonschema.validate(summary, json.loads(SCHEMA.read_text()))

@@ -11,7 +11,8 @@ function compareHead() {
   show(
     "claim",
     `${last.name} takes ${energy(shown(last).pj, 2)} a sample${accuracy(last)}, ` +
-      `${base.name} ${energy(shown(base).pj, 2)}${accuracy(base)}: ${state.convention}, modelled, not measured.`,
+      `${base.name} ${energy(shown(base).pj, 2)}${accuracy(base)}: ${state.convention}, modelled, ` +
+      "not measured.",
   );
   show(
     "warnings",

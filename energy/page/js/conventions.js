@@ -43,7 +43,8 @@ function conventions() {
 function tornado(rows, head) {
   const low = Math.min(...rows.map((r) => r.low));
   const high = Math.max(...rows.map((r) => r.high));
-  const x = (pj) => (100 * (pj - low)) / (high - low);
+  const place = scaled(low, high);
+  const x = (pj) => 100 * place(pj);
   const list = rows.map((r) =>
     el(
       "li",
@@ -80,7 +81,7 @@ function tornado(rows, head) {
         { width: 4, height: 14, "aria-hidden": "true" },
         svg("rect", { width: 3, height: 14, fill: "var(--accent)" }),
       ),
-      `headline, ${head.convention}`,
+      `headline, ${head.convention}${place.log ? "; log scale" : ""}`,
     ),
   );
   return [

@@ -111,6 +111,17 @@ def test_first_layer_of_event_frames():
     assert ops(c, "fc", first_layer="once") == (0, 6)  # spikes change: nothing is kept
 
 
+def test_a_layer_that_multiplies_does_so_once_a_value():
+    """Bits and sizes are how integers are added; a MAC takes the whole number."""
+    nodes = {"x": Input((2,), "graded"), "fc": Affine(np.ones((3, 2)))}
+    c = count(graph(nodes, "x>fc", outputs=("fc",)), {"x": np.array([[[5, 0]]])})
+    assert ops(c, "fc", integers="bit-serial") == (0, 9)
+    assert ops(c, "fc", integers="bit-serial", first_operand="mac") == (3, 0)
+    c = sums()  # its sum reads the input
+    for integers, want in (("bit-serial", (9, 0)), ("ac", (9, 0)), ("mac", (9, 0)), ("dense-mac", (12, 0))):
+        assert ops(c, "fc", integers=integers, first_operand="mac") == want
+
+
 def test_heads():
     c = convs()
     assert [line.name for line in c.lines if line.head] == ["two"]
