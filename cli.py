@@ -32,6 +32,7 @@ VERBS = {
     "lint": "verbs.lint:lint",
     "run-net": "verbs.run_net:run_net",
     "prepare": "verbs.prepare:prepare",
+    "draw-people": "verbs.draw_people:draw_people",
     "datasets": "verbs.listing:datasets",
     "targets": "verbs.listing:targets",
 }

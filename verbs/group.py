@@ -13,6 +13,7 @@ HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with th
 
 \b
   prepare        raw NTU RGB+D files, for train --data        -> FILE
+  draw-people    pictures, videos of synthetic people         -> images and annotations
   train          a model on skeleton data                     -> RUN
   evaluate       accuracy of RUN, class by class
   fuse           one decision from several RUNs or ARTIFACTs  -> FILE
