@@ -137,7 +137,7 @@ def test_operands_of_the_released_signal_sgn():
     torch.manual_seed(0)
     config = {
         "in_channels": 3, "classes": 4, "layout": "ntu25", "frames": 8, "variant": "released",
-        "channels": (16, 16, 32, 64), "heads": 4,
+        "channels": (16, 32), "heads": 4, "wavelet": "none",
     }  # fmt: skip
     model = registry.build("signal-sgn", config)
     x = torch.randn(8, 2, 3, 25)
