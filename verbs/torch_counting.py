@@ -59,7 +59,9 @@ def checked(artifact: Path | None, factory: str | None, source: str | None) -> N
     given = context.get_parameter_source
     if (artifact is None) == (factory is None):
         raise click.UsageError("give an ARTIFACT, or --torch MODULE:FACTORY with --input")
-    own = [o for o in ("source", "time_major", "operand") if given(o) is click.core.ParameterSource.COMMANDLINE]
+    own = [
+        o for o in ("source", "time_major", "operand") if given(o) is click.core.ParameterSource.COMMANDLINE
+    ]
     if factory is None and own:
         raise click.UsageError("--input, --time-major and --operand go with --torch")
     if factory is not None and source is None:
@@ -137,7 +139,9 @@ def _fill(report: Any, model: Any, samples: Any, settings: Any, time_major: bool
             found = [line.name for line in counts.lines]
             if names is not None and found != names:
                 odd = next(iter(set(found) ^ set(names)), "another order")
-                raise BadInput(f"sample {n}: the model runs other operations ({odd}) than before; report on it alone")
+                raise BadInput(
+                    f"sample {n}: the model runs other operations ({odd}) than before; report on it alone"
+                )
             names = found
             report.add(counts, [n], *_judged(answer, samples, n))
             progress.update()
@@ -161,12 +165,18 @@ def _provenance(model: Any, samples: Any) -> dict[str, Any]:
     sealed = hashlib.sha256()
     for name, values in model.state_dict().items():
         sealed.update(name.encode())
-        sealed.update(values.detach().contiguous().cpu().view(torch.uint8).numpy().tobytes() if values.dim() else b"")
+        sealed.update(
+            values.detach().contiguous().cpu().view(torch.uint8).numpy().tobytes() if values.dim() else b""
+        )
     return {
         "fingerprint": sealed.hexdigest(),
         "parameters": sum(p.numel() for p in model.parameters()),
         "data_sha256": hashlib.sha256(np.ascontiguousarray(samples.x).tobytes()).hexdigest(),
         "tool": {"name": "basalt", "revision": revision()},
-        "versions": {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__},
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "torch": torch.__version__,
+        },
         "machine": {"system": platform.system(), "processor": platform.machine()},
     }
