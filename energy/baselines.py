@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,7 @@ def baselines(
     people = np.ones(counts.samples, np.int64) if persons is None else np.asarray(persons, np.int64)
     events, room = _events(counts)
     macs = counts.total("mac")
-    scaled = cost_table(SCALED)
+    scaled = _scaled()
     qnn = people * same.inbounds * _mac(scaled, bits.weight, same.bits)
     spiking = counts.total("ac") * scaled.price("add") * bits.weight / 32
     spiking = spiking + _valued(counts, bits, scaled)
@@ -133,6 +134,11 @@ def baselines(
         **priced, qnn_pj=qnn, qnn_ratio=_ratio(spiking, qnn), firing_rate=_ratio(events, room),
         spikes_per_synapse=density, verdict=verdict, qnn_bits=same.bits, reasons=reasons,
     )  # fmt: skip
+
+
+@cache
+def _scaled() -> CostTable:
+    return cost_table(SCALED)
 
 
 def _priced(

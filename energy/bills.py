@@ -35,6 +35,7 @@ def bills(
     the equations cover every line.
     """
     check_conventions(table, conventions)
+    check_host(table, host)
     if table.kind == "chip":
         complete(counts, allow_uncounted)
         found = chip_bills(counts if machine is None else placed(counts, machine.hosted), table, host)
@@ -46,6 +47,18 @@ def bills(
     found = {name: moved.onto(bill) for name, bill in found.items()}
     lemaire = moved.bill() if table.memory is not None and table.memory.in_total else None
     return found if lemaire is None else {**found, lemaire.convention: lemaire}
+
+
+def check_host(table: CostTable, host: CostTable | None) -> None:
+    """BadInput for a host table beside a table that needs none, or one that is a chip's itself."""
+    if host is None:
+        return
+    if table.kind != "chip":
+        raise BadInput(f"{table.name} prices all operations itself; leave --host-table out")
+    if host.kind != "arithmetic":
+        raise BadInput(
+            f"{host.name}: prices a chip; name an arithmetic table for the host, such as horowitz45-int8"
+        )
 
 
 def check_conventions(table: CostTable, conventions: Sequence[str | Convention]) -> None:

@@ -51,10 +51,6 @@ def chip_refusal(counts: Counts, table: CostTable, host: CostTable | None) -> st
 
 def chip_bills(counts: Counts, table: CostTable, host: CostTable | None) -> dict[str, Bill]:
     """convention -> bill; BadInput if something needs a host table and there is none."""
-    if table.kind != "chip" or (host is not None and host.kind != "arithmetic"):
-        raise BadInput(
-            f"{table.name}: priced as a chip; give a chip's table, and an arithmetic one for its host"
-        )
     if reason := chip_refusal(counts, table, host):
         raise BadInput(f"energy refused: {reason}")
     names = ["exact", *(["exact-idle"] if table.prices("neuron_inactive") else [])]

@@ -39,6 +39,8 @@ class Convention:
     zeros: str
     integers: str
     padding: str
+    zero_weights: str
+    zero_adjacency: str
     adjacency: str
     attention: str
     full_rate: str
@@ -92,6 +94,14 @@ SWITCHES: dict[str, dict[str, str]] = {
         "inbounds": "synapses from padding do not exist",
         "dense": "they are counted: every value is charged the mean fan-out of the padded map",
     },
+    "zero-weights": {
+        "counted": "a synapse whose weight is exactly zero is an operation",
+        "skipped": "it is none: all in proportion to the synapses that were passed and are not zero",
+    },
+    "zero-adjacency": {
+        "counted": "an adjacency entry of a graph convolution that is exactly zero is an operation",
+        "skipped": "it is none, in the same way",
+    },
     "adjacency": {
         "real": "of a graph convolution: its operand is W x, real values, so MACs",
         "input": "it is charged as the layer's input is, at its rate",
@@ -124,13 +134,15 @@ SWITCHES: dict[str, dict[str, str]] = {
 
 _EXACT = Convention(
     "exact", first_layer="steps", first_operand="class", rate="events", zeros="skipped", integers="mac",
-    padding="inbounds", adjacency="real", attention="coincidences", full_rate="ac", norm="mac",
-    head="counted", pooling="counted", residual_adds="counted", neurons="counted", bias="counted",
+    padding="inbounds", zero_weights="counted", zero_adjacency="counted", adjacency="real",
+    attention="coincidences", full_rate="ac", norm="mac", head="counted", pooling="counted",
+    residual_adds="counted", neurons="counted", bias="counted",
 )  # fmt: skip
 _SPIKFORMER = Convention(
     "paper-spikformer", first_layer="steps", first_operand="class", rate="mean", zeros="charged",
-    integers="ac", padding="dense", adjacency="input", attention="operand", full_rate="ac", norm="folded",
-    head="counted", pooling="ignored", residual_adds="ignored", neurons="ignored", bias="ignored",
+    integers="ac", padding="dense", zero_weights="counted", zero_adjacency="counted", adjacency="input",
+    attention="operand", full_rate="ac", norm="folded", head="counted", pooling="ignored",
+    residual_adds="ignored", neurons="ignored", bias="ignored",
 )  # fmt: skip
 _SDT = replace(_SPIKFORMER, name="paper-sdt", rate="nonzero", first_operand="mac")
 _SPIKINGFORMER = replace(

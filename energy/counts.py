@@ -118,7 +118,7 @@ class GraphCounter:
         return line
 
     def _work(self, name: str, samples: int, length: int, inputs: tuple[str, ...]) -> Line | None:
-        """The line of what the node does whatever its input is: the same in every batch of as many samples."""
+        """The line of what the node does whatever its input is: the same in batches of one size."""
         node, out_shape = self._graph.nodes[name], self._graph.shapes[name]
         in_shapes = tuple(self._graph.shapes[i] for i in inputs)
         ops = updates(node, in_shapes, out_shape)
@@ -140,5 +140,13 @@ def _pairs(pair: Attention, name: str, operands: Operands) -> np.ndarray:
     """int64 [N]: all of a pair's operations at its second product, none at its first."""
     if name == pair.scores:
         return np.zeros(operands.samples, np.int64)
-    q, k, v = (operands[n].events_by_step.sum(axis=1) for n in (pair.q, pair.k, pair.v))
+    q, k, v = (_active(operands, n) for n in (pair.q, pair.k, pair.v))
     return q * pair.d_v + np.minimum(k * pair.d_v, v * pair.d)
+
+
+def _active(operands: Operands, name: str) -> np.ndarray:
+    """int64 [N]: non-zero values of a node over all steps; every one where they were not computed."""
+    x = operands[name]
+    if x.values is None:
+        return np.full(operands.samples, operands.lengths[name] * operands.size(name), np.int64)
+    return x.events_by_step.sum(axis=1)

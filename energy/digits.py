@@ -34,14 +34,25 @@ def allowed(pj: float, low: float, high: float) -> int:
 
 
 def honest(pj: float, low: float, high: float) -> str:
-    """A value and its spread, such as '110 uJ (90 to 110 uJ)'; the value alone without a spread."""
+    """A value and its spread, such as '110 uJ (90 to 110 uJ)'; the value alone without a spread.
+
+    A bound keeps one digit at least, in its own unit where it is that far off: '200 uJ (400 nJ to 200 uJ)'.
+    """
     places = allowed(pj, low, high)
-    factor, name = unit_of(pj)
-
-    def show(value: float) -> str:
-        decimals = max(0, places + round(math.log10(factor)))
-        return f"{round(value, places) / factor:.{decimals}f}"
-
+    value, unit = _shown(pj, places)
     if high <= low:
-        return f"{show(pj)} {name}"
-    return f"{show(pj)} {name} ({show(low)} to {show(high)} {name})"
+        return f"{value} {unit}"
+    (least, below), (most, above) = _shown(low, places), _shown(high, places)
+    if below == above:
+        return f"{value} {unit} ({least} to {most} {above})"
+    return f"{value} {unit} ({least} {below} to {most} {above})"
+
+
+def _shown(pj: float, places: int) -> tuple[str, str]:
+    """(number, unit), rounded to so many decimal places of pJ, but never to nothing."""
+    if pj > 0:
+        places = max(places, -math.floor(math.log10(pj)))
+    rounded = round(pj, places)
+    factor, name = unit_of(rounded)
+    decimals = max(0, places + round(math.log10(factor)))
+    return f"{rounded / factor:.{decimals}f}", name

@@ -225,6 +225,10 @@ class Operands:
                 raise BadInput(f"{name}: {found} steps and samples, expected {want}; run them as one")
         return run
 
+    def size(self, name: str) -> int:
+        """Values of a node at one step."""
+        return math.prod(self._graph.shapes[name])
+
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._tensors:
             self._tensors[name] = self._compute(name)

@@ -6,10 +6,12 @@ Two ways to count a layer, by the switch `rate`:
     nonzero, mean   fr T FL; by the structure of the network (spikes, sums of spikes, graded, real)
 
 `energy.conventions` says what every switch means. They are applied in this order: the operand of a layer,
-products of two tensors, layers that are always active, what enters first, the head.
+zero weights, products of two tensors, layers that are always active, what enters first, the head.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,18 +47,7 @@ def _norms(values: Array, norm: str) -> Ops:
 
 
 def _compute(s: Sheet, c: Convention) -> Ops:
-    dense = s.field("dense_mac" if c.padding == "dense" else "dense_mac_inbounds")
-    mac, ac = _by_events(s, c, dense) if c.rate == "events" else _by_rate(s, c, dense)
-    if c.rate == "events" and c.adjacency == "input" and s.adjacency.any():
-        charged = _by_rate(s, c, dense)
-        mac, ac = (np.where(s.adjacency, n, layer) for n, layer in zip(charged, (mac, ac), strict=True))
-    if s.product.any():
-        pairs = _pairs(s, c)
-        mac, ac = (np.where(s.product, pair, layer) for pair, layer in zip(pairs, (mac, ac), strict=True))
-    if c.full_rate == "mac":
-        mac, ac = _moved(mac, ac, s.spikes & (s.rate == 1))
-    if c.first_operand == "mac":
-        mac, ac = _moved(mac, ac, s.first)
+    mac, ac = _multiplied(s, c, *_layers(s, c))
     if c.first_layer == "once":
         mac = np.where(s.first & ~s.spikes, mac / s.steps, mac)
     if c.head == "ignored":
@@ -67,9 +58,38 @@ def _compute(s: Sheet, c: Convention) -> Ops:
     return {"mac": mac, "ac": ac}
 
 
-def _moved(mac: Array, ac: Array, where: Array) -> tuple[Array, Array]:
-    """ACs become MACs."""
+def _layers(s: Sheet, c: Convention) -> tuple[Array, Array]:
+    """(MACs, ACs) of every line by its operand."""
+    dense = s.field("dense_mac" if c.padding == "dense" else "dense_mac_inbounds")
+    mac, ac = _by_events(s, c, dense) if c.rate == "events" else _by_rate(s, c, dense)
+    if c.rate == "events" and c.adjacency == "input" and s.adjacency.any():
+        charged = _by_rate(s, c, dense)
+        mac, ac = (np.where(s.adjacency, n, layer) for n, layer in zip(charged, (mac, ac), strict=True))
+    if (left_out := _left_out(s, c)) is not None:
+        mac, ac = (np.where(left_out, n * s.filled, n) for n in (mac, ac))
+    if s.product.any():
+        pairs = _pairs(s, c)
+        mac, ac = (np.where(s.product, pair, layer) for pair, layer in zip(pairs, (mac, ac), strict=True))
+    return mac, ac
+
+
+def _multiplied(s: Sheet, c: Convention, mac: Array, ac: Array) -> tuple[Array, Array]:
+    """The same, MACs alone where a layer always multiplies: one for each value, whatever its size or bits."""
+    where = (s.first & (c.first_operand == "mac")) | (s.spikes & (s.rate == 1) & (c.full_rate == "mac"))
+    if not where.any():
+        return mac, ac
+    if c.integers in ("bit-serial", "ac"):
+        once = sum(_layers(s, replace(c, integers="mac")))
+        mac = np.where(where & (s.sums | (c.integers == "bit-serial")), once - ac, mac)
     return mac + np.where(where, ac, 0), np.where(where, 0, ac)
+
+
+def _left_out(s: Sheet, c: Convention) -> Array | None:
+    """bool [L, 1]: lines whose zero weights are to be left out now; None: none. Counting may have done it."""
+    options = s.counts.options
+    entries = c.zero_adjacency == "skipped" and not options.skip_zero_adjacency
+    weights = c.zero_weights == "skipped" and options.zero_weights
+    return np.where(s.adjacency, entries, weights) if entries or weights else None
 
 
 def _by_events(s: Sheet, c: Convention, dense: Array) -> tuple[Array, Array]:
@@ -83,10 +103,10 @@ def _by_events(s: Sheet, c: Convention, dense: Array) -> tuple[Array, Array]:
         real = np.where(s.assumed, dense, real)
     if c.zeros == "charged":
         real = np.where(s.real & s.synaptic, dense, real)
-    if c.integers == "bit-serial":
-        return real, ac + bits
-    if c.integers == "ac":
-        return real + np.where(s.sums, 0, whole), ac + np.where(s.sums, sized, 0)
+    if c.integers in ("bit-serial", "ac"):
+        added = s.recounted & (s.sums if c.integers == "ac" else True)
+        extra = sized if c.integers == "ac" else bits
+        return real + np.where(added, 0, whole), ac + np.where(added, extra, 0)
     return real + (np.where(s.integer, dense, whole) if c.integers == "dense-mac" else whole), ac
 
 
@@ -101,11 +121,11 @@ def _by_rate(s: Sheet, c: Convention, dense: Array) -> tuple[Array, Array]:
     mac = np.where(s.synaptic & ~spikes, real, 0)
     ac = np.where(spikes, share if c.rate == "nonzero" else mean, 0)
     whole = whole & ~own
-    if c.integers == "bit-serial":
-        return np.where(whole, 0, mac), np.where(whole, wide, ac)
-    if c.integers in ("mac", "dense-mac"):
-        return np.where(whole, share if c.integers == "mac" else dense, mac), np.where(whole, 0, ac)
-    return mac, ac
+    if c.integers == "ac":
+        return mac, ac
+    added = whole & s.recounted & (c.integers == "bit-serial")
+    mac = np.where(whole, dense if c.integers == "dense-mac" else share, mac)
+    return np.where(added, 0, mac), np.where(added, wide, np.where(whole, 0, ac))
 
 
 def _pairs(s: Sheet, c: Convention) -> tuple[Array, Array]:
@@ -120,14 +140,15 @@ def _pairs(s: Sheet, c: Convention) -> tuple[Array, Array]:
     bits = np.where(share > 0, s.wide_share / np.where(share > 0, share, 1), 1.0)
     as_mac, as_ac = {
         "mac": (number, 0),
-        "bit-serial": (0, bits * number),
-        "ac": (0, sized),
+        "bit-serial": (np.where(s.recounted, 0, number), np.where(s.recounted, bits * number, 0)),
+        "ac": (np.where(s.recounted, 0, number), np.where(s.recounted, sized, 0)),
         "dense-mac": (dense, 0),
     }[c.integers]
     mac = np.where(whole, as_mac, np.where(real, dense if c.zeros == "charged" else number, 0))
     ac = np.where(whole, as_ac, np.where(real, 0, sized if c.rate == "mean" else number))
     if c.attention == "kv":
-        return np.where(s.paired, 0, mac), np.where(s.paired, s.pairs, ac)
+        mac = np.where(s.paired, np.where(s.spikes, 0, s.pairs), mac)
+        ac = np.where(s.paired, np.where(s.spikes, s.pairs, 0), ac)
     return mac, ac
 
 

@@ -18,7 +18,7 @@ from energy.shown import Shown
 from energy.sums import Sums
 
 PAGE = Path(__file__).parent / "page"
-SHARED = ("dom", "numbers", "state", "theme", "chart", "table")
+SHARED = ("dom", "numbers", "state", "theme", "chart", "logchart", "table")
 REPORT = (
     "headline", "layers", "heat", "player", "skeleton", "raster", "classes", "samples", "conventions",
     "twins", "uncounted", "provenance", "report",
@@ -28,6 +28,11 @@ REPORT = (
 def report_page(body: Json, sums: Sums, shown: Shown) -> str:
     """report.html of a closed report."""
     return assembled("report", REPORT, page_data(body, sums, shown))
+
+
+def compare_page(result: Json) -> str:
+    """The page of `energy.compare.compared`."""
+    return assembled("compare", ("compare",), result)
 
 
 def assembled(name: str, scripts: tuple[str, ...], data: Any) -> str:

@@ -6,11 +6,14 @@ and `energy_pj` have one field a convention of this report. Rows wait, in column
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.json import ParseOptions, ReadOptions, read_json
 
 from energy.baselines import MEANS
 from energy.line import COUNTS, MEASURES, STEPPED
@@ -64,21 +67,29 @@ class ParquetSamples:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer: pq.ParquetWriter | None = None
-        self._waiting: list[pa.RecordBatch] = []
+        self._waiting: list[pa.Table] = []
 
-    def add(self, rows: list[Json], conventions: list[str]) -> None:
-        """Rows of samples.jsonl, all in the same conventions."""
+    def add(self, rows: list[Json], lines: list[str], conventions: list[str]) -> None:
+        """Rows of samples.jsonl, all in the same conventions, and the same as lines of JSON.
+
+        Arrow reads the lines, ten times as fast as it would walk the rows.
+        """
         columns = schema(conventions)
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, columns, compression="zstd")
-        named = [{**row, "sample_id": str(row["sample_id"])} for row in rows]
-        self._waiting.append(pa.RecordBatch.from_pylist(named, columns))
-        if sum(batch.nbytes for batch in self._waiting) >= GROUP_BYTES:
+        if not all(isinstance(row["sample_id"], str) for row in rows):
+            lines = [json.dumps({**row, "sample_id": str(row["sample_id"])}) for row in rows]
+        text = "\n".join(lines).encode()
+        self._waiting.append(read_json(
+            io.BytesIO(text), ReadOptions(use_threads=False, block_size=len(text) + 1),
+            ParseOptions(explicit_schema=columns, unexpected_field_behavior="error"),
+        ))  # fmt: skip
+        if sum(table.nbytes for table in self._waiting) >= GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if self._waiting and self._writer is not None:
-            self._writer.write_table(pa.Table.from_batches(self._waiting).combine_chunks())
+            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
         self._waiting = []
 
     def close(self) -> None:

@@ -38,7 +38,8 @@ def product_line(
     if known:
         met, nnz = _met(node, shapes, a, b), a.events_by_step
         rate, mean = (s / (steps * math.prod(shapes[0])) for s in a.sums)
-        sized = _sized(node, shapes, a, b) if role.sums else np.zeros(samples, np.int64)
+        asked = role.sums and (classes == INTEGER).any()
+        sized = _sized(node, shapes, a, b) if asked else np.zeros(samples, np.int64)
     by_step = {"nnz_in": nnz, "sop_exact": met}
     nnz, met = nnz.sum(axis=1), met.sum(axis=1)
     counts = {
@@ -72,14 +73,13 @@ def _met(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.n
 
 
 def _sized(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.ndarray:
-    """Pairs, each counted with the product of its sizes, int64 [N]; of matrices as in `tally.met`."""
+    """Pairs, each counted with the product of its sizes, int64 [N]."""
     left, right = (
-        np.abs(x.values.astype(np.int64)).reshape(*x.values.shape[:2], *s)
-        for x, s in zip((a, b), shapes[:2], strict=True)
+        np.abs(x.values).reshape(*x.values.shape[:2], *s) for x, s in zip((a, b), shapes[:2], strict=True)
     )
     if isinstance(node, SpikeMatMul):
-        left, right = left.sum(axis=-2), right.sum(axis=-1)
-    pairs = left * right
+        return tally.met(left, right).sum(axis=1)
+    pairs = left.astype(np.int64) * right
     return pairs.sum(axis=(0, *range(2, pairs.ndim)))
 
 

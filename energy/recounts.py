@@ -24,9 +24,9 @@ def bits(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
     one = np.ones(len(classes), np.int64)
     if values.dtype.kind not in "iub" or not (classes == INTEGER).any():
         return one
-    peak = np.maximum(
-        values.max(axis=(0, 2), initial=1), -values.min(axis=(0, 2), initial=0).astype(np.int64)
-    )
+    peak = values.max(axis=2, initial=1).max(axis=0).astype(np.int64)  # rows first: they are contiguous
+    if values.dtype.kind == "i":
+        peak = np.maximum(peak, -values.min(axis=2, initial=0).min(axis=0).astype(np.int64))
     return np.where(classes == INTEGER, np.frexp(peak.astype(np.float64))[1], one).astype(np.int64)
 
 
@@ -60,7 +60,7 @@ def product_recounts(
     if a.values is None or b.values is None:
         full = np.full(len(classes), float(dense))
         return {"sop_share": full, "sop_padded": full}
-    share = np.count_nonzero(a.values, axis=(0, 2)) / (a.values.shape[0] * a.values.shape[2]) * dense
+    share = a.events_by_step.sum(axis=1) / (a.values.shape[0] * a.values.shape[2]) * dense
     wide = np.maximum(bits(a.values, a.classes), bits(b.values, b.classes))
     whole = np.where(classes == INTEGER, met, 0)
     return {

@@ -24,6 +24,7 @@ from convert.ir.files import whole
 from energy.answers import Answers
 from energy.chunk import Chunk, chunk
 from energy.costs import CostTable
+from energy.fingerprint import fingerprint
 from energy.line import Counts
 from energy.pages import report_page
 from energy.parquet import ParquetSamples
@@ -96,17 +97,17 @@ class Report:
         if self._sums is None:
             self._sums = Sums(given.sums.model)
         self._sums.merge(given.sums)
-        self._parquet.add(given.rows, given.sums.model["conventions"])
-        for row in given.rows:
-            self._samples.write(json.dumps(row, allow_nan=False) + "\n")
+        lines = [json.dumps(row, allow_nan=False) for row in given.rows]
+        self._parquet.add(given.rows, lines, given.sums.model["conventions"])
+        self._samples.writelines(f"{line}\n" for line in lines)
         self.shown.add(given.rows, given.shown)
 
     def close(self) -> Json:
         """Write summary and page and put all files in place; the summary is returned too."""
-        sums = self._complete()
+        sums, prices = self._complete(), self.cost_table.describe()
         body = {
             "schema_version": SCHEMA_VERSION, "header": self._header,
-            "cost_table": self.cost_table.describe(),
+            "cost_table": {**prices, "sha256": fingerprint(prices)},
             "conventions": self._conventions(sums),
             **summary(sums, self._header.get("class_names"), self.measured),
         }  # fmt: skip

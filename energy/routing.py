@@ -4,7 +4,7 @@
 
 The map (`cli.py map --out FILE`) holds sums over the samples that it was measured on; a sample's own spikes
 scale them, so that the mean over the same samples is the map's. Crossings from chip to chip have no published
-price: a map that has any makes the item a lower bound, and says so.
+price: of a map that has any the item has no total, and says so.
 """
 
 from __future__ import annotations
@@ -113,6 +113,8 @@ def routing(counts: Counts, table: CostTable, cores: CoreMap | None, lines: Mapp
         return unknown(counts, "where the cores lie is not known: give the JSON of cli.py map with --map")
     pj = np.zeros((len(counts.lines), counts.samples))
     reasons: dict[str, str] = {}
+    if cores.crossings:
+        reasons[""] = f"{cores.crossings:,.0f} hops a sample go from chip to chip, at no published price"
     for row, line in enumerate(counts.lines):
         population = lines.get(line.name)
         if population is None or line.place == "cpu":

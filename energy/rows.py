@@ -5,9 +5,10 @@ The published form is energy/schema/samples-2.json. `null` is what nobody knows,
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice, repeat
 from typing import Any
-
-import numpy as np
 
 from energy.answers import Answers
 from energy.energy import Bill
@@ -36,16 +37,14 @@ class _Batch:
 
     def __init__(self, counts: Counts, priced: Priced) -> None:
         self._counts, self._refused, self._incomplete = counts, priced.refused, priced.incomplete
-        self._static = [_static(line) for line in counts.lines]
-        self._fields = [{f: counts.of(line, f).tolist() for f in COUNTS} for line in counts.lines]
-        self._steps = [
-            {f: line.by_step[f].tolist() for f in STEPPED if f in line.by_step} if line.by_step else None
-            for line in counts.lines
+        per_line = {c: bill.lines().tolist() for c, bill in priced.bills.items()}
+        self._layers = [
+            _layers(line, counts.samples, {c: pj[row] for c, pj in per_line.items()})
+            for row, line in enumerate(counts.lines)
         ]
         self._totals = {f: counts.total(f).tolist() for f in COUNTS}
         self._paper = counts.paper().tolist()
         self._classes = {c: ops.tolist() for c, ops in counts.by_class().items()}
-        self._per_line = {c: bill.lines().T.tolist() for c, bill in priced.bills.items()}
         self._energy = {c: _listed(bill) for c, bill in priced.bills.items()}
         self._twins, self._budget = priced.baselines, priced.budget
         spread = priced.spread()
@@ -61,7 +60,7 @@ class _Batch:
         return {
             "n_steps_used": self._counts.steps,
             "early_exit": False,
-            "layers": [self._layer(row, n) for row in range(len(self._counts.lines))],
+            "layers": [layer[n] for layer in self._layers],
             "totals": {
                 **totals, "sop_paper": self._paper[n],
                 "ops_by_class": {c: values[n] for c, values in self._classes.items()},
@@ -74,17 +73,25 @@ class _Batch:
             "bit_budget": self._budget and {name: int(bits[n]) for name, bits in self._budget.items()},
         }  # fmt: skip
 
-    def _layer(self, row: int, n: int) -> Json:
-        line, steps = self._counts.lines[row], self._steps[row]
-        measures = line.measures or {}
-        return {
-            **self._static[row],
-            "operand_class": None if line.classes is None else CLASSES[line.classes[n]],
-            **{f: values[n] for f, values in self._fields[row].items()},
-            **{f: number(measures[f][n]) if f in measures else None for f in MEASURES},
-            "by_step": steps and {f: steps[f][n] if f in steps else None for f in STEPPED},
-            "energy_pj": {c: pj[n][row] for c, pj in self._per_line.items()} or None,
-        }
+
+def _layers(line: Line, samples: int, energy: Mapping[str, list[float]]) -> list[Json]:
+    """One line of every sample. Columns are zipped: cell by cell it would take several times as long."""
+    measures, classes, known = line.measures or {}, line.classes, line.by_step or {}
+    steps = {f: known[f].tolist() if f in known else repeat(None) for f in STEPPED}
+    columns: dict[str, Iterable[Any]] = {
+        **{key: repeat(value) for key, value in _static(line).items()},
+        "operand_class": repeat(None) if classes is None else [CLASSES[c] for c in classes.tolist()],
+        **{f: line.counts[f].tolist() if f in line.counts else repeat(0) for f in COUNTS},
+        **{f: map(number, measures[f].tolist()) if f in measures else repeat(None) for f in MEASURES},
+        "by_step": _dicts(steps) if known else repeat(None),
+        "energy_pj": _dicts(energy) if energy else repeat(None),
+    }
+    return list(islice(_dicts(columns), samples))
+
+
+def _dicts(columns: Mapping[str, Iterable[Any]]) -> Iterator[Json]:
+    keys = tuple(columns)
+    return (dict(zip(keys, values, strict=True)) for values in zip(*columns.values(), strict=False))
 
 
 def _static(line: Line) -> Json:
@@ -111,4 +118,4 @@ def _listed(bill: Bill) -> list[Json]:
 
 def number(value: float) -> float | None:
     """A float as JSON has it: what is no number is null."""
-    return float(value) if np.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None

@@ -61,7 +61,7 @@ class Sheet:
     @cached_property
     def whole(self) -> Array:
         """Of `mac`, those of known integer operands."""
-        return self._recount("mac_integer")
+        return self._recount("mac_integer", np.where(self.integer, self.field("mac"), 0))
 
     @cached_property
     def bit_adds(self) -> Array:
@@ -77,6 +77,12 @@ class Sheet:
     def pairs(self) -> Array:
         """Operations of attention with K^T V first, where `paired`."""
         return self._recount("pairs_kv")
+
+    @cached_property
+    def filled(self) -> Array:
+        """float64 [L, N]: of the synapses that were passed, the share whose weight is not zero."""
+        sop = self.field("sop_exact")
+        return np.where(sop > 0, self.field("sop_nonzero") / np.maximum(sop, 1), 1.0)
 
     @cached_property
     def integer(self) -> Array:
@@ -95,8 +101,8 @@ class Sheet:
 
     @cached_property
     def sums(self) -> Array:
-        """bool [L, 1]: it is sums or counts of spikes."""
-        return self._flags(lambda line: line.sums)
+        """bool [L, 1 | N]: it is sums or counts of spikes; without recounts, where it is integer."""
+        return self._flags(lambda line: line.sums) | (self.integer & self.spikes & ~self.recounted)
 
     @cached_property
     def first(self) -> Array:
@@ -127,6 +133,11 @@ class Sheet:
     def adjacency(self) -> Array:
         """bool [L, 1]: the adjacency product of a graph convolution; `share` and `mean` are its layer's."""
         return self._flags(lambda line: line.item == "adjacency")
+
+    @cached_property
+    def recounted(self) -> Array:
+        """bool [L, 1]: bits and sizes of its integers are known; otherwise they stay MACs."""
+        return self._flags(lambda line: "sop_bits" in (line.recounts or {}))
 
     @cached_property
     def paired(self) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from energy import statistics
+from energy import spdx, statistics
 from energy.baselines import ASSUMED, BAND, MEANS, VERDICTS
 from energy.line import COUNTS, MEASURES
 from energy.operand import CLASSES
@@ -35,6 +35,7 @@ def summary(sums: Sums, class_names: list[str] | None = None, measured: Json | N
         "bit_budget": {name: bits / n for name, bits in sums.budget.items()} or None,
         "measured": measured,
         "bootstrap": statistics.how(),
+        "spdx": _spdx(sums),
         "per_class": _classes(sums, class_names),
         "layers": [_layer(sums, row) for row in range(len(model["layers"]))],
     }
@@ -93,6 +94,12 @@ def _spread(sums: Sums) -> Json | None:
     means = [sum(totals) / sums.n for totals in sums.totals.values()] + [v["total_pj"] for v in variants]
     base = next(iter(sums.totals))
     return {"convention": base, "min_pj": min(means), "max_pj": max(means), "variants": variants}
+
+
+def _spdx(sums: Sums) -> Json | None:
+    """The headline for bills of materials; None where joules are refused."""
+    first = next(iter(sums.totals.values()), None)
+    return None if first is None else spdx.described(sum(first) / sums.n)
 
 
 def _accuracy(correct: np.ndarray) -> float | None:

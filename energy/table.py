@@ -88,8 +88,9 @@ def _headline(summary: Json) -> list[str]:
         lines.append(f"{name}{mark}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
     if summary["spread"] is not None:
         low, high = (quantity(summary["spread"][key]) for key in ("min_pj", "max_pj"))
-        base = summary["spread"]["convention"]
-        lines.append(f"over conventions, and {base} with one switch changed: {low} to {high}")
+        base, changed = summary["spread"]["convention"], summary["spread"]["variants"]
+        over = f"over conventions, and {base} with one switch changed" if changed else "over conventions"
+        lines.append(f"{over}: {low} to {high}")
     if summary["energy_incomplete"]:
         lines.append(summary["energy_incomplete"])
     lines += _beside(summary) + _twins(summary) + _measured(summary)
@@ -147,9 +148,16 @@ def _measured(summary: Json) -> list[str]:
         return []
     if found["joule_per_sample"] is None:
         return [f"measured: null: {found['reason']}" + (f"; {found['remedy']}" if found["remedy"] else "")]
-    pj, width = (found[key] * 1e12 / found["n_samples"] for key in ("joule", "ci95"))
-    return [f"measured, {found['what']} ({found['domain']}): {quantity(pj)} per sample, 95 % within "
-            f"{quantity(width)}, idle {found['idle_w']:.3g} W subtracted"]  # fmt: skip
+    within = "" if found["ci95"] is None else f", 95 % within {_joules(found, found['ci95'])}"
+    idle = "idle power not known" if found["idle_w"] is None else f"idle {found['idle_w']:.3g} W subtracted"
+    return [
+        f"measured, {found['what']} ({found['source']}, {found['domain']}): "
+        f"{_joules(found, found['joule'])} per sample{within}, {idle}"
+    ]
+
+
+def _joules(found: Json, joule: float) -> str:
+    return quantity(joule * 1e12 / found["n_samples"])
 
 
 def _unit(summary: Json) -> tuple[float, str]:

@@ -46,7 +46,7 @@ def faults(body: Mapping[str, Any]) -> list[str]:
         if key in body and not _is_positive(body[key]):
             found.append(f"{key} must be above 0")
     kind = body.get("kind", "arithmetic")
-    if kind not in OPERATIONS:
+    if not isinstance(kind, str) or kind not in OPERATIONS:
         return [*found, f"kind {kind!r} must be one of {', '.join(OPERATIONS)}"]
     found += _prices(kind, body)
     return found + (_precision(body) if kind == "arithmetic" else []) + _memory(kind, body)
@@ -113,7 +113,7 @@ def _memory(kind: str, body: Mapping[str, Any]) -> list[str]:
     if kind != "arithmetic" or not isinstance(memory, dict):
         return ["[memory] belongs to arithmetic tables, as a table of its own"]
     law = memory.get("law")
-    if law not in LAWS:
+    if not isinstance(law, str) or law not in LAWS:
         return [f"[memory] law {law!r} must be one of {', '.join(LAWS)}"]
     allowed = KEYS | set(LAWS[law])
     found = [f"[memory] unknown key {key!r}" for key in sorted(set(memory) - allowed)]

@@ -45,18 +45,19 @@ def joined(events: np.ndarray, places: int) -> np.ndarray:
 
 
 def met(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pairs (a[i, k], b[k, j]) that are both true, in each step: int64 [N, T].
+    """sum_ijk a[i, k] b[k, j] of each step, int64 [N, T]: of bool, the pairs that are both true.
 
-    a: bool [T, N, *batch, m, k], b: bool [T, N, *batch, k, n].  As sum_ijk a_ik b_kj is
+    a: [T, N, *batch, m, k], b: [T, N, *batch, k, n], bool or whole numbers from 0.  As the sum is
     sum_k (sum_i a_ik) (sum_j b_kj), the product itself is not needed.
     """
-    (m, k), n = a.shape[-2:], b.shape[-1]
-    left = a.astype(whole(0, m))
+    m, n = a.shape[-2], b.shape[-1]
+    left = a.astype(whole(0, m * int(a.max(initial=1))))
     while left.shape[-2] > 1:  # by halves, as in `joined`; an odd row in the middle waits for the next round
         rows, half = left.shape[-2], left.shape[-2] // 2
         both = left[..., :half, :] + left[..., rows - half :, :]
         left = np.concatenate([both, left[..., half : rows - half, :]], axis=-2) if rows % 2 else both
-    right = b.reshape(-1, n).astype(np.float32) @ np.ones(n, np.float32)
+    kind = holding(n * int(b.max(initial=1)))
+    right = b.reshape(-1, n).astype(kind) @ np.ones(n, kind)
     pairs = left.reshape(*a.shape[:2], -1) * right.astype(np.float64).reshape(*a.shape[:2], -1)
     return pairs.sum(axis=2).astype(np.int64).T  # float64 holds them all
 

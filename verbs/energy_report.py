@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from deploy.target import TARGETS
 from verbs.conventions import chosen as conventions_of
 from verbs.conventions import convention_options
-from verbs.options import dataset_options, json_option, threads_option
+from verbs.options import dataset_options, json_option, threads_option, workers_options
 from verbs.output import say, write_json
 from verbs.torch_counting import checked, report_torch, torch_options
-
-BATCH = 16
 
 
 @click.command(short_help="Operations and energy of every sample.")
@@ -25,7 +21,7 @@ BATCH = 16
     "--cost-table",
     required=True,
     metavar="NAME|FILE",
-    help="Joules per operation: a shipped table (horowitz45-fp32) or a TOML file of your own.",
+    help="Joules per operation: a table that `cost-tables` lists, or a TOML file of your own.",
 )
 @click.option(
     "--out",
@@ -75,8 +71,16 @@ BATCH = 16
     is_flag=True,
     help="Also measure this machine's joules (RAPL), two minutes or more; null with the reason if it cannot.",
 )
+@click.option(
+    "--power-log",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="An analyser's CSV (time_s, power_w, phase run or idle) of a device at work on these samples.",
+)
 @torch_options
 @dataset_options
+@workers_options
 @threads_option
 @json_option
 def energy_report(
@@ -96,10 +100,13 @@ def energy_report(
     source: str | None,
     time_major: bool,
     operand: str,
+    power_log: Path | None,
     dataset: str | None,
     data: Path | None,
     split: str,
     limit: int | None,
+    workers: int,
+    cluster: str | None,
     threads: int | None,
     json_path: Path | None,
 ) -> None:
@@ -117,13 +124,14 @@ def energy_report(
     """
     checked(artifact, factory, source)
     from convert.artifact import open_artifact
-    from energy.bills import check_conventions
+    from energy.bills import check_conventions, check_host
     from energy.costs import open_cost_table
     from energy.report import Report
     from energy.shown import Shown
     from verbs.close_ups import chosen, skeletons
+    from verbs.counting import BATCH, Counting, Job, placed
     from verbs.feed import feed_of, load_clips
-    from verbs.pricing import described, measured, terms
+    from verbs.pricing import described, logged, measured, terms
     from verbs.provenance import provenance
     from verbs.running import best_target, load
 
@@ -131,10 +139,10 @@ def energy_report(
     asked = conventions_of(conventions, switches)
     check_conventions(prices, asked)
     if factory is not None and source is not None:
-        from energy.costs import open_cost_table as host_of
         from energy.priced import Terms
 
-        host = None if host_table is None else host_of(host_table)
+        host = None if host_table is None else open_cost_table(host_table)
+        check_host(prices, host)
         plain = Terms(asked, allow_uncounted, host=host)
         report_torch(factory, source, time_major, operand, out, prices, plain, limit, json_path)
         return
@@ -146,26 +154,25 @@ def energy_report(
     name = name or best_target(opened)
     loaded = load(opened, name, form, threads)
     agreed = terms(opened, loaded, asked, allow_uncounted, core_map, host_table)
+    check_host(prices, agreed.host)
+    found = logged(power_log, measure, len(feed.samples))
     close = chosen(feed, page_samples)
+    alone = workers == 1 and cluster is None
+    job = Job(
+        str(artifact.resolve()), opened.fingerprint, name, form, dataset, placed(data), split, limit,
+        str(placed(cost_table)), tuple(asked), allow_uncounted, placed(core_map), placed(host_table),
+        tuple(close), threads, alone,
+    )  # fmt: skip
     header = {
-        "artifact": str(artifact),
-        "target": name,
-        "form": loaded.form,
-        "dataset": clips.name,
-        "layout": clips.layout,
-        "split": split,
-        "model": about["model"],
-        "class_names": list(feed.class_names),
-        "n_samples": len(feed.samples),
-        "latency": f"seconds of a batch of {BATCH} on {name}, shared evenly by its samples",
-        **described(agreed),
-        **provenance(opened, opened.graph("float"), feed.samples),
-    }
+        "artifact": str(artifact), "split": split, "layout": clips.layout, "dataset": clips.name,
+        "latency": _latency(name, alone), **described(agreed), **provenance(opened, loaded, feed),
+    }  # fmt: skip
     try:
         shown = Shown(close, skeletons(clips, about["recipe"], close))
         with Report(out, prices, header, agreed, shown) as report:
-            _fill(report, loaded, feed)
-            report.measured = measured(loaded, feed, BATCH) if measure else None
+            for made in _chunks(Counting(loaded, feed, agreed, job), job, workers, cluster):
+                report.take(made)
+            report.measured = found or (measured(loaded, feed, BATCH) if measure else None)
             summary = report.close()
     finally:
         loaded.runner.close()
@@ -176,27 +183,25 @@ def energy_report(
     write_json(json_path, summary)
 
 
-def _fill(report: Any, loaded: Any, feed: Any) -> None:
-    """Run batch after batch and hand each one's counts to the report; nothing of a batch is kept."""
-    from energy.answers import Answers
-    from energy.chunk import chunk
-    from energy.counts import counter
-    from energy.line import grouped
-    from energy.split_counts import SplitCounter
-    from verbs.close_ups import spikes
-    from verbs.feed import per_sample, scores
-    from verbs.running import run_all
+def _latency(target: str, alone: bool) -> str:
+    """What `latency_s` of this report is of."""
+    from verbs.counting import BATCH
 
-    counting = counter(loaded.model) if loaded.host is None else SplitCounter(loaded.model, loaded.host)
-    samples, indices = feed.samples, count()
+    if not alone:
+        return "not measured: several processes shared the machine"
+    return f"seconds of a batch of {BATCH} on {target}, shared evenly by its samples"
 
-    def each(owners: np.ndarray, record: Any) -> None:
-        mine, persons = np.unique(owners, return_counts=True)
-        found = per_sample(scores(loaded.reader, record), owners).argmax(axis=1)
-        share = [record.wall_s / len(mine)] * len(mine)
-        answers = Answers([samples.ids[i] for i in mine], samples.labels[mine], found, share)
-        counts = grouped(counting.count(record.rasters), owners)
-        shown = spikes(record, owners, samples, report.shown.chosen)
-        report.take(chunk(next(indices), counts, report.cost_table, answers, report.terms, shown, persons))
 
-    run_all(loaded, feed, BATCH, counting.rasters, each)
+def _chunks(counting: Any, job: Any, workers: int, cluster: str | None) -> Any:
+    """Every chunk of the report, from wherever it is counted."""
+    from verbs.counting import in_turn
+
+    if cluster is not None:
+        from verbs.cluster import on_cluster
+
+        return on_cluster(job, cluster, len(counting), len(counting.feed.samples))
+    if workers > 1:
+        from verbs.workers import in_processes
+
+        return in_processes(job, workers, len(counting), len(counting.feed.samples))
+    return in_turn(counting)

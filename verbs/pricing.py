@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from click import UsageError
+
 from convert.artifact import Artifact
 from convert.ir import BadInput, Program
 from energy.conventions import Convention
@@ -72,6 +74,17 @@ def described(chosen: Terms) -> dict[str, Any]:
         "host_table": None if chosen.host is None else chosen.host.describe(),
         "core_map": None if cores is None else cores.describe(),
     }
+
+
+def logged(path: Path | None, measure: bool, samples: int) -> dict[str, Any] | None:
+    """What an analyser measured of a device at these samples; None without a log."""
+    from energy.power_log import power_log
+
+    if path is None:
+        return None
+    if measure:
+        raise UsageError("--measure and --power-log: one figure is measured, choose which")
+    return power_log(path).as_json(samples) | {"what": "a device, by its analyser's log"}
 
 
 def measured(loaded: Any, feed: Any, batch: int) -> dict[str, Any]:

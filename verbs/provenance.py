@@ -14,20 +14,27 @@ from convert.artifact import Artifact
 from convert.ir import Graph
 from train.data.samples import Samples
 from train.revision import revision
+from verbs.feed import Feed
+from verbs.running import Loaded
 
 LIBRARIES = ("numpy", "onnxruntime", "numba", "torch", "norse", "spikingjelly")
 
 
-def provenance(opened: Artifact, graph: Graph, samples: Samples) -> dict[str, Any]:
-    """Fingerprints and versions; null for what is not installed or not known."""
+def provenance(opened: Artifact, loaded: Loaded, feed: Feed) -> dict[str, Any]:
+    """What ran on what, fingerprints and versions; null for what is not installed or not known."""
     about = opened.about
     return {
+        "model": about["source"]["model"],
+        "target": loaded.target.name,
+        "form": loaded.form,
+        "class_names": list(feed.class_names),
+        "n_samples": len(feed.samples),
         "fingerprint": opened.fingerprint,
         "checkpoint": about.get("checkpoint"),
         "quantisation": _bits(about.get("quantisation")),
-        "parameters": parameters(graph),
+        "parameters": parameters(opened.graph("float")),
         "recipe": about["source"]["recipe"],
-        "data_sha256": digest(samples),
+        "data_sha256": digest(feed.samples),
         "tool": {"name": "basalt", "revision": revision()},
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}},
         "machine": {"system": platform.system(), "processor": platform.machine()},

@@ -13,7 +13,7 @@ import click
 from verbs.output import bar, say, write_json
 
 Command = Callable[..., Any]
-UNFIT = ("core_map", "measure", "name", "form", "dataset", "data")
+UNFIT = ("core_map", "measure", "power_log", "name", "form", "dataset", "data", "workers", "cluster")
 """Options of energy-report that a torch module has no use for, as their parameters are called."""
 
 

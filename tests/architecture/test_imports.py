@@ -47,7 +47,14 @@ OUTSIDE = {
     "lava": ("deploy/lava_worker/", "benchmarks/", "scripts/net_fixtures.py"),  # Python 3.10 alone
     "numba": ("deploy/", "train/", "benchmarks/"),
     "pickle": ("train/data/safe_pickle.py",),
+    "pycocotools": ("deploy/pose/evaluation/coco.py",),
+    "faster_coco_eval": ("deploy/pose/evaluation/coco.py",),  # optional
+    "motmetrics": (),  # tests alone
+    "trackeval": (),  # tests alone
     "click": ("verbs/", "cli.py"),
+    "pyarrow": ("energy/parquet.py",),
+    "distributed": ("verbs/cluster.py",),
+    "dask": ("verbs/cluster.py",),
 }
 # part of a library -> the only files that may import it.
 PARTS = {"torch.distributed": ("train/processes.py",), "torch.nn.parallel": ("train/processes.py",)}

@@ -22,7 +22,7 @@ from energy.costs import cost_table
 from energy.counts import counter
 from energy.priced import Terms
 from energy.report import Report
-from energy.shown import Shown, rasters, skeleton
+from energy.shown import Shown, evenly, rasters, skeleton
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 CLASSES = ["sit down", "stand up", HOSTILE]
@@ -57,7 +57,7 @@ def walking() -> np.ndarray:
     return np.stack([x, y, 0.3 * x], axis=-1)
 
 
-def report(out: Path, graph: Graph | None = None) -> Path:
+def report(out: Path, graph: Graph | None = None, close: int = CLOSE) -> Path:
     graph = graph or net()
     draw = np.random.default_rng(4)
     rates = np.linspace(0.1, 0.6, SAMPLES)[:, None]
@@ -68,15 +68,15 @@ def report(out: Path, graph: Graph | None = None) -> Path:
     }
     fired = {name: spikes.astype(np.uint8) for name, spikes in fired.items()}
     ids = [f"clip-{n:02d}" for n in range(SAMPLES)]
-    close = ids[:: SAMPLES // CLOSE][:CLOSE]
-    bones = {name: skeleton(walking(), ((1, 0), (2, 1)), ("head", "hip", "foot")) for name in close}
+    near = evenly(ids, close)
+    bones = {name: skeleton(walking(), ((1, 0), (2, 1)), ("head", "hip", "foot")) for name in near}
     terms = Terms(twin=twin(net(), STEPS, STEPS), bits=Bits(8))
     header = {"model": "three-layer", "dataset": "walks", "split": "test", "class_names": CLASSES}
-    with Report(out, cost_table("horowitz45-fp32"), header, terms, Shown(close, bones)) as made:
+    with Report(out, cost_table("horowitz45-fp32"), header, terms, Shown(near, bones)) as made:
         labels = [n % 3 for n in range(SAMPLES)]
         answers = Answers(ids, labels, [0 if n % 7 else k for n, k in enumerate(labels)], [0.01] * SAMPLES)
         shown = [
-            rasters(name, {k: v[:, ids.index(name)] for k, v in fired.items() if k != "x"}) for name in close
+            rasters(name, {k: v[:, ids.index(name)] for k, v in fired.items() if k != "x"}) for name in near
         ]
         made.take(chunk(0, counter(graph).count(fired), made.cost_table, answers, terms, shown))
     return out / "report.html"
@@ -145,3 +145,9 @@ def opened(browser: Any) -> Iterator[Open]:
     yield call
     for page in pages:
         page.close()
+
+
+@pytest.fixture
+def distant(tmp_path: Path) -> Path:
+    """The page of a report of which no sample is shown closely."""
+    return report(tmp_path, close=0)

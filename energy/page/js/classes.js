@@ -38,17 +38,22 @@ function classRows() {
   return [total, ...(each.length > 1 ? each : [])];
 }
 
+function classesSaid(stats) {
+  const [middle, low, high] = [stats.median_pj, stats.p5_pj, stats.p95_pj].map((pj) => energy(pj, 2));
+  const [least, most] = stats.ci95_pj.map((pj) => energy(pj));
+  const right = stats.per_correct_pj ? ` A right answer costs ${energy(stats.per_correct_pj, 2)}.` : "";
+  return (
+    `${state.convention}: half of the samples lie below ${middle}, nine in ten between ${low} and ${high}. ` +
+    `Another draw of samples would move the mean within ${least} to ${most} (bootstrap, 95 %).${right} ` +
+    "Bars count samples, each row on its own scale; the line is the mean."
+  );
+}
+
 function classesChart(width) {
   const rows = classRows();
   if (!rows.length) return el("p", { class: "lead" }, "No joules, so nothing to spread.");
   const edges = DATA.histograms[state.convention].edges;
-  const stats = DATA.energy[state.convention];
-  show(
-    "samples-lead",
-    `${state.convention}: half of the samples lie below ${energy(stats.median_pj, 2)}, nine in ten between ${energy(stats.p5_pj, 2)} and ` +
-      `${energy(stats.p95_pj, 2)}. Another draw of samples would move the mean within ${energy(stats.ci95_pj[0])} to ${energy(stats.ci95_pj[1])} (bootstrap, 95 %)` +
-      `${stats.per_correct_pj ? `; a correct answer costs ${energy(stats.per_correct_pj, 2)}` : ""}. Bars count samples, each row on its own scale; the line is the mean.`,
-  );
+  show("samples-lead", classesSaid(DATA.energy[state.convention]));
   const [low, high] = [edges[0], edges[edges.length - 1]];
   const narrow = width < 600;
   const list = el(

@@ -41,14 +41,14 @@ function heatChart() {
   const few = heatView.all ? mine : mine.slice(0, HEAT_FEW);
   const most = Math.max(...all.flatMap((p) => p.rates), 1e-9);
   const sample = sampleShown();
+  if (all.length === 0)
+    return show("activity-lead", "No population of this network gives spikes step by step.");
+  const whose = sample ? `sample ${sample.sample_id}` : "mean of all samples";
   show(
     "activity-lead",
-    all.length === 0
-      ? "No population of this network gives spikes step by step."
-      : `Share of neurons that fire in a step, ${sample ? `sample ${sample.sample_id}` : "mean of all samples"}: ${all.length} populations in network order, ` +
-          `steps from left to right. Choose one to see its spikes below.`,
+    `Share of neurons that fire in a step, ${whose}: ${all.length} populations in network order, steps ` +
+      "from left to right. Choose one to see its spikes below.",
   );
-  if (all.length === 0) return;
   const scale = el(
     "ul",
     { class: "legend" },

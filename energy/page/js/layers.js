@@ -76,8 +76,10 @@ function layersChart() {
   show(
     "layers-lead",
     sample
-      ? `Sample ${sample.sample_id}, ${state.convention}: ${energy(total, 2)}. The tick on a bar is the mean of all samples.`
-      : `Mean of ${whole.format(DATA.n_samples)} samples, ${state.convention}. The ${few.length} layers shown take ${percent(share, 2)} of the energy.`,
+      ? `Sample ${sample.sample_id}, ${state.convention}: ${energy(total, 2)}. ` +
+          "The tick on a bar is the mean of all samples."
+      : `Mean of ${whole.format(DATA.n_samples)} samples, ${state.convention}. ` +
+          `The ${few.length} layers shown take ${percent(share, 2)} of the energy.`,
   );
   const parts = [...new Set(DATA.parts.map((part) => GROUPED[part] ?? part))];
   const list = el(

@@ -35,14 +35,17 @@ function rasterDrawn() {
       ? `${data.shown} of ${whole.format(data.neurons)} neurons, evenly chosen`
       : `${data.neurons} neurons`;
   const height = Math.max(80, Math.min(340, 7 * data.shown));
-  const label = `Spike raster of ${data.name}: ${data.spikes} spikes of ${data.neurons} neurons in ${data.steps} steps`;
+  const label =
+    `Spike raster of ${data.name}: ${data.spikes} spikes of ${data.neurons} neurons ` +
+    `in ${data.steps} steps`;
   show(
     "raster",
     el(
       "figcaption",
       {},
       el("b", {}, data.name),
-      ` – ${whole.format(data.spikes)} spikes, ${percent(rate)} of neurons a step. Rows: ${some}. Columns: steps.`,
+      ` – ${whole.format(data.spikes)} spikes, ${percent(rate)} of neurons a step. ` +
+        `Rows: ${some}. Columns: steps.`,
     ),
     svg(
       "svg",

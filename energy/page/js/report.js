@@ -28,7 +28,8 @@ function footer() {
   const listed = DATA.rows.length < DATA.n_samples ? `, ${DATA.rows.length} listed` : "";
   show(
     "footer",
-    `${whole.format(DATA.n_samples)} samples${listed}, ${DATA.samples.length} with spikes and skeleton; about ${size} MB in one file, which asks no network for anything. ` +
+    `${whole.format(DATA.n_samples)} samples${listed}, ${DATA.samples.length} with spikes and skeleton; ` +
+      `about ${size} MB in one file, which asks no network for anything. ` +
       "Exact figures of every sample are in samples.jsonl and samples.parquet beside it.",
   );
 }

@@ -119,8 +119,10 @@ function samplesTable() {
     { key: "latency_s", title: "Latency", number: true, text: seconds },
   ];
   const every =
-    DATA.every > 1 ? ` Every ${DATA.every}th sample is listed, and those that can be seen closely.` : "";
-  const caption = `${rows.length} of ${samplesView.rows.length} samples.${every} Underlined on hover: those with spikes to see.`;
+    DATA.every > 1 ? ` One sample in ${DATA.every} is listed, and those that can be seen closely.` : "";
+  const caption =
+    `${rows.length} of ${samplesView.rows.length} samples.${every} ` +
+    "Those underlined can be seen closely.";
   const focus = document.activeElement?.dataset?.sort;
   const sort = (key) => {
     samplesView.order = {

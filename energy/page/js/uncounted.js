@@ -24,7 +24,8 @@ function leftOut() {
   const base = DATA.energy?.[DATA.headline.convention];
   const short = (why) => (why.length > 160 ? `${why.slice(0, 160)}…` : why);
   const joules = DATA.measured?.joule_per_sample
-    ? `Measured, and apart from all above: ${energy(DATA.measured.joule_per_sample * 1e12)} a sample, ${DATA.measured.what}.`
+    ? `Measured, apart from all above: ${energy(DATA.measured.joule_per_sample * 1e12)} a sample, ` +
+      `${DATA.measured.what}.`
     : `Nothing is measured: ${DATA.measured?.reason ?? "nobody asked (--measure)"}.`;
   return [
     ...Object.entries(base?.unpriced ?? {}).map(
@@ -34,7 +35,7 @@ function leftOut() {
       .filter(([, pj]) => pj)
       .map(([part, pj]) => `Beside the total, not in it: ${part.replace("_pj", "")}, ${energy(pj)}.`),
     DATA.layers.some((l) => l.assumed_dense) &&
-      "Layers marked * read values that are no spikes and are not recorded: each counts as non-zero, an upper bound.",
+      "Layers marked * read values that are no spikes and not recorded: each counts as non-zero, a bound.",
     DATA.layers.some((l) => l.place === "cpu") &&
       "The part behind the chip is counted as dense arithmetic.",
     "Idle power, the encoding of the input, and what a host does around the network.",

@@ -89,10 +89,10 @@ def test_values_need_a_host():
     exact = chip_bills(counts, DAVIES, HOST)["exact"]
     assert exact.component("host")[0] == pytest.approx(9 * 0.23)
     assert exact.component("compute")[0] == pytest.approx(2 * 23.6)
-    with pytest.raises(BadInput, match="priced as a chip"):
-        chip_bills(counts, HOST, None)
-    with pytest.raises(BadInput, match="priced as a chip"):
-        chip_bills(counts, DAVIES, DAVIES)
+    with pytest.raises(BadInput, match="horowitz45-int8 prices all operations itself"):
+        bills(counts, HOST, host=HOST)
+    with pytest.raises(BadInput, match="loihi1-davies2018: prices a chip; name an arithmetic table"):
+        bills(counts, DAVIES, host=DAVIES)
 
 
 def test_adds_of_a_graph_are_said():
@@ -149,6 +149,12 @@ class TestRouting:
         )
         exact = bills(counts, DAVIES, Machine(layers(made), silent, sources(made)))["exact"]
         assert exact.unpriced["routing"].startswith("a: silent")
+
+    def test_hops_between_chips_have_no_price(self):
+        made, counts = counted()
+        machine = Machine(layers(made), replace(CORES, crossings=2.0), sources(made))
+        why = bills(counts, DAVIES, machine)["exact"].unpriced["routing"]
+        assert why == "2 hops a sample go from chip to chip, at no published price"
 
     def test_chips_that_include_or_lack_it(self):
         made, counts = counted()

@@ -1,10 +1,9 @@
-"""Every switch by hand, on networks of a few values; names pinned; the spread is one switch at a time."""
+"""Every switch by hand, on networks of a few values; the spread is one switch at a time."""
 
 from __future__ import annotations
 
 import dataclasses
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +13,8 @@ from convert.ir import (
     Add,
     Affine,
     AvgPool2d,
-    BadInput,
     BatchNorm,
+    ChannelMix,
     Conv2d,
     Graph,
     GraphConv,
@@ -26,11 +25,11 @@ from convert.ir import (
     SpikeAnd,
     SpikeMatMul,
 )
-from energy.conventions import NAMED, SWITCHES, Convention, convention, others
+from energy.conventions import NAMED, SWITCHES, others
 from energy.costs import cost_table
 from energy.counts import count
 from energy.energy import price, spread
-from energy.line import grouped, joined
+from energy.line import Options, grouped, joined
 from energy.operations import operations
 from energy.sheet import Sheet
 
@@ -59,47 +58,6 @@ def component(counts, name, base=EXACT, **switches):
     """Operation -> number over all lines, of sample 0 of one component."""
     found = operations(Sheet(counts), changed(base, **switches))[name]
     return {op: int(number[:, 0].sum()) for op, number in found.items()}
-
-
-def test_switches_and_fields_are_the_same():
-    fields = {f.name.replace("_", "-") for f in dataclasses.fields(Convention)} - {"name"}
-    assert fields == set(SWITCHES) and len(fields) >= 10
-    for named in NAMED.values():
-        described = named.describe()
-        assert set(described["switches"]) == fields
-        assert all(value in SWITCHES[switch] for switch, value in described["switches"].items())
-    assert all(why for values in SWITCHES.values() for why in values.values())
-
-
-def test_names_are_pinned():
-    differs = {
-        name: {
-            s: (v, c.describe()["switches"][s])
-            for s, v in SPIKFORMER.describe()["switches"].items()
-            if c.describe()["switches"][s] != v
-        }
-        for name, c in NAMED.items()
-    }
-    assert list(NAMED) == ["exact", "paper-spikformer", "paper-sdt", "paper-spikingformer"]
-    assert differs["paper-sdt"] == {"rate": ("mean", "nonzero"), "first-operand": ("class", "mac")}
-    assert differs["paper-spikingformer"] == {
-        "integers": ("ac", "dense-mac"), "attention": ("operand", "kv"), "full-rate": ("ac", "mac"),
-        "head": ("counted", "mac-once"),
-    }  # fmt: skip
-    assert len(differs["exact"]) == 11
-
-
-def test_a_changed_convention_says_so():
-    once = EXACT.switched("first-layer", "once")
-    assert once.name == "exact+first-layer=once" and once.first_layer == "once"
-    assert once.switched("padding", "dense").name == "exact+first-layer=once,padding=dense"
-    assert EXACT.switched("first-layer", "steps") is EXACT
-    with pytest.raises(BadInput, match="switch 'first-layers' is unknown; known: first-layer, "):
-        EXACT.switched("first-layers", "once")
-    with pytest.raises(BadInput, match="first-layer=twice: unknown value; known: steps, once"):
-        EXACT.switched("first-layer", "twice")
-    with pytest.raises(BadInput, match="'paper' is unknown; known: exact, paper-spikformer"):
-        convention("paper")
 
 
 def convs():
@@ -151,6 +109,17 @@ def test_first_layer_of_event_frames():
     assert ops(c, "fc", SPIKFORMER) == (0, 6) and ops(c, "fc", NAMED["paper-sdt"]) == (6, 0)
     assert ops(c, "fc", first_operand="mac") == (6, 0)
     assert ops(c, "fc", first_layer="once") == (0, 6)  # spikes change: nothing is kept
+
+
+def test_a_layer_that_multiplies_does_so_once_a_value():
+    """Bits and sizes are how integers are added; a MAC takes the whole number."""
+    nodes = {"x": Input((2,), "graded"), "fc": Affine(np.ones((3, 2)))}
+    c = count(graph(nodes, "x>fc", outputs=("fc",)), {"x": np.array([[[5, 0]]])})
+    assert ops(c, "fc", integers="bit-serial") == (0, 9)
+    assert ops(c, "fc", integers="bit-serial", first_operand="mac") == (3, 0)
+    c = sums()  # its sum reads the input
+    for integers, want in (("bit-serial", (9, 0)), ("ac", (9, 0)), ("mac", (9, 0)), ("dense-mac", (12, 0))):
+        assert ops(c, "fc", integers=integers, first_operand="mac") == want
 
 
 def test_heads():
@@ -263,6 +232,19 @@ def test_a_neuron_on_the_map_unpairs_attention():
     assert ops(c, "av", attention="operand") == (0, 9) and ops(c, "av") == (0, 3)
 
 
+def test_attention_of_real_values_is_macs():
+    """Q is computed by a layer, so that its values are not known: all of them count."""
+    nodes = {
+        "x": Input((2, 2)), "q": ChannelMix(np.ones((2, 2))), "k": Input((2, 2)), "v": Input((2, 3)),
+        "qk": SpikeMatMul(), "av": SpikeMatMul(),
+    }  # fmt: skip
+    made = graph(nodes, "x>q", "q>qk", "k>qk", "qk>av", "v>av", outputs=("av",))
+    k = np.array([[[[1.0, 0], [0, 0]]]])
+    c = count(made, {"x": np.ones((1, 1, 2, 2)), "k": k, "v": np.ones((1, 1, 2, 3))})
+    assert ops(c, "qk") == (8, 0) and ops(c, "av") == (12, 0)
+    assert ops(c, "qk", attention="kv") == (0, 0) and ops(c, "av", attention="kv") == (4 * 3 + 1 * 3, 0)
+
+
 def test_a_hadamard_product_by_its_operand():
     nodes = {"a": Input((4,), "binary"), "b": Input((4,), "binary"), "and": SpikeAnd(), "lif": LIF(0.5)}
     made = graph(nodes, "a>and", "b>and", "and>lif", outputs=("lif",))
@@ -286,6 +268,29 @@ def test_adjacency_products():
     one = count(graph(nodes, "x>gc", outputs=("gc",)), {"x": np.array([[[[1, 0], [0, 0]]]])})
     assert ops(one, "gc.adjacency", rate="nonzero") == (full / 2, 0)  # one of four inputs, one of two joints
     assert ops(one, "gc.adjacency", rate="nonzero", adjacency="input") == (0, full / 4)
+
+
+def test_zero_weights():
+    # inputs 0 and 1 active: 2 x 2 synapses, of which input 1's are zero; rate 2/3 of 6
+    nodes = {"x": Input((3,), "binary"), "fc": Affine(np.array([[1.0, 0, 2], [3, 0, 4]]))}
+    made, x = graph(nodes, "x>fc", outputs=("fc",)), {"x": np.array([[[1, 1, 0]]])}
+    c = count(made, x)
+    assert ops(c, "fc") == (0, 4) and ops(c, "fc", zero_weights="skipped") == (0, 2)
+    assert ops(c, "fc", SPIKFORMER, zero_weights="skipped") == pytest.approx((0, 2))
+    counted = count(made, x, Options(zero_weights=False))  # left out already: not twice
+    assert ops(counted, "fc") == ops(counted, "fc", zero_weights="skipped") == (0, 2)
+
+
+def test_zero_adjacency():
+    links = np.array([[[1.0, 0], [1, 1]]])  # joint 0 reaches one joint, joint 1 both
+    nodes = {"x": Input((1, 2), "binary"), "gc": GraphConv(np.ones((1, 3, 1)), links)}
+    made, x = graph(nodes, "x>gc", outputs=("gc",)), {"x": np.array([[[[1, 0]]]])}
+    c = count(made, x)
+    assert ops(c, "gc.adjacency") == (6, 0) and ops(c, "gc.adjacency", zero_adjacency="skipped") == (3, 0)
+    assert ops(c, "gc.adjacency", zero_weights="skipped") == (6, 0)
+    assert ops(c, "gc.mix", zero_adjacency="skipped") == ops(c, "gc.mix") == (0, 3)
+    counted = count(made, x, Options(skip_zero_adjacency=True))
+    assert ops(counted, "gc.adjacency", zero_adjacency="skipped") == (3, 0)
 
 
 def test_norms():
@@ -363,8 +368,13 @@ def test_a_missing_price_leaves_a_variant_unknown():
     assert found["padding", "dense"] == price(c, yan, ["exact"])["exact"].total()[0] > 0
 
 
-def test_the_page_names_every_switch():
-    page = (Path(__file__).parents[3] / "docs" / "energy.md").read_text(encoding="utf-8")
-    missing = [f"{s}={v}" for s, values in SWITCHES.items() for v in values if f"`{v}`" not in page]
-    assert not missing and all(f"`{s}`" in page for s in SWITCHES)
-    assert all(f"`{name}`" in page for name in NAMED)
+def test_a_line_without_recounts_keeps_its_macs():
+    """Counters that keep none (energy/torch_counts): integers of unknown size are never cheaper than MACs."""
+    c = sums()
+    bare = dataclasses.replace(
+        c, lines=tuple(dataclasses.replace(x, recounts=None, sums=False) for x in c.lines)
+    )
+    for integers, want in (("mac", (9, 0)), ("bit-serial", (9, 0)), ("ac", (9, 0)), ("dense-mac", (12, 0))):
+        assert ops(bare, "fc", integers=integers) == want
+    for integers, want in (("mac", (9, 0)), ("bit-serial", (9, 0)), ("ac", (0, 12)), ("dense-mac", (12, 0))):
+        assert ops(bare, "fc", SPIKFORMER, integers=integers) == want

@@ -1,14 +1,19 @@
 """Cost tables are data with a source; a wrong one is refused with all its faults in one line."""
 
 import json
+import tomllib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from convert.ir import Affine, BadInput, Graph, Input
 from energy.costs import TABLES, cost_table, known_tables, load_cost_table, open_cost_table, unpublished
 from energy.counts import count
 from energy.energy import price
+from energy.ram import Ram
+from energy.table_faults import faults
 
 
 def test_horowitz_fp32():
@@ -162,6 +167,25 @@ def test_broken_chip_tables(tmp_path, old, new, why):
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(BadInput, match=why):
         load_cost_table(path)
+
+
+ODD = st.sampled_from([None, True, -1, 0, 1, 2.5, float("nan"), "", "x", [], [1], [[1, 2, 3]], {}, {"x": 1}])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(["horowitz45-fp32", "loihi1-davies2018", "lemaire2022-leat"]),
+    ODD,
+    st.data(),
+)
+def test_any_value_anywhere_is_a_fault_or_a_table(name, odd, data):
+    body = tomllib.loads((TABLES / f"{name}.toml").read_text())
+    inside = data.draw(st.sampled_from([body, *(v for v in body.values() if isinstance(v, dict))]))
+    inside[data.draw(st.sampled_from([*inside, "kind", "memory", "unknown"]))] = odd
+    found = faults(body)
+    assert all(isinstance(fault, str) and "\n" not in fault for fault in found)
+    if not found and "memory" in body:
+        assert Ram.of(body["memory"]).pj(1000) >= 0
 
 
 def test_a_table_of_ones_own(tmp_path):

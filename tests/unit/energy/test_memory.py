@@ -58,7 +58,7 @@ def total(model, counts):
 
 
 class TestPrices:
-    """The figures of energy.md 6.3: two readings, 9 times apart at 1 kB and 3.8 times at 4 MB."""
+    """The two published readings, 9 times apart at 1 kB and 3.8 times at 4 MB; Horowitz by the word."""
 
     @pytest.mark.parametrize("name, words, pj", [
         ("lemaire2022-leat", 288, 13.3), ("lemaire2022-interp", 288, 1.4),
@@ -182,6 +182,18 @@ def test_the_erratum():
     x, n = np.zeros((1, 1, 4), int), np.zeros((1, 1, 5), np.uint8)
     x[0, 0, :3], n[0, 0, :2] = 1, 1
     assert total(made, count(made, {"x": x, "n": n}))["acc"].tolist() == [15 + 2]
+
+
+def test_the_tiny_net_as_another_tool_counts_it():
+    # SpikingJelly 2.0's Lemaire gives its second convolution 29280 synaptic operations for both samples; the
+    # input fires at 0.44678 of 2 x 4 steps x 256 values = 915 spikes, of ceil(3 / 2)^2 x 8 = 32 each
+    made = chain(Conv2d(np.ones((8, 4, 3, 3)), np.ones(8), (2, 2), (1, 1)), (4, 8, 8))
+    x = np.stack([(np.arange(1024) < k).reshape(4, 4, 8, 8) for k in (458, 457)], axis=1).astype(np.uint8)
+    n = np.zeros((4, 2, 8, 4, 4), np.uint8)
+    counts = count(made, {"x": x, "n": n})
+    found = accesses(counts, counts["w"], layers(made)["w"])
+    assert round(0.44678 * 2 * 4 * 256) == 915
+    assert int((found.acc - counts.of(counts["w"], "bias_adds")).sum()) == 29280
 
 
 def test_priced_by_hand():
