@@ -85,9 +85,10 @@ def _product(call: Call, item: str, x: Tensor, kind: tuple[int, bool], dense: in
     nnz = int(torch.count_nonzero(x)) if known else x.numel()
     sums = (summed(x), summed(x.abs())) if known else (math.nan, math.nan)
     found = Numbers(
-        *kind, known, dense, dense, met, met, met, nnz, x.numel(), x.numel(), *sums
+        *kind, known, dense, dense, met, met, met, nnz, x.numel(), x.numel(), *sums,
+        active=nnz, input_cls=kind[0], pairs=True,
     )  # fmt: skip
-    where = _at(call, item, tuple(x.shape), tuple(x.shape))
+    where = replace(_at(call, item, tuple(x.shape), tuple(x.shape)), type="MatMul")
     call.record(Synaptic(where, (Stage("", found),), x.numel()))
 
 
