@@ -162,7 +162,8 @@ def test_what_is_allowed_is_not_caught(path, text):
 
 
 def test_deploy_and_energy_run_without_torch(sources):
-    """In a fresh interpreter: every module of deploy but the Lava worker, and of energy but its torch part."""
+    """In a fresh interpreter: every module of deploy but the Lava worker, and of energy but its torch
+    part."""
     modules = [
         path.removesuffix(".py").replace("/", ".")
         for path in sources

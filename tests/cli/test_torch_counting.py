@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-GOOD = '''
+GOOD = """
 import torch
 from torch import nn
 
@@ -35,7 +35,7 @@ def broken():
     raise RuntimeError("no weights here")
 
 seven = 7
-'''
+"""
 
 
 @pytest.fixture
@@ -62,7 +62,12 @@ def test_samples_of_a_file_are_counted_one_by_one(run, folder):
     done = run("energy-report", "--torch", "mine_of_a_test:tiny", "--input", "good.npz", *TABLE, "--out", "r")
     assert done.code == 0, done.err
     rows = [json.loads(line) for line in (folder / "r" / "samples.jsonl").read_text().splitlines()]
-    assert [row["sample_id"] for row in rows] == [0, 1, 2, 3] and [row["label"] for row in rows] == [0, 1, 2, 0]
+    assert [row["sample_id"] for row in rows] == [0, 1, 2, 3] and [row["label"] for row in rows] == [
+        0,
+        1,
+        2,
+        0,
+    ]
     layers = {layer["name"]: layer for layer in rows[0]["layers"]}
     assert layers["conv"]["operand_class"] == "real" and layers["fc"]["operand_class"] == "binary"
     spikes = layers["model.gt"]["spikes_out"]
@@ -74,7 +79,16 @@ def test_samples_of_a_file_are_counted_one_by_one(run, folder):
 
 def test_a_shape_is_noise_and_says_so(run, folder):
     done = run(
-        "energy-report", "--torch", "mine_of_a_test:tiny", "--input", "1x4x4", "--limit", "2", *TABLE, "--out", "r"
+        "energy-report",
+        "--torch",
+        "mine_of_a_test:tiny",
+        "--input",
+        "1x4x4",
+        "--limit",
+        "2",
+        *TABLE,
+        "--out",
+        "r",
     )
     assert done.code == 0, done.err
     summary = json.loads((folder / "r" / "summary.json").read_text())

@@ -209,7 +209,9 @@ def by_torch(options):
     ]  # fmt: skip
     model = nn.Sequential(*layers)
     for n in range(N):
-        layers[2].told, layers[5].told = (torch.tensor(given[k][:, n : n + 1]).float() for k in ("lif1", "lif2"))
+        layers[2].told, layers[5].told = (
+            torch.tensor(given[k][:, n : n + 1]).float() for k in ("lif1", "lif2")
+        )
         x = torch.tensor(given["x"][:, n]).float()
         parts.append(TorchCounter(model, options, time_major=True).count(x)[1])
     return joined(parts)

@@ -1,7 +1,7 @@
 """Operations of torch modules, one after the other: what each costs, and of what class its result is.
 
-The eleven cases of the reference (section 10.2) with its truths; its shapes are not given, so these are shapes that
-have the same truth.
+The eleven cases of the reference (section 10.2) with its truths; its shapes are not given, so these are
+shapes that have the same truth.
 """
 
 import math
@@ -104,8 +104,6 @@ def test_case_8_fourier_transforms():
     assert fft_ops((3, n), (1,), (3, n), False) == (3 * 2 * n * 4, 3 * n * 4)  # complex: 5 N log2 N each
 
 
-
-
 @given(st.data())
 def test_convolutions_by_brute_force(data):
     draw = data.draw
@@ -114,10 +112,18 @@ def test_convolutions_by_brute_force(data):
     k = [draw(st.integers(1, 3)) for _ in range(rank)]
     stride, pad, dil = draw(st.integers(1, 3)), draw(st.integers(0, 2)), draw(st.integers(1, 2))
     kind = draw(st.booleans())
-    layers = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d) if kind else (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    if not kind and any(d * (q - 1) + 1 > s + 2 * pad for d, q, s in zip([dil] * rank, k, sides, strict=True)):
+    layers = (
+        (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+        if kind
+        else (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    )
+    if not kind and any(
+        d * (q - 1) + 1 > s + 2 * pad for d, q, s in zip([dil] * rank, k, sides, strict=True)
+    ):
         return
-    if kind and any((s - 1) * stride - 2 * pad + dil * (q - 1) + 1 < 1 for s, q in zip(sides, k, strict=True)):
+    if kind and any(
+        (s - 1) * stride - 2 * pad + dil * (q - 1) + 1 < 1 for s, q in zip(sides, k, strict=True)
+    ):
         return
     layer = layers[rank - 1](2, 4, tuple(k), stride, pad, dilation=dil, groups=groups, bias=False)
     with torch.no_grad():
@@ -214,7 +220,9 @@ def test_norms_fold_where_weights_alone_are_in_front():
     assert apart.total("scale_macs")[0] == 4 * 36 and apart.total("bias_adds")[0] == 0
     late = counted(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)), x)
     assert late.total("scale_macs")[0] == 4 * 36
-    twice = Fn(lambda m, x: (lambda y: m.norm(y) + y)(m.conv(x)), conv=nn.Conv2d(3, 4, 3), norm=nn.BatchNorm2d(4))
+    twice = Fn(
+        lambda m, x: (lambda y: m.norm(y) + y)(m.conv(x)), conv=nn.Conv2d(3, 4, 3), norm=nn.BatchNorm2d(4)
+    )
     assert counted(twice, x).total("scale_macs")[0] == 4 * 36  # somebody else reads what is not normalised
 
 
