@@ -6,7 +6,8 @@ from train.layers import ChannelNorm
 
 
 class ImageNorm(ChannelNorm):
-    """Batch norm over every axis but the channels, its batch that of all processes: `train.layers.ChannelNorm`."""
+    """Batch norm over every axis but the channels, its batch that of all processes:
+    `train.layers.ChannelNorm`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, ...] -> [N, C, ...]."""

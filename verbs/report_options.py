@@ -132,4 +132,5 @@ def machine_options(command: Command) -> Command:
 
 def told(out: Path, samples: int) -> None:
     """Say where the files of a report are."""
-    say(f"{out / 'report.html'}: open it in a browser; {samples} sample{'s' * (samples != 1)} in {out / 'samples.jsonl'}")
+    files = f"{samples} sample{'s' * (samples != 1)} in {out / 'samples.jsonl'}"
+    say(f"{out / 'report.html'}: open it in a browser; {files}")

@@ -14,7 +14,7 @@ from verbs.output import bar, say, write_json
 from verbs.report_options import Asked, told
 
 Command = Callable[..., Any]
-UNFIT = ("core_map", "measure", "power_log", "name", "form", "dataset", "data")
+UNFIT = ("core_map", "measure", "power_log", "name", "form", "dataset", "data", "workers", "cluster")
 """Options of energy-report that a torch module has no use for, as their parameters are called."""
 
 
@@ -75,7 +75,7 @@ def checked(artifact: Path | None, factory: str | None, source: str | None) -> N
 
 def report_torch(asked: Asked) -> None:
     """The report of a module on its samples, one sample at a time."""
-    from energy.bills import check_conventions
+    from energy.bills import check_conventions, check_host
     from energy.costs import open_cost_table
     from energy.priced import Terms
     from energy.report import Report
@@ -88,6 +88,7 @@ def report_torch(asked: Asked) -> None:
     prices, conventions = open_cost_table(asked.cost_table), chosen(asked.conventions, asked.switches)
     check_conventions(prices, conventions)
     host = None if asked.host_table is None else open_cost_table(asked.host_table)
+    check_host(prices, host)
     terms = Terms(conventions, asked.allow_uncounted, host=host)
     model = build(str(asked.factory))
     samples = given(str(asked.source), asked.limit)

@@ -46,9 +46,11 @@ def _fused(call: Call) -> None:
     spikes = notes[0].cell.spikes and notes[1].cell.spikes
     _product(call, "scores", q, (cls, spikes), dense * q.shape[-1], met)
     allowed = int(seen.sum()) if known else dense
-    counts = {  # a softmax of n values takes 2 n multiplies, 2 n - 1 adds, n - 1 compares; one multiply scales
-        "neuron_multiplies": 3 * allowed, "neuron_adds": 2 * allowed - rows, "neuron_compares": allowed - rows,
-    }  # fmt: skip
+    counts = {  # softmax of n values: 2 n multiplies, 2 n - 1 adds, n - 1 compares; one multiply more scales
+        "neuron_multiplies": 3 * allowed,
+        "neuron_adds": 2 * allowed - rows,
+        "neuron_compares": allowed - rows,
+    }
     call.record(Steady(_at(call, "softmax", tuple(seen.shape), tuple(seen.shape)), counts))
     _product(call, "mixed", v, (REAL, False), dense * v.shape[-1], mixed)
     for note in notes:
@@ -83,9 +85,10 @@ def _product(call: Call, item: str, x: Tensor, kind: tuple[int, bool], dense: in
     nnz = int(torch.count_nonzero(x)) if known else x.numel()
     sums = (summed(x), summed(x.abs())) if known else (math.nan, math.nan)
     found = Numbers(
-        *kind, known, dense, dense, met, met, met, nnz, x.numel(), x.numel(), *sums
+        *kind, known, dense, dense, met, met, met, nnz, x.numel(), x.numel(), *sums,
+        active=nnz, input_cls=kind[0], pairs=True,
     )  # fmt: skip
-    where = _at(call, item, tuple(x.shape), tuple(x.shape))
+    where = replace(_at(call, item, tuple(x.shape), tuple(x.shape)), type="MatMul")
     call.record(Synaptic(where, (Stage("", found),), x.numel()))
 
 

@@ -3,9 +3,9 @@
     counter = TorchCounter(model, time_major=False)
     scores, counts = counter.count(x)             x: one sample, without a batch axis
 
-The model runs in eval mode, without gradients, as [1, *x.shape], or as [T, 1, *shape] where it is time-major: its
-first axis is steps, and lines say what each step did. Several calls of a layer (a loop over steps) add up. What
-the model keeps between calls is put back to what it was: every sample starts from the same state.
+The model runs in eval mode, without gradients, as [1, *x.shape], or as [T, 1, *shape] where it is time-major:
+its first axis is steps, and lines say what each step did. Several calls of a layer (a loop over steps) add
+up. What the model keeps between calls is put back to what it was: every sample starts from the same state.
 """
 
 from __future__ import annotations
@@ -48,7 +48,11 @@ class TorchCounter:
     """Counts samples of one module. operand: 'real' or 'binary', what the input holds."""
 
     def __init__(
-        self, model: nn.Module, settings: Settings | None = None, time_major: bool = False, operand: str = "real"
+        self,
+        model: nn.Module,
+        settings: Settings | None = None,
+        time_major: bool = False,
+        operand: str = "real",
     ) -> None:
         if operand not in OPERANDS:
             raise BadInput(f"operand {operand!r}; expected one of {', '.join(OPERANDS)}")
@@ -56,7 +60,8 @@ class TorchCounter:
         self._time_major, self._operand = time_major, operand
 
     def count(self, x: Tensor) -> tuple[Any, Counts]:
-        """What the model gives for one sample, and its counts. x: [*shape], or [T, *shape] where time-major."""
+        """What the model gives for one sample, and its counts. x: [*shape], or [T, *shape] where
+        time-major."""
         batch = x.unsqueeze(1 if self._time_major else 0)
         steps = len(x) if self._time_major else None
         with at_rest(self._model):
@@ -94,4 +99,3 @@ def at_rest(model: nn.Module) -> Iterator[None]:
                     b.copy_(buffers[name])
         for module, was in training.items():
             module.training = was
-

@@ -7,8 +7,8 @@
     sigmoid, silu, ...  as FUNCTIONS says
     softmax of n        n - 1 compares, n subtractions, n exponentials, n - 1 adds, n divisions
 
-An exponential, tanh, erf, logarithm, root or division is counted as ONE multiply: a lower bound, for no cost table
-here prices them.
+An exponential, tanh, erf, logarithm, root or division is counted as ONE multiply: a lower bound, for no cost
+table here prices them.
 
 What the class of a result is: a sum of discrete values is integer, or a spike tensor where no two spikes met
 (as `energy.operand`); a comparison is binary, a sign ternary, a rounding integer; everything else is real.
@@ -30,17 +30,26 @@ FUNCTIONS: dict[str, tuple[int, int, int]] = {  # multiplies (functions with the
     "relu": (0, 0, 1), "relu6": (0, 0, 2), "hardtanh": (0, 0, 2), "clamp": (0, 0, 2), "clamp_min": (0, 0, 1),
     "clamp_max": (0, 0, 1), "threshold": (0, 0, 1), "leaky_relu": (1, 0, 1), "prelu": (1, 0, 1),
     "_prelu_kernel": (1, 0, 1), "elu": (2, 1, 1), "celu": (3, 1, 1), "selu": (2, 1, 1),
-    "sigmoid": (2, 1, 0), "silu": (3, 1, 0), "tanh": (1, 0, 0), "gelu": (3, 1, 0), "erf": (1, 0, 0), "erfc": (1, 1, 0),
-    "softplus": (2, 1, 1), "mish": (4, 1, 0), "hardsigmoid": (1, 1, 2), "hardswish": (2, 1, 2), "log_sigmoid_forward": (2, 1, 0),
-    "exp": (1, 0, 0), "expm1": (1, 1, 0), "exp2": (1, 0, 0), "log": (1, 0, 0), "log1p": (1, 1, 0), "log2": (1, 0, 0),
-    "log10": (1, 0, 0), "sqrt": (1, 0, 0), "rsqrt": (2, 0, 0), "reciprocal": (1, 0, 0), "pow": (1, 0, 0), "square": (1, 0, 0),
-    "sin": (1, 0, 0), "cos": (1, 0, 0), "tan": (1, 0, 0), "atan": (1, 0, 0), "atan2": (2, 0, 0), "asin": (1, 0, 0),
-    "acos": (1, 0, 0), "sinh": (1, 0, 0), "cosh": (1, 0, 0), "lerp": (1, 2, 0), "addcmul": (2, 1, 0), "addcdiv": (2, 1, 0),
-    "fmod": (2, 1, 0), "remainder": (2, 1, 0), "hypot": (3, 1, 0), "frac": (0, 1, 0), "complex": (0, 0, 0), "angle": (2, 0, 0),
+    "sigmoid": (2, 1, 0), "silu": (3, 1, 0), "tanh": (1, 0, 0), "gelu": (3, 1, 0), "erf": (1, 0, 0), "erfc":
+    (1, 1, 0),
+    "softplus": (2, 1, 1), "mish": (4, 1, 0), "hardsigmoid": (1, 1, 2), "hardswish": (2, 1, 2),
+    "log_sigmoid_forward": (2, 1, 0),
+    "exp": (1, 0, 0), "expm1": (1, 1, 0), "exp2": (1, 0, 0), "log": (1, 0, 0), "log1p": (1, 1, 0), "log2": (1,
+    0, 0),
+    "log10": (1, 0, 0), "sqrt": (1, 0, 0), "rsqrt": (2, 0, 0), "reciprocal": (1, 0, 0), "pow": (1, 0, 0),
+    "square": (1, 0, 0),
+    "sin": (1, 0, 0), "cos": (1, 0, 0), "tan": (1, 0, 0), "atan": (1, 0, 0), "atan2": (2, 0, 0), "asin": (1,
+    0, 0),
+    "acos": (1, 0, 0), "sinh": (1, 0, 0), "cosh": (1, 0, 0), "lerp": (1, 2, 0), "addcmul": (2, 1, 0),
+    "addcdiv": (2, 1, 0),
+    "fmod": (2, 1, 0), "remainder": (2, 1, 0), "hypot": (3, 1, 0), "frac": (0, 1, 0), "complex": (0, 0, 0),
+    "angle": (2, 0, 0),
 }  # fmt: skip
 
 
-def steady(call: Call, x: Tensor, multiplies: int = 0, adds: int = 0, compares: int = 0, **more: int) -> Steady:
+def steady(
+    call: Call, x: Tensor, multiplies: int = 0, adds: int = 0, compares: int = 0, **more: int
+) -> Steady:
     """Record fixed numbers of an operation on `x`, under the fields of a neuron's arithmetic."""
     counts = {
         "neuron_multiplies": multiplies, "neuron_adds": adds, "neuron_compares": compares, **more,
@@ -147,13 +156,33 @@ def _select(call: Call) -> None:
     passed(call, _of(call, chosen) if chosen else Cell())
 
 
-@rule("logical_and", "logical_or", "logical_not", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_not", "bitwise_xor")
+@rule(
+    "logical_and",
+    "logical_or",
+    "logical_not",
+    "logical_xor",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_not",
+    "bitwise_xor",
+)
 def _logic(call: Call) -> None:
     """One bit: nothing is counted for it."""
     passed(call, _of(call, call.tensors()))
 
 
-@rule("one_hot", "argmax", "argmin", "argsort", "topk", "sort", "nonzero", "bucketize", "searchsorted", "multinomial")
+@rule(
+    "one_hot",
+    "argmax",
+    "argmin",
+    "argsort",
+    "topk",
+    "sort",
+    "nonzero",
+    "bucketize",
+    "searchsorted",
+    "multinomial",
+)
 def _choice(call: Call) -> None:
     """Order: a compare a value; values keep their class, places are whole numbers."""
     x = call.args[0]
@@ -196,4 +225,3 @@ def _of(call: Call, tensors: list[Tensor]) -> Cell:
 
 def _first(call: Call) -> Tensor:
     return next(t for t in call.tensors())
-

@@ -16,7 +16,8 @@ NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 def build(name: str) -> nn.Module:
-    """The module that `factory` gives: itself one, or called without arguments. BadInput saying what went wrong."""
+    """The module that `factory` gives: itself one, or called without arguments. BadInput saying what went
+    wrong."""
     where, _, what = name.partition(":")
     if not NAME.fullmatch(name):
         raise BadInput(f"--torch {name}: expected module:factory, such as my_models:tiny")
@@ -37,7 +38,9 @@ def _made(name: str, found: Any) -> nn.Module:
     if not isinstance(found, nn.Module):
         if not callable(found):
             kind = type(found).__name__
-            raise BadInput(f"--torch {name}: is a {kind}, expected a torch module or a function that gives one")
+            raise BadInput(
+                f"--torch {name}: is a {kind}, expected a torch module or a function that gives one"
+            )
         try:
             found = found()
         except Exception as error:

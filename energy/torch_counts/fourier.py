@@ -62,4 +62,3 @@ def fft_ops(shape: Sequence[int], dims: Sequence[int], out: Sequence[int], real:
 def real_operations(macs: int, adds: int) -> int:
     """Real operations as the literature counts them: a MAC is two."""
     return 2 * macs + adds
-

@@ -1,7 +1,8 @@
-"""Layers of train/, counted whole, by the node of the graph that they become: `convert.torch_layers` gives it.
+"""Layers of train/, counted whole, by the node of the graph that they become: `convert.torch_layers` gives
+it.
 
-Their kernels are hidden from dispatch (neurons run in compiled loops), or take another order of products than the
-one that is counted (a graph convolution mixes channels first). The rules of a node are the graph side's:
+Their kernels are hidden from dispatch (neurons run in compiled loops), or take another order of products than
+the one that is counted (a graph convolution mixes channels first). The rules of a node are the graph side's:
 `energy.fanout` and `energy.updates`. Tensors are [T, N, *shape], N = 1.
 """
 
@@ -137,4 +138,3 @@ def _numbers(
 def _dot(events: np.ndarray, synapses: np.ndarray) -> np.ndarray:
     """events [T, P], synapses [1 or T, P] -> int64 [T]."""
     return (events * synapses).sum(axis=1) if len(synapses) > 1 else events @ synapses[0]
-

@@ -40,8 +40,10 @@ class _Sum:
         if not found:
             return Line(*common, assumed_dense=not self.known, folded=self.folded, **more)
         return Line(
-            *common, np.array([max(n.cls for n in found)], np.int8), _measures(found), all(n.spikes for n in found),
-            not all(n.known for n in found), self.folded, recounts=_recounts(found), sums=any(n.sums for n in found),
+            *common, np.array([max(n.cls for n in found)], np.int8), _measures(found), all(n.spikes for n in
+            found),
+            not all(n.known for n in found), self.folded, recounts=_recounts(found), sums=any(n.sums for n in
+            found),
             first=any(r.first for r in self.records), head=any(r.head for r in self.records), **more,
         )  # fmt: skip
 
@@ -66,7 +68,7 @@ def lines(records: Iterable[Record]) -> tuple[Line, ...]:
                 into.folded |= chosen.folded
         elif isinstance(record, Steady) and not (isinstance(record, Norm) and record.folded):
             into = sums.setdefault((where.node, where.item), _Sum(where, where.item))
-            into.add({name: 0 for name in record.counts} if record.folded else record.counts)
+            into.add(dict.fromkeys(record.counts, 0) if record.folded else record.counts)
             into.folded |= isinstance(record, Pool) and record.folded
             into.by_step.append(record.by_step)
             into.known &= record.known

@@ -21,7 +21,8 @@ from energy.torch_counts.trace import Call
 
 _KEPT = (
     "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "clone", "alias",
-    "detach", "contiguous", "flip", "roll", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "_reshape_alias",
+    "detach", "contiguous", "flip", "roll", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
+    "_reshape_alias",
     "_reshape_copy", "view_copy", "unsafe_chunk", "_conj", "view_as_real", "view_as_complex",
 )  # fmt: skip
 
@@ -67,10 +68,13 @@ def _lift(call: Call) -> None:
 
 
 @rule(
-    "select", "slice", "expand", "as_strided", "split", "split_with_sizes", "unbind", "diagonal", "unfold", "chunk",
-    "unsafe_split", "unsafe_split_with_sizes", "narrow", "gather", "index", "index_select", "masked_select", "take",
+    "select", "slice", "expand", "as_strided", "split", "split_with_sizes", "unbind", "diagonal", "unfold",
+    "chunk",
+    "unsafe_split", "unsafe_split_with_sizes", "narrow", "gather", "index", "index_select", "masked_select",
+    "take",
     "repeat", "tile", "repeat_interleave", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d",
-    "replication_pad1d", "replication_pad2d", "replication_pad3d", "constant_pad_nd", "im2col", "upsample_nearest1d",
+    "replication_pad1d", "replication_pad2d", "replication_pad3d", "constant_pad_nd", "im2col",
+    "upsample_nearest1d",
     "upsample_nearest2d", "upsample_nearest3d", "tril", "triu", "real", "imag", "masked_fill", "index_copy",
     "masked_scatter",
 )  # fmt: skip
@@ -143,9 +147,12 @@ def _cast(call: Call) -> None:
 
 
 @rule(
-    "zeros", "ones", "empty", "full", "arange", "linspace", "eye", "zeros_like", "ones_like", "empty_like", "full_like",
-    "new_zeros", "new_ones", "new_empty", "new_full", "scalar_tensor", "empty_strided", "new_empty_strided", "tril_indices",
-    "triu_indices", "rand", "randn", "rand_like", "randn_like", "randint", "bernoulli", "uniform", "normal", "randperm",
+    "zeros", "ones", "empty", "full", "arange", "linspace", "eye", "zeros_like", "ones_like", "empty_like",
+    "full_like",
+    "new_zeros", "new_ones", "new_empty", "new_full", "scalar_tensor", "empty_strided", "new_empty_strided",
+    "tril_indices",
+    "triu_indices", "rand", "randn", "rand_like", "randn_like", "randint", "bernoulli", "uniform", "normal",
+    "randperm",
     "hann_window", "fill", "zero",
 )  # fmt: skip
 def _made(call: Call) -> None:
@@ -161,12 +168,17 @@ def _write(call: Call) -> None:
     tensors = call.tensors()
     source = call.note(tensors[-1])
     call.trace.read(source, None)
-    cell = replace(source.cell) if call.name == "copy" else widest([call.note(t).cell for t in (tensors[0], tensors[-1])])
+    cell = (
+        replace(source.cell)
+        if call.name == "copy"
+        else widest([call.note(t).cell for t in (tensors[0], tensors[-1])])
+    )
     cell.constant = source.cell.constant and call.note(tensors[0]).cell.constant
     call.give(Note(cell, time=source.time))
 
 
-@rule("_local_scalar_dense", "equal", "is_nonzero", "item", "sym_size", "size", "stride", "is_same_size", "_assert_async",
+@rule("_local_scalar_dense", "equal", "is_nonzero", "item", "sym_size", "size", "stride", "is_same_size",
+      "_assert_async",
       "_assert_tensor_metadata", "record_stream", "set", "resize", "random")  # fmt: skip
 def _nothing(call: Call) -> None:
     """No tensor comes out."""

@@ -1,12 +1,14 @@
 """Normalisations.
 
-    batch norm, running statistics    1 MAC a value (`scale_macs`), or nothing where it is folded into the weights
-    batch norm of the batch's own statistics, instance, layer, group norm, RMS norm, of groups of n values:
-        mean n - 1 adds and 1 multiply; variance 2 n - 1 adds, n + 1 multiplies; 1 add and 1 root (a multiply);
-        n multiplies by it; then 1 MAC a value where it is affine
+batch norm, running statistics    1 MAC a value (`scale_macs`), or nothing where it is folded into the weights
+batch norm of the batch's own statistics, instance, layer, group norm, RMS norm, of groups of n values:
+    mean n - 1 adds and 1 multiply; variance 2 n - 1 adds, n + 1 multiplies; 1 add and 1 root (a multiply);
+    n multiplies by it; then 1 MAC a value where it is affine
 """
 
 from __future__ import annotations
+
+import math
 
 from torch import Tensor
 
@@ -39,8 +41,11 @@ def own(call: Call, x: Tensor, out: Tensor, groups: int, affine: bool) -> None:
     call.give(Note(Cell(), time=carried(note.time, call.name, (), x.shape, out.shape)), out)
 
 
-@rule("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm",
-      "miopen_batch_norm", "_native_batch_norm_legit_functional", "_batch_norm_no_update", "_batch_norm_with_update")  # fmt: skip
+@rule(
+    "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
+    "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit_functional", "_batch_norm_no_update",
+    "_batch_norm_with_update",
+)  # fmt: skip
 def _batch(call: Call) -> None:
     x, weight, mean = call.args[0], call.args[1], call.args[3] if len(call.args) > 3 else None
     at_rest = call.name.endswith(("no_training", "no_update"))
@@ -64,10 +69,7 @@ def _group(call: Call) -> None:
     if call.name == "native_group_norm":
         affine, groups = call.args[1] is not None, x.shape[0] * call.args[6]
     else:
-        shape = call.args[1]
-        size = 1
-        for n in shape:
-            size *= n
+        size = math.prod(call.args[1])
         affine, groups = call.arg(2, "weight") is not None, x.numel() // max(1, size)
     own(call, x, outs[0], groups, affine)
     for other in outs[1:]:

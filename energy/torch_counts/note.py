@@ -1,7 +1,7 @@
 """What is known of a tensor beside its values: where it comes from decides what an operation on it costs.
 
-    Cell    operand class, constant or not, spikes or not: shared by a tensor and its views, as their memory is
-    Note    a tensor's cell, where its steps and its channels lie, and what stands before it that may be folded
+    Cell    operand class, constant or not, spikes or not: shared by a tensor and its views, as memory is
+    Note    a tensor's cell, where its steps and channels lie, and what stands before it that may be folded
 
 Classes are `energy.operand`'s: inherited from the producer, never guessed from values. A constant (parameter,
 buffer, or made of them alone) is a weight, whatever its values: it is never a spike.
@@ -10,9 +10,9 @@ buffer, or made of them alone) is a weight, whatever its values: it is never a s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 Shape = Sequence[int]
 VIEWS = frozenset((
-    "view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "alias", "detach", "select", "slice",
-    "expand", "as_strided", "split", "split_with_sizes", "unbind", "diagonal", "unfold", "chunk", "_reshape_alias",
+    "view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "alias", "detach", "select",
+    "slice",
+    "expand", "as_strided", "split", "split_with_sizes", "unbind", "diagonal", "unfold", "chunk",
+    "_reshape_alias",
     "view_as_real", "view_as_complex", "_conj", "real", "imag", "narrow", "unsafe_split",
     "unsafe_split_with_sizes", "contiguous",
 ))  # fmt: skip
@@ -33,7 +35,8 @@ VIEWS = frozenset((
 
 @dataclass(eq=False)
 class Cell:
-    """cls: operand class of the sample.  constant: a weight.  fixed: a buffer has a part in it (an adjacency).
+    """cls: operand class of the sample.  constant: a weight.  fixed: a buffer has a part in it (an
+    adjacency).
 
     By structure: spikes: spikes, or sums and means of them; sums: of these, sums; discrete: no real value;
     entering: what enters the model, no layer between; behind: the last layers in front of it.
@@ -51,7 +54,12 @@ class Cell:
     def take(self, other: Cell, whole: bool) -> None:
         """Values of `other` are written into this memory; whole: all of it."""
         if whole or self.constant:  # of a constant (zeros to be filled) nothing remains to be known
-            self.cls, self.spikes, self.discrete, self.sums = other.cls, other.spikes, other.discrete, other.sums
+            self.cls, self.spikes, self.discrete, self.sums = (
+                other.cls,
+                other.spikes,
+                other.discrete,
+                other.sums,
+            )
             self.constant, self.fixed = other.constant and whole, other.fixed
             return
         self.cls = max(self.cls, other.cls)
@@ -84,11 +92,11 @@ class Pooled:
     pool: Pool
     peak: int = 1
 
-    def moved(self, move: object) -> Pooled:
+    def moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> Pooled:
         """After a move of values, given as a function of one tensor."""
         if self.events is None or self.sums is None:
             return self
-        return replace(self, events=move(self.events), sums=(move(self.sums[0]), move(self.sums[1])))  # type: ignore[operator]
+        return replace(self, events=move(self.events), sums=(move(self.sums[0]), move(self.sums[1])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,20 +117,20 @@ def constant(fixed: bool = False) -> Note:
     return Note(Cell(BINARY, constant=True, fixed=fixed, discrete=True, spikes=True))
 
 
-def carried(axis: Axis | None, op: str, args: Sequence[object], before: Shape, after: Shape) -> Axis | None:
+def carried(axis: Axis | None, op: str, args: Sequence[Any], before: Shape, after: Shape) -> Axis | None:
     """Where `axis` lies behind the operation, or None if it is not followed there."""
     if axis is None:
         return None
     if op == "permute":
-        return replace(axis, at=[d % len(before) for d in args[1]].index(axis.at))  # type: ignore[attr-defined]
+        return replace(axis, at=[d % len(before) for d in args[1]].index(axis.at))
     if op in ("transpose", "t"):
-        a, b = (0, 1) if op == "t" else (d % len(before) for d in args[1:3])  # type: ignore[operator]
+        a, b = (0, 1) if op == "t" else (d % len(before) for d in args[1:3])
         return replace(axis, at={a: b, b: a}.get(axis.at, axis.at)) if len(before) > 1 else axis
     if op in ("select", "unbind"):
-        dim = int(args[1] if len(args) > 1 else 0) % len(before)  # type: ignore[call-overload]
+        dim = int(args[1] if len(args) > 1 else 0) % len(before)
         return None if dim == axis.at else replace(axis, at=axis.at - (dim < axis.at))
     if op == "stack":
-        dim = int(args[1] if len(args) > 1 else 0) % len(after)  # type: ignore[call-overload]
+        dim = int(args[1] if len(args) > 1 else 0) % len(after)
         return replace(axis, at=axis.at + (dim <= axis.at))
     if math.prod(before) == math.prod(after) and tuple(before) != tuple(after):
         return _reshaped(axis, before, after)

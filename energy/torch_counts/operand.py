@@ -48,7 +48,9 @@ def peak(x: Tensor) -> int:
 def sums(x: Tensor, cell: Cell) -> tuple[float, float]:
     """Sum of values, and of sizes: these for spikes alone, where the papers' rate needs them."""
     signed = summed(x)
-    return signed, signed if cell.spikes and cell.cls == BINARY else summed(x.abs()) if cell.spikes else math.nan
+    return signed, signed if cell.spikes and cell.cls == BINARY else summed(
+        x.abs()
+    ) if cell.spikes else math.nan
 
 
 def behind_pool(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numbers | None:
@@ -59,7 +61,9 @@ def behind_pool(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numb
     if pooled.events is None or pooled.sums is None:
         return assumed(x, pooled.cell, fan, pooled.window)
     values = pooled.events.numel() * pooled.window
-    found = _counted(pooled.events, tuple(map(summed, pooled.sums)), values, pooled.cell, fan, _time(note, steps))
+    found = _counted(
+        pooled.events, tuple(map(summed, pooled.sums)), values, pooled.cell, fan, _time(note, steps)
+    )
     found.folded, found.window = True, pooled.window
     if pooled.cell.cls == INTEGER:
         found.peak = pooled.peak
@@ -75,7 +79,8 @@ def assumed(x: Tensor, cell: Cell, fan: Synapses, window: int = 1) -> Numbers:
     sop, values = fan.inbounds * window, x.numel() * window
     nonzero = fan.nonzero * values if isinstance(fan.nonzero, int) else sop
     return Numbers(
-        cell.cls, cell.spikes, False, fan.dense, fan.inbounds, sop, nonzero, nonzero if fan.skip else sop, values,
+        cell.cls, cell.spikes, False, fan.dense, fan.inbounds, sop, nonzero, nonzero if fan.skip else sop,
+        values,
         values, values, math.nan, math.nan, folded=window > 1, sums=cell.sums,
     )  # fmt: skip
 
@@ -91,7 +96,8 @@ def _counted(
     done = totals[1] if fan.skip else totals[0]
     by_step = {"nnz_in": nnz, "sop_exact": sop} if time is not None else None
     return Numbers(
-        cell.cls, cell.spikes, True, fan.dense, fan.inbounds, totals[0], totals[1], done, totals[2], values, values,
+        cell.cls, cell.spikes, True, fan.dense, fan.inbounds, totals[0], totals[1], done, totals[2], values,
+        values,
         *sums, by_step, sums=cell.sums, active=totals[2], input_cls=cell.cls,
     )  # fmt: skip
 

@@ -5,14 +5,14 @@
     sum of k values          k - 1 adds an output
     variance, deviation      3 k - 1 adds, k + 1 multiplies, 1 more for the root
 
-An average over windows that do not overlap, of spikes or their sums, may be folded into weights behind it, as on
-the graph side; its operand then is what lay before it. Else its values are real.
+An average over windows that do not overlap, of spikes or their sums, may be folded into weights behind it, as
+on the graph side; its operand then is what lay before it. Else its values are real.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,9 @@ from energy.torch_counts.rules import rule
 from energy.torch_counts.trace import Call
 
 
-def pool(call: Call, x: Tensor, window: int, overlaps: bool, summed: object, time: Axis | None) -> None:
+def pool(
+    call: Call, x: Tensor, window: int, overlaps: bool, summed: Callable[[Tensor], Tensor], time: Axis | None
+) -> None:
     """Record an average. summed: a function of values like x that adds up each window exactly."""
     note = call.note(x)
     before = note.pooled
@@ -44,7 +46,7 @@ def pool(call: Call, x: Tensor, window: int, overlaps: bool, summed: object, tim
         known_values = (x.double(), x.abs().double())
         base = before or Pooled((x != 0).to(torch.int64), known_values, 1, note.cell, record, peak(x))
         if base.events is not None and base.sums is not None:
-            events, *sums = (summed(v) for v in (base.events, *base.sums))  # type: ignore[operator]
+            events, *sums = (summed(v) for v in (base.events, *base.sums))
             pooled = Pooled(events, (sums[0], sums[1]), base.window * window, base.cell, record, base.peak)
     elif record.foldable:
         pooled = Pooled(None, None, window, note.cell, record)
@@ -103,9 +105,11 @@ def _adaptive(call: Call) -> None:
     """Windows may overlap; their sizes differ: counted exactly, never folded."""
     x = call.args[0]
     rank = int(call.name[-2])
-    adds = math.prod(x.shape[:-rank]) * (
-        math.prod(sum(_adaptive_sizes(x.shape[d - rank], call.out.shape[d - rank])) for d in range(rank))
-    ) - call.out.numel()
+    adds = (
+        math.prod(x.shape[:-rank])
+        * (math.prod(sum(_adaptive_sizes(x.shape[d - rank], call.out.shape[d - rank])) for d in range(rank)))
+        - call.out.numel()
+    )
     note = call.note(x)
     record = Pool(call.where(x), {"pool_adds": adds}, overlaps=True)
     call.trace.read(note, record)
@@ -119,8 +123,10 @@ def _adaptive_sizes(size: int, outs: int) -> list[int]:
     return [-(-(i + 1) * size // outs) - i * size // outs for i in range(outs)]
 
 
-@rule("max_pool1d", "max_pool2d", "max_pool3d", "max_pool2d_with_indices", "max_pool3d_with_indices",
-      "max_pool1d_with_indices", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")  # fmt: skip
+@rule(
+    "max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices",
+    "max_pool3d_with_indices", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
+)  # fmt: skip
 def _maximum(call: Call) -> None:
     """Keeps the class: the largest of spikes is a spike."""
     x, rank = call.args[0], int(call.name.split("pool")[1][0])
@@ -164,7 +170,12 @@ def _sum(call: Call) -> None:
     cls = INTEGER if note.cell.cls != REAL and plain else REAL
     dims, keep = _dims(call) if call.name in ("sum", "nansum") else ((), True)
     time = _left(note.time, dims, x.dim(), keep) if call.name != "trace" else None
-    call.give(Note(Cell(cls, spikes=note.cell.spikes, discrete=note.cell.discrete and plain, sums=note.cell.spikes), time=time))
+    call.give(
+        Note(
+            Cell(cls, spikes=note.cell.spikes, discrete=note.cell.discrete and plain, sums=note.cell.spikes),
+            time=time,
+        )
+    )
 
 
 @rule("var", "std", "var_mean", "std_mean", "linalg_vector_norm", "norm")
@@ -185,5 +196,3 @@ def _sides(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
         return (value,) * rank
     sides = tuple(value)
     return sides * rank if len(sides) == 1 else sides
-
-

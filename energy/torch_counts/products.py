@@ -24,11 +24,18 @@ from energy.torch_counts.record import Numbers, Stage, Synaptic, Users
 from energy.torch_counts.rules import rule
 from energy.torch_counts.trace import Call
 
-
 ELEMENTWISE = ("mul", "div", "true_divide", "multiply", "divide")
 
 
-def weigh(call: Call, x: Tensor, fan: Synapses, bias: bool, time: Axis | None, channels: Axis | None, absorbs: bool = True) -> None:
+def weigh(
+    call: Call,
+    x: Tensor,
+    fan: Synapses,
+    bias: bool,
+    time: Axis | None,
+    channels: Axis | None,
+    absorbs: bool = True,
+) -> None:
     """Record `x` against weights, and give the result its note. absorbs: a pool in front may be folded in."""
     note, steps = call.note(x), call.trace.steps
     stage = Stage("", numbers(x, note, fan, steps), behind_pool(x, note, fan, steps) if absorbs else None)
@@ -42,7 +49,15 @@ def weigh(call: Call, x: Tensor, fan: Synapses, bias: bool, time: Axis | None, c
     call.give(Note(Cell(), (users,), (record,), time, channels))
 
 
-def meet(call: Call, a: Tensor, b: Tensor, pairs: Tensor | None, dense: int, time: Axis | None, cell: Cell | None = None) -> None:
+def meet(
+    call: Call,
+    a: Tensor,
+    b: Tensor,
+    pairs: Tensor | None,
+    dense: int,
+    time: Axis | None,
+    cell: Cell | None = None,
+) -> None:
     """Record a product of two tensors.
 
     pairs: of which neither is zero, by place, float64, its first axes those of a; None where values are not
@@ -51,12 +66,29 @@ def meet(call: Call, a: Tensor, b: Tensor, pairs: Tensor | None, dense: int, tim
     notes = [call.note(x) for x in (a, b)]
     cls = max(n.cell.cls for n in notes)
     spikes = all(n.cell.spikes for n in notes)
-    known = not a.is_meta
+    found = _pair_numbers(call, a, b, pairs, dense, time)
+    where = replace(call.where(a), type="Multiply" if call.name in ELEMENTWISE else "MatMul")
+    record = Synaptic(where, (Stage("", found),), call.out.numel())
+    for note in notes:
+        call.trace.read(note, None)
+    call.record(record)
+    discrete = all(n.cell.discrete for n in notes)
+    own = Cell(cls if cls == REAL else INTEGER, spikes=spikes, discrete=discrete, sums=spikes)
+    call.give(Note(cell or own, (record.users,), (), time))
+
+
+def _pair_numbers(
+    call: Call, a: Tensor, b: Tensor, pairs: Tensor | None, dense: int, time: Axis | None
+) -> Numbers:
+    """What a product is, counted by its left operand."""
+    notes = [call.note(x) for x in (a, b)]
+    cls = max(n.cell.cls for n in notes)
+    spikes, known = all(n.cell.spikes for n in notes), pairs is not None
     met, nnz, by_step = dense, a.numel(), None
     if pairs is not None:
-        when = notes[0].time if call.trace.steps and notes[0].time == time and (time is None or time.at == 0) else None
-        each = per_step(pairs, 1, when if pairs.dim() else None)
-        values = per_step(a != 0, 1, when if pairs.dim() else None)
+        when = time if call.trace.steps and time == notes[0].time and pairs.dim() else None
+        when = when if when is not None and when.at == 0 else None
+        each, values = per_step(pairs, 1, when), per_step(a != 0, 1, when)
         met, nnz = int(each.sum()), int(values.sum())
         by_step = {"nnz_in": values, "sop_exact": each} if when is not None else None
     counting = spikes and any(n.cell.sums for n in notes)
@@ -68,15 +100,7 @@ def meet(call: Call, a: Tensor, b: Tensor, pairs: Tensor | None, dense: int, tim
     if known and cls == INTEGER:
         found.peak = max(peak(x) for x, n in zip((a, b), notes, strict=True) if n.cell.cls <= INTEGER)
         found.sized = int(_met_sizes(a, b)) if counting else 0
-    where = replace(call.where(a), type="Multiply" if call.name in ELEMENTWISE else "MatMul")
-    record = Synaptic(where, (Stage("", found),), call.out.numel())
-    for note in notes:
-        call.trace.read(note, None)
-    call.record(record)
-    own = Cell(
-        cls if cls == REAL else INTEGER, spikes=spikes, discrete=all(n.cell.discrete for n in notes), sums=spikes
-    )  # fmt: skip
-    call.give(Note(cell or own, (record.users,), (), time))
+    return found
 
 
 def _met_sizes(a: Tensor, b: Tensor) -> float:
@@ -88,7 +112,8 @@ def _met_sizes(a: Tensor, b: Tensor) -> float:
 
 
 def _skips(call: Call, weight: Note) -> bool:
-    """Whether zero weights are no synapses: asked for of all, or of adjacencies (weights with a fixed part)."""
+    """Whether zero weights are no synapses: asked for of all, or of adjacencies (weights with a fixed
+    part)."""
     return not call.settings.zero_weights or (call.settings.skip_zero_adjacency and weight.cell.fixed)
 
 
@@ -103,11 +128,22 @@ def _matrix(call: Call) -> None:
     notes = [call.note(t) for t in tensors]
     left, right = _as_matrix(a, True), _as_matrix(b, False)
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
-    dense = call.out.numel() // max(1, m * n) * m * k * n if call.name not in ("mv", "dot", "addmv") else m * k * n
+    dense = (
+        call.out.numel() // max(1, m * n) * m * k * n
+        if call.name not in ("mv", "dot", "addmv")
+        else m * k * n
+    )
     has_bias = bias is not None and (not added or call.kwargs.get("beta", 1) != 0)
     if notes[1].cell.constant and not notes[0].cell.constant:
         fan = Synapses(dense, dense, n, _filled(right, -1, n, a, notes[1]), _skips(call, notes[1]))
-        weigh(call, a, fan, has_bias, _rows(notes[0], a), Axis(call.out.dim() - 1, n) if call.out.dim() else None)
+        weigh(
+            call,
+            a,
+            fan,
+            has_bias,
+            _rows(notes[0], a),
+            Axis(call.out.dim() - 1, n) if call.out.dim() else None,
+        )
     elif notes[0].cell.constant and not notes[1].cell.constant:
         fan = Synapses(dense, dense, m, _filled(left, -2, m, b, notes[0]), _skips(call, notes[0]))
         weigh(call, b, fan, has_bias, None, Axis(call.out.dim() - 2, m) if call.out.dim() > 1 else None)
@@ -154,17 +190,25 @@ def _convolution(call: Call) -> None:
     fan = conv_synapses(call, x, weight, (stride, padding, dilation, transposed, output_padding, groups))
     note = call.note(x)
     time = note.time if note.time is not None and note.time.at == 0 else None
-    weigh(call, x, fan, bias is not None, time, Axis(call.out.dim() - weight.dim() + 1, call.out.shape[-weight.dim() + 1]))
+    weigh(
+        call,
+        x,
+        fan,
+        bias is not None,
+        time,
+        Axis(call.out.dim() - weight.dim() + 1, call.out.shape[-weight.dim() + 1]),
+    )
 
 
 def conv_synapses(call: Call, x: Tensor, weight: Tensor, geometry: tuple) -> Synapses:
-    """Fan-out of a convolution: the gradient, by its input, of the sum of its outputs, weights replaced by ones.
+    """Fan-out of a convolution: the gradient, by its input, of the sum of its outputs, weights replaced by
+    ones.
 
     Exact at borders, for every stride, dilation, group, number of axes, and transposed.
     """
-    stride, padding, dilation, transposed, output_padding, groups = geometry
-    places = tuple(x.shape[-(weight.dim() - 2):])
-    out_places = tuple(call.out.shape[-(weight.dim() - 2):])
+    transposed, groups = geometry[3], geometry[5]
+    places = tuple(x.shape[-(weight.dim() - 2) :])
+    out_places = tuple(call.out.shape[-(weight.dim() - 2) :])
     per_group = weight.shape[1] if transposed else weight.shape[0] // groups
     batch = x.numel() // (x.shape[-weight.dim() + 1] * math.prod(places))
     dense = batch * weight.numel() * math.prod(places if transposed else out_places)
@@ -180,7 +224,9 @@ def conv_synapses(call: Call, x: Tensor, weight: Tensor, geometry: tuple) -> Syn
             grouped = filled.view(groups, weight.shape[0] // groups, *weight.shape[1:]).sum(1)
             kernels = grouped.reshape(-1, 1, *weight.shape[2:])
         nonzero = _reached(kernels, len(kernels), places, out_places, geometry)[0]
-    return Synapses(dense, inbounds, each[0], each[0] if nonzero is each else nonzero, _skips(call, call.note(weight)))
+    return Synapses(
+        dense, inbounds, each[0], each[0] if nonzero is each else nonzero, _skips(call, call.note(weight))
+    )
 
 
 def _reached(kernels: Tensor, channels: int, places: tuple, out_places: tuple, geometry: tuple) -> Tensor:
@@ -196,7 +242,8 @@ def _reached(kernels: Tensor, channels: int, places: tuple, out_places: tuple, g
 
 
 def _made_kernel(call: Call, x: Tensor, weight: Tensor) -> None:
-    """A kernel that depends on the sample: pairs of two tensors, counted by a convolution of where they are."""
+    """A kernel that depends on the sample: pairs of two tensors, counted by a convolution of where they
+    are."""
     geometry = call.args[3:9]
     dense = call.out.numel() * math.prod(weight.shape[1:])
     pairs = None

@@ -5,7 +5,8 @@
     Pool       a Steady that vanishes where all that read it are weights
     Norm       a Steady that vanishes into the weights in front of it, if it alone reads them
 
-`settled` decides, by the same rules as the graph side (`energy.operand.plan`, `convert.passes.fold_batchnorm`).
+`settled` decides, by the same rules as the graph side (`energy.operand.plan`,
+`convert.passes.fold_batchnorm`).
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ class Record:
 class Numbers:
     """A synaptic operation, of one operand.
 
-    nnz of rate_values: non-zero operand values; active: of the layer's input.  peak: the largest size in it, of
-    a class `input_cls`; window: inputs of a folded pool; sized: sop with the size of each value, where it is sums of spikes.  signed, size: sums of the operand's values and sizes, over
-    `values` of them; NaN where not known.  by_step: field -> int64 [T].
+    nnz of rate_values: non-zero operand values; active: of the layer's input.  peak: the largest size in it,
+    of a class `input_cls`; window: inputs of a folded pool; sized: sop with the size of each value, where it
+    is sums of spikes.  signed, size: sums of the operand's values and sizes, over `values` of them; NaN where
+    not known.  by_step: field -> int64 [T].
     """
 
     cls: int
@@ -91,7 +93,11 @@ class Numbers:
         share = self.active / max(1, self.values) * self.dense
         wide = max(1, self.peak).bit_length() if self.input_cls == INTEGER else 1
         whole = self.done if self.cls == INTEGER else 0
-        padded = float(self.sop) if self.pairs else self.nnz * (self.dense / max(1, self.rate_values // self.window))
+        padded = (
+            float(self.sop)
+            if self.pairs
+            else self.nnz * (self.dense / max(1, self.rate_values // self.window))
+        )
         return {
             "sop_share": share, "sop_bits": wide * share, "sop_padded": padded, "mac_integer": whole,
             "ac_bits": wide * whole, "sop_sized": self.sized if self.input_cls == INTEGER else 0,
@@ -131,7 +137,8 @@ class Synaptic(Record):
 
 @dataclass(eq=False)
 class Steady(Record):
-    """counts: fields of `energy.line.COUNTS`; by_step: spikes_out -> int64 [T]; known: whether values were."""
+    """counts: fields of `energy.line.COUNTS`; by_step: spikes_out -> int64 [T]; known: whether values
+    were."""
 
     counts: dict[str, int] = field(default_factory=dict)
     by_step: dict[str, np.ndarray] | None = None
@@ -141,7 +148,8 @@ class Steady(Record):
 
 @dataclass(eq=False)
 class Pool(Steady):
-    """overlaps: windows do.  foldable: no window overlaps, its input is discrete.  inner: a pool right before."""
+    """overlaps: windows do.  foldable: no window overlaps, its input is discrete.  inner: a pool right
+    before."""
 
     overlaps: bool = False
     foldable: bool = False

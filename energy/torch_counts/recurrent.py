@@ -1,10 +1,10 @@
 """The fused LSTM layer of the CPU: gates are counted step by step, as `nn.LSTM` defines them.
 
-    i, f, g, o = W x_t + b + U h_{t-1} + b'      4 H gates: what is not zero in x_t and h_{t-1}; 2 biases, 1 sum
-    c = f c + i g;  h = o tanh(c)                3 multiplies, 1 add a unit; 3 sigmoids, 2 tanh
+    i, f, g, o = W x_t + b + U h_{t-1} + b'      4 H gates: what is not zero in x_t and h_{t-1}; 2 biases, 1
+    sum c = f c + i g;  h = o tanh(c)                3 multiplies, 1 add a unit; 3 sigmoids, 2 tanh
 
-GRU, RNN and the LSTM of other devices come as products and activations already. h_t are the layer's outputs, so
-that every operand is known.
+GRU, RNN and the LSTM of other devices come as products and activations already. h_t are the layer's outputs,
+so that every operand is known.
 """
 
 from __future__ import annotations
@@ -66,4 +66,3 @@ def _units(call: Call, y: Tensor) -> None:
     }  # fmt: skip
     where = replace(call.where(y), item="units", type="LSTM")
     call.record(Steady(where, {k: v for k, v in counts.items() if v}))
-

@@ -1,8 +1,8 @@
 """The rules: name of an ATen operation, or type of a module -> what it costs and what its result is.
 
-An operation rule is `(call) -> None`: it records what was done and gives the result its note. A module rule is
-`(call) -> None` of a whole call of the module, for what dispatch does not show or shows in another order; the
-operations inside are then not looked at. What has no rule is recorded as missing, never passed over.
+An operation rule is `(call) -> None`: it records what was done and gives the result its note. A module rule
+is `(call) -> None` of a whole call of the module, for what dispatch does not show or shows in another order;
+the operations inside are then not looked at. What has no rule is recorded as missing, never passed over.
 """
 
 from __future__ import annotations

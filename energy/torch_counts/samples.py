@@ -30,8 +30,8 @@ class Given:
 
 
 def given(text: str, limit: int | None) -> Given:
-    """`3x32x32`: normal noise of seed 0, one sample or `limit` of them. Else a .npy file [n, *shape], or a .npz with
-    x [n, *shape] and, if known, y [n]. BadInput for a file that is none of these."""
+    """`3x32x32`: normal noise of seed 0, one sample or `limit` of them. Else a .npy file [n, *shape], or a
+    .npz with x [n, *shape] and, if known, y [n]. BadInput for a file that is none of these."""
     if SHAPE.fullmatch(text):
         return drawn(tuple(map(int, text.split("x"))), limit or 1)
     path = Path(text)
@@ -39,11 +39,14 @@ def given(text: str, limit: int | None) -> Given:
         raise BadInput(f"--input {text}: no such file, and not a shape; give a .npy or .npz file, or 3x32x32")
     x, labels = _read(path)
     if x.ndim < 2 or not len(x) or x.dtype.kind not in "fiub":
-        raise BadInput(f"{path}: holds {x.dtype} {x.shape}, expected numbers (samples, ...), one sample at least")
+        raise BadInput(
+            f"{path}: holds {x.dtype} {x.shape}, expected numbers (samples, ...), one sample at least"
+        )
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise BadInput(f"{path}: holds NaN or infinity; expected finite values, mend the input")
     if labels is not None and (labels.shape != (len(x),) or labels.dtype.kind not in "iu"):
-        raise BadInput(f"{path}: y is {labels.dtype} {labels.shape}, expected a whole number for each of {len(x)} samples")
+        want = f"a whole number for each of {len(x)} samples"
+        raise BadInput(f"{path}: y is {labels.dtype} {labels.shape}, expected {want}")
     return Given(x, labels, str(path)).first(limit)
 
 
@@ -63,7 +66,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
                 return held, None
             if "x" not in held:
                 raise BadInput(f"{path}: holds {', '.join(held) or 'nothing'}, expected x, and y if known")
-            return held["x"], held["y"] if "y" in held else None
+            return held["x"], held.get("y")
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         if isinstance(error, BadInput):
             raise

@@ -171,7 +171,8 @@ class Trace(TorchDispatchMode):
             self.values += sum(o.numel() for o in outs)
 
     def _ends(self, ins: list[Tensor], outs: list[Tensor], done: list[Record]) -> None:
-        """Which layers lie at the two ends: a norm, a scale, a sum or an activation is none, a neuron ends it."""
+        """Which layers lie at the two ends: a norm, a scale, a sum or an activation is none, a neuron ends
+        it."""
         cells = [self.note(t).cell for t in ins]
         behind = frozenset().union(*(c.behind for c in cells))
         entering = any(c.entering for c in cells)
@@ -206,7 +207,9 @@ class Trace(TorchDispatchMode):
         """What is known of a tensor. One that no operation gave was made where dispatch does not look."""
         found = self._notes.get(tensor)
         if found is None:
-            self.records.append(Missing(Where(self.path, "", "untracked tensor", (), tuple(tensor.shape)), tensor.numel()))
+            self.records.append(
+                Missing(Where(self.path, "", "untracked tensor", (), tuple(tensor.shape)), tensor.numel())
+            )
             self.values += tensor.numel()
             found = Note(Cell())
             self._notes[tensor] = found
@@ -234,7 +237,8 @@ class Trace(TorchDispatchMode):
             users.readers.append(record)
 
     def where(self, name: str, module: nn.Module | None, x: Tensor | None, out: Any) -> Where:
-        """Line of an operation: path of the module; the item says which operation of it, and the how-manieth."""
+        """Line of an operation: path of the module; the item says which operation of it, and the
+        how-manieth."""
         scope = self._stack[-1]
         outs = [o for o in tree_flatten(out)[0] if isinstance(o, Tensor)]
         shapes = (tuple(x.shape) if x is not None else (), tuple(outs[0].shape) if outs else ())
@@ -251,7 +255,17 @@ class Trace(TorchDispatchMode):
         return self._stack[-1].path or ROOT
 
 
-_SINGLE = ("activation", "adaptive", "batchnorm", "conv", "instancenorm", "linear", "normalization", "pooling", "sparse")
+_SINGLE = (
+    "activation",
+    "adaptive",
+    "batchnorm",
+    "conv",
+    "instancenorm",
+    "linear",
+    "normalization",
+    "pooling",
+    "sparse",
+)
 
 
 def _single(module: nn.Module) -> bool:

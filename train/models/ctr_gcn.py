@@ -7,10 +7,10 @@
     block    relu(U + R_2(X))
     head     W mean over joints, frames and persons of X_10 + b
 
-A_k [V, V] learned from the skeleton on; C_r = 8 from the coordinates, else C / 8; alpha learned from 0, one for the
-K topologies of a block. Widths and strides as ST-GCN's. From the paper and its published figures: 1,446,672
-parameters and 1,939,164,160 MACs for two persons of 64 frames (NTU RGB+D 60); 1,426,892 and 617,726,720 for one of
-52 (NW-UCLA).
+A_k [V, V] learned from the skeleton on; C_r = 8 from the coordinates, else C / 8; alpha learned from 0, one
+for the K topologies of a block. Widths and strides as ST-GCN's. From the paper and its published figures:
+1,446,672 parameters and 1,939,164,160 MACs for two persons of 64 frames (NTU RGB+D 60); 1,426,892 and
+617,726,720 for one of 52 (NW-UCLA).
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,9 @@ class CTRGCNConfig:
 
     def __post_init__(self) -> None:
         parts = len(self.dilations) + 2
-        wide = bool(self.channels) and all(count(c) and c % parts == 0 and c >= REDUCTION for c in self.channels)
+        wide = bool(self.channels) and all(
+            count(c) and c % parts == 0 and c >= REDUCTION for c in self.channels
+        )
         problems = [
             f"{name} = {getattr(self, name)!r} (expected {expected})"
             for name, legal, expected in (
@@ -87,9 +89,7 @@ class Spatial(nn.Module):
         self.norm = ImageNorm(c_out)
         nn.init.constant_(self.norm.weight, 1e-6)
         same = c_in == c_out
-        self.shortcut = (
-            nn.Identity() if same else nn.Sequential(nn.Conv2d(c_in, c_out, 1), ImageNorm(c_out))
-        )
+        self.shortcut = nn.Identity() if same else nn.Sequential(nn.Conv2d(c_in, c_out, 1), ImageNorm(c_out))
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, F, V] -> [N, C', F, V]."""
@@ -119,9 +119,7 @@ class Temporal(nn.Module):
         )  # fmt: skip
         largest = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
         single = nn.Sequential(nn.Conv2d(channels, width, 1, (stride, 1)), ImageNorm(width))
-        self.branches = nn.ModuleList(
-            (*dilated, _branch(channels, width, largest, ImageNorm(width)), single)
-        )
+        self.branches = nn.ModuleList((*dilated, _branch(channels, width, largest, ImageNorm(width)), single))
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, F, V] -> [N, C, F', V]."""

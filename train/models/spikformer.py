@@ -5,12 +5,14 @@
     attention q, k, v = SN(BN(W s));  o = SN_0.5(0.125 (q k^T) v);  s' = SN(BN(W o))       heads of D / h
     mlp       SN(BN(W_2 SN(BN(W_1 s))))                                                   4 D inside
     Spikformer     s + attention(s), s + mlp(s): sums of spikes travel, {0, 1, 2, ...}
-    Spikingformer  neurons stand in front of each linear map and sums of currents travel: only spikes are operands
+    Spikingformer  neurons stand in front of each linear map and sums of currents travel: only spikes are
+                   operands
     head      W mean over tokens and steps + b
 
-x [T, N, 3, H, W]: an image is shown T times. Image models: not for skeletons, so not among those that `train` trains;
-built by `energy-report --torch train.models.spikformer:spikformer_4_384` and by whoever trains on images. Where
-Spikingformer's paper is silent on the patches' order we take neuron, convolution, norm, maximum.
+x [T, N, 3, H, W]: an image is shown T times. Image models: not for skeletons, so not among those that `train`
+trains; built by `energy-report --torch train.models.spikformer:spikformer_4_384` and by whoever trains on
+images. Where Spikingformer's paper is silent on the patches' order we take neuron, convolution, norm,
+maximum.
 """
 
 from dataclasses import dataclass
@@ -28,8 +30,8 @@ SCALE = 0.125
 
 @dataclass(frozen=True, slots=True)
 class SpikformerConfig:
-    """width D, depth blocks, heads; size: side of the image; pools: convolutions of the patches that are halved,
-    by place from 0. residual: 'spikes' (Spikformer) or 'currents' (Spikingformer)."""
+    """width D, depth blocks, heads; size: side of the image; pools: convolutions of the patches that are
+    halved, by place from 0. residual: 'spikes' (Spikformer) or 'currents' (Spikingformer)."""
 
     classes: int
     width: int
@@ -96,7 +98,9 @@ class Patches(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The four stages, then the position added to what they gave."""
         for place in range(4):
-            x = self.norms[place](self.convs[place](x if self.spikes or place == 0 else self.neurons[place - 1](x)))
+            x = self.norms[place](
+                self.convs[place](x if self.spikes or place == 0 else self.neurons[place - 1](x))
+            )
             x = self.neurons[place](x) if self.spikes else x
             x = self.halve(x) if place in self.pools else x
         if self.spikes:
@@ -107,7 +111,8 @@ class Patches(nn.Module):
 
 
 class Attention(nn.Module):
-    """Spiking self-attention: both products are of spikes, no softmax. [T, N, L, D] spikes -> spikes or currents."""
+    """Spiking self-attention: both products are of spikes, no softmax. [T, N, L, D] spikes -> spikes or
+    currents."""
 
     def __init__(self, config: SpikformerConfig) -> None:
         super().__init__()

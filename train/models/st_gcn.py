@@ -4,10 +4,10 @@
     block  Y = relu(BN(conv_{9, s}(relu(BN(sum_k (W_k X + b_k) (A_k * M_k))))) + R(X))
     head   W mean over joints, frames and persons of X_10 + b
 
-X [N, C, F, V]; A_k fixed, M_k learned, one number an edge, of each block; R the identity, ConvBN where channels or
-frames change, nothing in the first block. Ten blocks of 64, 64, 64, 64, 128, 128, 128, 256, 256, 256 channels,
-s = 2 where channels grow. From the paper and its published figures: 3,098,832 parameters on NTU RGB+D 60, and
-17,092,815,360 MACs for two persons of 300 frames.
+X [N, C, F, V]; A_k fixed, M_k learned, one number an edge, of each block; R the identity, ConvBN where
+channels or frames change, nothing in the first block. Ten blocks of 64, 64, 64, 64, 128, 128, 128, 256, 256,
+256 channels, s = 2 where channels grow. From the paper and its published figures: 3,098,832 parameters on NTU
+RGB+D 60, and 17,092,815,360 MACs for two persons of 300 frames.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from train.skeletons import adjacency
 
 @dataclass(frozen=True, slots=True)
 class STGCNConfig:
-    """What it takes to build an ST-GCN. persons: seen together by the first norm and the head; a training run has
-    one, its persons are folded into the batch and their scores averaged by the caller."""
+    """What it takes to build an ST-GCN. persons: seen together by the first norm and the head; a training run
+    has one, its persons are folded into the batch and their scores averaged by the caller."""
 
     in_channels: int
     classes: int
@@ -122,7 +122,8 @@ class STGCN(nn.Module):
 
 
 class Clips(nn.Module):
-    """A network of clips as it is published: x [N, C, F, V, M] -> scores. What `energy-report --torch` counts."""
+    """A network of clips as it is published: x [N, C, F, V, M] -> scores. What `energy-report --torch`
+    counts."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

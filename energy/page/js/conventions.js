@@ -21,6 +21,7 @@ function conventions() {
   show(
     "conventions-lead",
     `${head.convention} is ${micro(head.text)}. Each bar changes one choice of counting and nothing else.` +
+      ` The prices are another matter: confidence ${DATA.cost_table.confidence}, a factor of two at least.` +
       (still.length ? ` Without effect here: ${still.join(", ")}.` : ""),
   );
   const columns = [

@@ -22,11 +22,8 @@ function headline() {
 function claim(head) {
   if (!head.pj) return "Operations are counted; joules are refused, because something is not counted.";
   const beside = Object.entries(DATA.energy[head.convention].beside).filter(([, pj]) => pj > head.pj / 10);
-  const more = beside
-    .map(
-      ([part, pj]) => ` Its ${part.replace("_pj", "")}, ${energy(pj, 1)} by the same table, is not in it.`,
-    )
-    .join("");
+  const told = beside.map(([part, pj]) => `${part.replace("_pj", "")} (${energy(pj, 1)})`).join(" and ");
+  const more = told && ` Not in it, by the same table: ${told}.`;
   const spread = head.spread ? ` Other ways to count the same spikes give ${micro(head.spread)}.` : "";
   const priced = `priced by ${DATA.cost_table.name}; not measured.`;
   return `Modelled from operations counted exactly, ${priced}${spread}${more}`;
