@@ -178,6 +178,48 @@ def test_classes_are_inherited(function, want):
     assert operand(function)[0] == want
 
 
+def test_values_written_into_a_part_belong_to_the_whole():
+    def written(parts):
+        def function(m, x):
+            y = torch.zeros(1, 6)
+            y[:, :3] = x[:, :3]
+            if parts > 1:
+                y[:, 3:] = x.sin()[:, 3:]
+            return y
+
+        return function
+
+    assert (operand(written(1))[0], operand(written(2))[0]) == (BINARY, REAL)
+
+
+def test_recurrent_layers_and_foreign_neurons():
+    gru = counted(Fn(lambda m, x: m.gru(x)[0], gru=nn.GRU(4, 8, batch_first=True)), rnd(5, 4))
+    products = sum(int(gru.of(line, "dense_mac")[0]) for line in gru.lines if line.type == "addmm")
+    # the module makes its first state of zeros: a constant, whose product is worked out once
+    assert products == 5 * 3 * 8 * 4 + 4 * 3 * 8 * 8 and not gru.uncounted
+    backwards = nn.LSTM(4, 8, batch_first=True, bidirectional=True)
+    lstm = counted(Fn(lambda m, x: m.lstm(x)[0], lstm=backwards), rnd(5, 4))
+    assert dense(lstm) == 2 * 5 * 4 * 8 * (4 + 8)
+    assert lstm.total("mac")[0] == dense(lstm) - 2 * 4 * 8 * 8  # each way starts from a state of zeros
+
+    class LIFNode(nn.Module):
+        __module__ = "spikingjelly.activation_based.neuron"
+
+        def forward(self, x):
+            return (x > 0).float()
+
+    counts = counted(nn.Sequential(LIFNode(), nn.Linear(6, 2)), rnd(6))
+    ops = [int(counts.total(f"neuron_{k}")[0]) for k in ("steps", "multiplies", "adds", "compares")]
+    assert ops == [6, 6, 12, 6] and counts["1"].classes[0] == BINARY
+    assert counts.total("spikes_out")[0] == (rnd(6) > 0).sum()
+
+
+def test_what_a_mask_hides_is_not_counted():
+    causal = Fn(lambda m, x: F.scaled_dot_product_attention(x, x, x, is_causal=True))
+    counts = counted(causal, rnd(2, 8, 4))
+    assert counts.total("mac")[0] == 2 * 2 * 36 * 4 and dense(counts) == 2 * 2 * 64 * 4
+
+
 def test_a_silent_network_is_not_called_binary():
     """Zeros of a real producer are real, zeros of neurons are spikes; weights of ones are no spikes."""
     quiet = torch.zeros(6)
