@@ -235,7 +235,10 @@ def main() -> None:
             + (f"   {row['share_of_that']:+.1%} to the model as converted" if row["share_of_that"] else "")
         )
     if asked.json:
-        asked.json.write_text(json.dumps({"machine": machine(), "rows": found}, indent=1) + "\n")
+        rows = [
+            {key: None if value != value else value for key, value in row.items()} for row in found
+        ]  # NaN
+        asked.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
