@@ -15,7 +15,7 @@ from energy.line import Counts, Line
 from energy.operand import INTEGER, REAL
 
 Array = np.ndarray
-PRODUCTS = ("SpikeMatMul", "SpikeAnd")
+PRODUCTS = ("SpikeMatMul", "SpikeAnd", "MatMul", "Multiply")  # the last two: of torch modules
 
 
 class Sheet:

@@ -13,6 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from convert.ir import (
     LIF,
@@ -30,8 +32,12 @@ from energy.conventions import NAMED
 from energy.costs import cost_table
 from energy.counts import count, count_program
 from energy.energy import price, spread
-from energy.line import Options
+from energy.line import Options, joined
 from energy.report import Report
+from energy.torch_counts.counter import TorchCounter
+from energy.torch_counts.settings import Settings
+from train import neurons
+from train.stepwise import Stepwise
 
 T, N = 4, 2
 
@@ -184,3 +190,40 @@ def test_the_program_counts_the_same():
     # 92.5 with the head as the chip holds it: its pool is in the weights, four times the synapses
     want = 4.6 * 18432 + 0.9 * (8235 + 1380)
     assert bills["paper-spikformer"].total().mean() == pytest.approx(want, rel=1e-12)
+
+
+class Told(neurons.LIF):
+    """A neuron that gives the spikes it was told to."""
+
+    def run(self, a, state=None):
+        return self.told, state
+
+
+def by_torch(options):
+    """Counts of the same net as a torch module, sample by sample."""
+    given, parts = rasters(), []
+    layers = [
+        Stepwise(nn.Conv2d(2, 4, 3, padding=1, bias=False)), Stepwise(nn.BatchNorm2d(4)), Told(),
+        Stepwise(nn.Conv2d(4, 8, 3, 2, 1)), Stepwise(nn.BatchNorm2d(8)), Told(),
+        Stepwise(nn.AvgPool2d(2)), Stepwise(nn.Flatten()), Stepwise(nn.Linear(32, 5)),
+    ]  # fmt: skip
+    model = nn.Sequential(*layers)
+    for n in range(N):
+        layers[2].told, layers[5].told = (
+            torch.tensor(given[k][:, n : n + 1]).float() for k in ("lif1", "lif2")
+        )
+        x = torch.tensor(given["x"][:, n]).float()
+        parts.append(TorchCounter(model, options, time_major=True).count(x)[1])
+    return joined(parts)
+
+
+def test_by_the_torch_path():
+    """The hand truth once more: batch norms folded, not counted; pool folded and not."""
+    folded, real = by_torch(Settings()), by_torch(Settings(fold_pool=False))
+    assert (folded.total("mac").mean(), folded.total("ac").mean()) == (15488, 8144)
+    assert (real.total("mac").mean(), real.total("ac").mean()) == (15933, 6764)
+    for counts in (folded, real):
+        assert counts.total("dense_mac").tolist() == [37504] * N and counts.total("scale_macs").sum() == 0
+        assert counts.of(counts["3.module"], "sop_exact").tolist() == [6384, 7144]
+        assert counts.total("neuron_steps").tolist() == [1536] * N
+        assert counts.paper().mean() == pytest.approx(8580, rel=1e-12)
