@@ -15,6 +15,10 @@ import numpy as np
 from convert.ir import BadInput, Unsupported
 from deploy.pose.coco_file import Boxes, no_boxes, read_boxes
 
+# The detector's window has a margin round the person. What a box, x, y, w, h, is beyond its window, as shares
+# of the window's width and height; OpenCV's own example cuts the same.
+WINDOW = np.array([0.1, 0.07, -0.2, -0.2])
+
 
 class Detector(Protocol):
     """Finds people. `name` stands in reports."""
@@ -72,8 +76,10 @@ class HogDetector:
         if not len(found):
             return no_boxes()
         margins = np.asarray(margins, np.float64).reshape(-1)
-        order = np.lexsort((*np.asarray(found, np.float64).T, -margins))
-        made = Boxes(np.asarray(found, np.float64), 1 / (1 + np.exp(-2 * margins)))
+        windows = np.asarray(found, np.float64)
+        order = np.lexsort((*windows.T, -margins))
+        size = np.tile(windows[:, 2:], 2)
+        made = Boxes(windows + size * WINDOW, 1 / (1 + np.exp(-2 * margins)))
         return made.taken(order)  # its threads give boxes in any order: margin, then place
 
 

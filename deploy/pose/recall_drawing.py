@@ -14,7 +14,7 @@ COLOURS = ("#1f6fb4", "#c2410c", "#15803d", "#7c3aed", "#b91c1c", "#0e7490")
 def svg(curves: Sequence[Curve], threshold: float) -> str:
     """The curves at one IoU threshold, in one frame with a legend."""
     most = max(float(one.candidates[-1]) for one in curves) or 1.0
-    height = HIGH + 2 * EDGE + 18 * len(curves)
+    height = HIGH + 2 * EDGE + 18 * (len(curves) + 1)
     first = curves[0]
     title = f"recall at IoU {threshold:g}: {first.n_people} people in {first.n_images} images"
     parts = [
@@ -29,8 +29,9 @@ def svg(curves: Sequence[Curve], threshold: float) -> str:
         row = one.recall[one.thresholds.index(threshold)]
         points = [(0.0, 0.0), *zip(one.candidates, row, strict=True)]
         line = " ".join(f"{_x(x, most):.1f},{_y(y):.1f}" for x, y in points)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        below = HIGH + 2 * EDGE + 18 * place - 4
+        width = 2 + 2.5 * (len(curves) - 1 - place)  # curves share their beginning: the first shows behind
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="{width}"/>')
+        below = HIGH + 2 * EDGE + 18 * (place + 1)
         parts.append(f'<rect x="{EDGE}" y="{below - 9}" width="10" height="10" fill="{colour}"/>')
         end = f"{one.name}: {row[-1]:.3f} with {one.candidates[-1]:.1f} candidates an image"
         parts.append(f'<text x="{EDGE + 16}" y="{below}">{escape(end)}</text>')
@@ -46,7 +47,8 @@ def _y(recall: float) -> float:
 
 
 def _axes(most: float) -> list[str]:
-    parts = []
+    low = EDGE + HIGH + 32
+    parts = [f'<text x="{EDGE + WIDE / 2}" y="{low}" text-anchor="middle">candidates an image</text>']
     for step in range(6):
         y, x = _y(step / 5), _x(most * step / 5, most)
         parts.append(f'<path d="M{EDGE} {y:.1f}H{EDGE + WIDE}" stroke="#dddddd"/>')

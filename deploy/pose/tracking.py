@@ -3,24 +3,22 @@
 A frame goes in four steps:
     1. joints below `joint_threshold` are dropped, then persons without joints or below `score_threshold`
     2. tracks are moved on to this frame (`motion`): at constant velocity, or left where they were seen
-    3. poses are matched with the tracks seen in the frame before, the rest with the tracks lost since, each
-    time
-       by the Hungarian method on likeness, where it is at least `least` and the move is within `gate`
+    3. poses are matched with tracks, seen just now or lost, by the Hungarian method on likeness, where it is
+       at least `least` and the move is within `gate`
     4. a pose that continues nothing begins a track if it scores at least `birth`; a track that nobody
-    continued
-       for more than `max_age` frames is dead
+       continued for more than `max_age` frames is dead
 
-Against swapped identities: the velocity carries two people through a crossing; tracks still seen come
-before lost ones, so that a hidden person's track does not take the one in front; the gate forbids jumps;
-tracks with fewer than `min_hits` poses are taken out at the end, the false ones mostly; and every pair of
-matches that would have been nearly as good exchanged is reported (`margin`), so that a person looks there.
-Nothing is drawn by chance, and equal choices go by order: the same file gives the same tracks.
+Against swapped identities: the velocity carries two people through a crossing; a track unseen for some frames
+has the same claim as one in sight, or the neighbour in sight would take over whoever comes back first; the
+gate forbids jumps; tracks with fewer than `min_hits` poses are taken out at the end, the false ones mostly;
+and every pair of matches that would have been nearly as good exchanged is reported (`margin`), so that a
+person looks there. Nothing is drawn by chance, and equal choices go by order: the same file gives the same
+tracks.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import gcd
@@ -42,7 +40,7 @@ class Rules:
 
     likeness: str = "oks"
     least: float = 0.2
-    gate: float = 0.75  # diagonals of the expected box
+    gate: float = 0.75  # diagonals of the larger of the two boxes
     motion: str = "velocity"
     max_age: int = 15
     min_hits: int = 3
@@ -87,12 +85,7 @@ class Tracker:
             raise BadInput(f"image {frame.image_id}: frame number {number} comes after {self.last}")
         people = [kept for p in frame.people if (kept := self._kept(p)) is not None]
         self._forget(frame, number)
-        seen = [t for t, motion in self.tracks.items() if motion.seen == self.last]
-        lost = [t for t in self.tracks if t not in seen]
-        owner: dict[int, int] = {}
-        for tracks in (seen, lost):
-            free = [n for n in range(len(people)) if n not in owner]
-            owner |= self._continued(frame, number, tracks, (people, free))
+        owner = self._continued(frame, number, people)
         self.last = number
         made = []
         for n, person in enumerate(people):
@@ -127,27 +120,23 @@ class Tracker:
                 del self.tracks[track]
                 self.events.append(Event(frame.image_id, "death", (track,)))
 
-    def _continued(
-        self, frame: Frame, number: int, tracks: Sequence[int], poses: tuple[list[Person], list[int]]
-    ) -> dict[int, int]:
-        """Pose -> track for those of `tracks` that a free pose continues; their motions go on."""
-        people, free = poses
-        constant = self.rules.motion == "velocity"
-        expected = [self.tracks[t].expected(number, constant) for t in tracks]
-        found = [people[n] for n in free]
-        alike = likeness(expected, found, self.rules.likeness, self.sigmas)
-        allowed = (alike >= self.rules.least) & within_reach(expected, found, self.rules.gate)
+    def _continued(self, frame: Frame, number: int, people: list[Person]) -> dict[int, int]:
+        """Pose -> the track it continues, for the poses that continue one; their motions go on."""
+        constant, tracks = self.rules.motion == "velocity", list(self.tracks)
+        expected = [self.tracks[track].expected(number, constant) for track in tracks]
+        alike = likeness(expected, people, self.rules.likeness, self.sigmas)
+        allowed = (alike >= self.rules.least) & within_reach(expected, people, self.rules.gate)
         pairs = matched(alike, allowed)
         for row, other, gain in close_calls(alike, allowed, pairs, self.rules.margin):
             both = tracks[row], tracks[other]
             self.events.append(Event(frame.image_id, "close call", both, f"better by {gain:.3f}"))
-        for row, column in pairs:
+        for row, n in pairs:
             track, before = tracks[row], self.tracks[tracks[row]]
             if before.seen != self.last:
                 unseen = f"unseen for {number - before.seen} frames"
                 self.events.append(Event(frame.image_id, "found again", (track,), unseen))
-            self.tracks[track] = before.after(people[free[column]], number)
-        return {free[column]: tracks[row] for row, column in pairs}
+            self.tracks[track] = before.after(people[n], number)
+        return {n: tracks[row] for row, n in pairs}
 
     def _begin(self, frame: Frame, person: Person, number: int) -> int:
         track, self.born = self.born, self.born + 1

@@ -208,6 +208,23 @@ def test_a_video_without_persons(run, file, tmp_path):
     assert got.code == 0 and "0.0" in got.out
 
 
+def test_drawn_videos_are_followed(run, tmp_path):
+    """draw-people -> track -> evaluate-poses: people who walk past one another and act, without an id
+    swapped.
+    """
+    drawn = tmp_path / "people"
+    assert run("draw-people", "--out", drawn, "--videos", 1, "--frames", 24, "--seed", 3).code == 0
+    truth = next((drawn / "annotations").rglob("*.json")).parent
+    got = run("track", truth, "--out", tmp_path / "tracks.json", "--min-hits", 1)
+    assert got.code == 0, got.err
+    got = run(
+        "evaluate-poses", truth, tmp_path / "tracks.json", "--metric", "posetrack", "--json", tmp_path / "f"
+    )
+    figures = json.loads((tmp_path / "f").read_text())["runs"][0]
+    assert figures["counts"]["objects"] > 300 and figures["counts"]["switches"] == 0
+    assert figures["MOTA"] == 100 and figures["mAP"] == 100
+
+
 BAD = {
     "nan": (lambda b: b["annotations"][0]["keypoints"].__setitem__(0, float("nan")), "holds NaN"),
     "joints": (lambda b: b["annotations"][0]["keypoints"].append(0), "52 numbers, expected 51"),

@@ -7,7 +7,7 @@ Read in its last revision (October 2020). With `poseval_compat`:
         however many there are
     the total MOTA is the mean over the joints, not MOTA of the summed counts
 Not reproduced: its MOTP, which sums distances of all near pairs, matched or not, as its motmetrics lists
-them.
+them; and an AP of 0 for a joint that is neither annotated nor predicted, which it takes into the mean.
 """
 
 from __future__ import annotations
