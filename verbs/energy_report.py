@@ -146,7 +146,6 @@ def energy_report(
         plain = Terms(asked, allow_uncounted, host=host)
         report_torch(factory, source, time_major, operand, out, prices, plain, limit, json_path)
         return
-    assert artifact is not None
     opened = open_artifact(artifact)
     about = opened.about["source"]
     clips = load_clips(about, dataset, data, split)
