@@ -5,7 +5,8 @@
 RUN is a trained Base-SGN. Ours counts its graph on ONNX Runtime; the peers count the same network of
 SpikingJelly's modules (benchmarks/spikingjelly_sgn.py) with the same weights. One thread each. Seconds are
 those of the processor; the best round of each counts, rounds take turns, and what counting adds is what a run
-with counters takes above the same run without. Each --artifact is another row of ours.
+with counters takes above the same run without. Each --artifact is another row of ours. Plain inference gives
+the outputs alone; the model as `convert` writes it also gives each neuron's spikes, and stands beside.
 
 Before that, in float64, where no spike sits within rounding of its threshold: the operations of every layer
 that spikes drive must be the same three integers, where the definitions are.
@@ -38,7 +39,9 @@ from convert.artifact import open_artifact
 from convert.from_torch import from_torch
 from convert.ir import Graph
 from convert.passes.fold_batchnorm import fold
-from deploy.cpu_onnx import OnnxCpu
+from convert.to_onnx import scan_model
+from deploy.cpu_onnx import OnnxCpu, ScanRunner
+from deploy.onnx_session import Session
 from deploy.reference import Reference
 from energy.counts import counter
 from energy.line import Counts
@@ -169,20 +172,23 @@ def compare(asked: argparse.Namespace) -> list[dict[str, Any]]:
         pairs[f"basalt, {opened.about['source']['model']}"] = ours(
             opened.graph("float"), next(fed.batches(asked.samples))[1]
         )
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in pairs}
+    times: dict[str, list[list[float]]] = {name: [] for name in pairs}
     for _ in range(asked.rounds + 1):
-        for name, (without, counted) in pairs.items():
+        for name, runs in pairs.items():
             for _ in range(5 if name.startswith("basalt") else 1):  # short ones are measured more often
-                times[name].append((_seconds(without), _seconds(counted)))
+                times[name].append([_seconds(run) for run in runs])
     return [_row(name, times[name][1:], asked.samples) for name in pairs]  # the first compiles and allocates
 
 
-def ours(graph: Graph, x: np.ndarray) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Runs of a graph on ONNX Runtime: plain, and with counts."""
+def ours(graph: Graph, x: np.ndarray) -> tuple[Callable[[], Any], ...]:
+    """Runs of a graph on ONNX Runtime: of its outputs alone, with counts, and with each neuron's spikes."""
     runner, counting = OnnxCpu(threads=1).compile(graph), counter(graph)
+    bare = Session(scan_model(graph, counts=False).SerializeToString(), "graph", 1)
+    plain = ScanRunner(bare, None, 1, runner.values)  # type: ignore[attr-defined]
     return (
-        lambda: runner.run(x),
+        lambda: plain.run(x),
         lambda: counting.count(runner.run(x, counting.rasters).rasters),
+        lambda: runner.run(x),
     )
 
 
@@ -192,10 +198,11 @@ def _seconds(run: Callable[[], Any]) -> float:
     return time.process_time() - start
 
 
-def _row(name: str, times: list[tuple[float, float]], samples: int) -> dict[str, Any]:
-    plain, counted = (min(t[i] for t in times) / samples for i in (0, 1))
+def _row(name: str, times: list[list[float]], samples: int) -> dict[str, Any]:
+    plain, counted, *spikes = (min(one) / samples for one in zip(*times, strict=True))
     return {"counter": name, "plain_s": plain, "counted_s": counted, "added_s": counted - plain,
-            "share": (counted - plain) / plain}  # fmt: skip
+            "share": counted / plain - 1, "with_spike_counts_s": spikes[0] if spikes else None,
+            "share_of_that": counted / spikes[0] - 1 if spikes else None}  # fmt: skip
 
 
 def main() -> None:
@@ -218,17 +225,20 @@ def main() -> None:
         "counter", "plain ms", "counting ms", "added ms", "added", "x our counting", "x in all"
     ))  # fmt: skip
     for row in found:
-        row |= {
-            "times_ours": row["added_s"] / base["added_s"],
-            "times_ours_in_all": row["counted_s"] / base["counted_s"],
-        }
+        other = row["counter"].startswith("basalt,")  # another network: no ratio means anything
+        row["times_ours"] = np.nan if other else row["added_s"] / base["added_s"]
+        row["times_ours_in_all"] = np.nan if other else row["counted_s"] / base["counted_s"]
         print(
             f"{row['counter']:>22}{1e3 * row['plain_s']:12.2f}{1e3 * row['counted_s']:14.2f}"
             f"{1e3 * row['added_s']:12.2f}{row['share']:9.1%}{row['times_ours']:16.1f}"
             f"{row['times_ours_in_all']:12.1f}"
+            + (f"   {row['share_of_that']:+.1%} to the model as converted" if row["share_of_that"] else "")
         )
     if asked.json:
-        asked.json.write_text(json.dumps({"machine": machine(), "rows": found}, indent=1) + "\n")
+        rows = [
+            {key: None if value != value else value for key, value in row.items()} for row in found
+        ]  # NaN
+        asked.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -52,8 +52,20 @@ def _shared(entries: Sequence[Entry]) -> list[str]:
 
     found = [name for name in first.pj if all(same(name, other) for other in entries[1:])]
     if not found:
-        held = "; ".join(f"{e.name} holds {', '.join(e.pj)}" for e in entries)
+        held = "; ".join([*(f"{e.name} holds {', '.join(e.pj)}" for e in entries), *_switched(entries)])
         raise BadInput(f"compare: no convention is shared: {held}; report them with the same --convention")
+    return found
+
+
+def _switched(entries: Sequence[Entry]) -> list[str]:
+    """Conventions of one name that count otherwise, by which switches: reports of two releases have them."""
+    first, found = entries[0].conventions, []
+    for other in entries[1:]:
+        for name, theirs in other.conventions.items():
+            mine = first.get(name)
+            if mine is not None and theirs is not None and mine != theirs:
+                odd = sorted(s for s in {*mine, *theirs} if mine.get(s) != theirs.get(s))
+                found.append(f"{name} of {other.name} differs in {', '.join(odd)}")
     return found
 
 

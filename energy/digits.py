@@ -42,7 +42,8 @@ def honest(pj: float, low: float, high: float) -> str:
     value, unit = _shown(pj, places)
     if high <= low:
         return f"{value} {unit}"
-    (least, below), (most, above) = _shown(low, places), _shown(high, places)
+    wide = min(places, -math.floor(math.log10(high - low)))
+    (least, below), (most, above) = _shown(low, wide), _shown(high, wide)
     if below == above:
         return f"{value} {unit} ({least} to {most} {above})"
     return f"{value} {unit} ({least} {below} to {most} {above})"

@@ -100,10 +100,12 @@ class Tensor:
         if (self.classes == BINARY).all():  # ones and zeros
             found = self.events_by_step if kept is self.values else tally.nonzero(kept != 0)
             return found.sum(axis=1), found.sum(axis=1)
+        if kept.dtype.kind in "iub":
+            total = tally.totals(kept)
+            return (tally.totals(np.abs(kept.astype(np.int64))) if tally.peaks(kept)[0] < 0 else total), total
         rows = np.ascontiguousarray(np.moveaxis(kept, 1, 0)).reshape(kept.shape[1], -1)
-        exact = np.int64 if rows.dtype.kind in "iub" else np.float64  # of rows: the same in every batch
-        total = rows.sum(axis=1, dtype=exact)
-        return (np.abs(rows).sum(axis=1, dtype=exact) if rows.min(initial=0) < 0 else total), total
+        # Of rows: the same in every batch.
+        return np.abs(rows).sum(axis=1, dtype=np.float64), rows.sum(axis=1, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)

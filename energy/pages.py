@@ -32,7 +32,7 @@ def report_page(body: Json, sums: Sums, shown: Shown) -> str:
 
 def compare_page(result: Json) -> str:
     """The page of `energy.compare.compared`."""
-    return assembled("compare", ("compare",), result)
+    return assembled("compare", ("pareto", "compare"), result)
 
 
 def assembled(name: str, scripts: tuple[str, ...], data: Any) -> str:

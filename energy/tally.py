@@ -51,15 +51,22 @@ def met(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     sum_k (sum_i a_ik) (sum_j b_kj), the product itself is not needed.
     """
     m, n = a.shape[-2], b.shape[-1]
-    left = a.astype(whole(0, m * int(a.max(initial=1))))
+    left = a.astype(whole(0, m * max(1, peaks(a)[1])))
     while left.shape[-2] > 1:  # by halves, as in `joined`; an odd row in the middle waits for the next round
         rows, half = left.shape[-2], left.shape[-2] // 2
         both = left[..., :half, :] + left[..., rows - half :, :]
         left = np.concatenate([both, left[..., half : rows - half, :]], axis=-2) if rows % 2 else both
-    kind = holding(n * int(b.max(initial=1)))
+    kind = holding(n * peaks(b)[1])
     right = b.reshape(-1, n).astype(kind) @ np.ones(n, kind)
     pairs = left.reshape(*a.shape[:2], -1) * right.astype(np.float64).reshape(*a.shape[:2], -1)
     return pairs.sum(axis=2).astype(np.int64).T  # float64 holds them all
+
+
+def totals(values: np.ndarray) -> np.ndarray:
+    """Sums of whole numbers [T, N, P] of each sample, int64 [N]."""
+    size = values.shape[2]
+    kind = holding(size * max(map(abs, peaks(values))))
+    return (values.astype(kind) @ np.ones(size, kind)).astype(np.int64).sum(axis=0)
 
 
 def holding(largest: int) -> type[np.floating]:
@@ -69,10 +76,12 @@ def holding(largest: int) -> type[np.floating]:
 
 def peaks(values: np.ndarray) -> tuple[int, int]:
     """(least, largest) of 0 and the integers of values."""
-    least = 0 if values.dtype.kind in "ub" else int(values.min(initial=0))
+    if values.dtype == np.bool_:
+        return 0, 1
+    least = 0 if values.dtype.kind == "u" else int(values.min(initial=0))
     return least, int(values.max(initial=0))
 
 
 def whole(least: int, largest: int) -> np.dtype:
-    """The smallest integer type that holds both: what is narrow is added fast."""
-    return np.promote_types(np.min_scalar_type(least), np.min_scalar_type(largest))
+    """The smallest integer type that holds both, and -least: what is narrow is added fast."""
+    return np.min_scalar_type(largest if least == 0 else min(least, -largest) - 1)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from verbs.output import bar, say, write_json
+from verbs.report_options import Asked, told
 
 Command = Callable[..., Any]
 UNFIT = ("core_map", "measure", "power_log", "name", "form", "dataset", "data", "workers", "cluster")
@@ -72,28 +73,27 @@ def checked(artifact: Path | None, factory: str | None, source: str | None) -> N
         raise click.UsageError(f"{', '.join(names[o] for o in unfit)}: not with --torch")
 
 
-def report_torch(
-    factory: str,
-    source: str,
-    time_major: bool,
-    operand: str,
-    out: Path,
-    prices: Any,
-    terms: Any,
-    limit: int | None,
-    json_path: Path | None,
-) -> None:
+def report_torch(asked: Asked) -> None:
     """The report of a module on its samples, one sample at a time."""
+    from energy.bills import check_conventions, check_host
+    from energy.costs import open_cost_table
+    from energy.priced import Terms
     from energy.report import Report
     from energy.torch_counts.factory import build
     from energy.torch_counts.samples import given
     from energy.torch_counts.settings import Settings
+    from verbs.conventions import chosen
     from verbs.pricing import described
 
-    model = build(factory)
-    samples = given(source, limit)
+    prices, conventions = open_cost_table(asked.cost_table), chosen(asked.conventions, asked.switches)
+    check_conventions(prices, conventions)
+    host = None if asked.host_table is None else open_cost_table(asked.host_table)
+    check_host(prices, host)
+    terms = Terms(conventions, asked.allow_uncounted, host=host)
+    model = build(str(asked.factory))
+    samples = given(str(asked.source), asked.limit)
     header = {
-        "artifact": factory,
+        "artifact": asked.factory,
         "target": "torch",
         "form": "float",
         "model": type(model).__name__,
@@ -101,16 +101,16 @@ def report_torch(
         "split": "all",
         "n_samples": len(samples.x),
         "counted": "one sample at a time",
-        "time_major": time_major,
+        "time_major": asked.time_major,
         **described(terms),
         **_provenance(model, samples),
     }
-    with Report(out, prices, header, terms) as report:
-        _fill(report, model, samples, Settings(), time_major, operand)
+    with Report(asked.out, prices, header, terms) as report:
+        _fill(report, model, samples, Settings(), asked.time_major, asked.operand)
         summary = report.close()
     say(report.table())
-    say(f"{out / 'report.html'}: open it in a browser; {len(samples.x)} samples in {out / 'samples.jsonl'}")
-    write_json(json_path, summary)
+    told(asked.out, len(samples.x))
+    write_json(asked.json_path, summary)
 
 
 def _fill(report: Any, model: Any, samples: Any, settings: Any, time_major: bool, operand: str) -> None:

@@ -22,6 +22,7 @@ def test_opens_silently_and_fits(opened, page, width):
     seen = opened(page, width, "dark" if width == 360 else "light")
     assert seen.said == [] and len(seen.asked) == 1
     assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+    assert seen.count("#accuracy-chart .mark") == 2
     assert seen.count("#energy-chart .mark") == 2 and seen.count("#parts-chart .mark") >= 4
     assert seen.text("#title").startswith("0.25 ×")
     assert "</script><b>twin" in seen.text("#figures-table")

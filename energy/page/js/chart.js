@@ -77,6 +77,14 @@ function ticks(low, high, wanted = 5) {
   return out;
 }
 
+// Value -> 0 to 1 between low and high; logarithmic where they are far apart, and `log` says so.
+function scaled(low, high) {
+  const log = low > 0 && high / low > 20;
+  const [from, to] = log ? [Math.log(low), Math.log(high)] : [low, high];
+  const place = (value) => ((log ? Math.log(value) : value) - from) / (to - from || 1);
+  return Object.assign(place, { log });
+}
+
 // A chart as wide as its place: drawn again when that changes.
 function responsive(place, draw) {
   let width = 0;

@@ -52,6 +52,7 @@ function classesSaid(stats) {
 function classesChart(width) {
   const rows = classRows();
   if (!rows.length) return el("p", { class: "lead" }, "No joules, so nothing to spread.");
+  if (DATA.n_samples < 2) return el("p", { class: "lead" }, "One sample: nothing to spread.");
   const edges = DATA.histograms[state.convention].edges;
   show("samples-lead", classesSaid(DATA.energy[state.convention]));
   const [low, high] = [edges[0], edges[edges.length - 1]];

@@ -109,5 +109,9 @@ at("convention").addEventListener("change", (event) => choose({ convention: even
 at("toolbar").addEventListener("submit", (event) => event.preventDefault());
 watch(["convention"], compareAll);
 compareAll();
+const paretoAgain = responsive(at("accuracy-chart"), (width) =>
+  pareto(DATA.entries, width, state.convention),
+);
+watch(["convention"], paretoAgain);
 show("footer", DATA.entries.map((e) => `${e.name}: ${e.source}`).join(" · "));
 document.documentElement.dataset.ready = "true";

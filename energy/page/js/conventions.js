@@ -21,6 +21,7 @@ function conventions() {
   show(
     "conventions-lead",
     `${head.convention} is ${micro(head.text)}. Each bar changes one choice of counting and nothing else.` +
+      ` The prices are another matter: confidence ${DATA.cost_table.confidence}, a factor of two at least.` +
       (still.length ? ` Without effect here: ${still.join(", ")}.` : ""),
   );
   const columns = [
@@ -43,7 +44,8 @@ function conventions() {
 function tornado(rows, head) {
   const low = Math.min(...rows.map((r) => r.low));
   const high = Math.max(...rows.map((r) => r.high));
-  const x = (pj) => (100 * (pj - low)) / (high - low);
+  const place = scaled(low, high);
+  const x = (pj) => 100 * place(pj);
   const list = rows.map((r) =>
     el(
       "li",
@@ -80,7 +82,7 @@ function tornado(rows, head) {
         { width: 4, height: 14, "aria-hidden": "true" },
         svg("rect", { width: 3, height: 14, fill: "var(--accent)" }),
       ),
-      `headline, ${head.convention}`,
+      `headline, ${head.convention}${place.log ? "; log scale" : ""}`,
     ),
   );
   return [

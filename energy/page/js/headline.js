@@ -22,11 +22,8 @@ function headline() {
 function claim(head) {
   if (!head.pj) return "Operations are counted; joules are refused, because something is not counted.";
   const beside = Object.entries(DATA.energy[head.convention].beside).filter(([, pj]) => pj > head.pj / 10);
-  const more = beside
-    .map(
-      ([part, pj]) => ` Its ${part.replace("_pj", "")}, ${energy(pj, 1)} by the same table, is not in it.`,
-    )
-    .join("");
+  const told = beside.map(([part, pj]) => `${part.replace("_pj", "")} (${energy(pj, 1)})`).join(" and ");
+  const more = told && ` Not in it, by the same table: ${told}.`;
   const spread = head.spread ? ` Other ways to count the same spikes give ${micro(head.spread)}.` : "";
   const priced = `priced by ${DATA.cost_table.name}; not measured.`;
   return `Modelled from operations counted exactly, ${priced}${spread}${more}`;
@@ -54,9 +51,11 @@ function range(head, width) {
   const entries = Object.entries(head.means).sort((a, b) => a[1].pj - b[1].pj);
   if (head.high_pj <= head.low_pj) return [];
   const y = 34;
-  const x = (pj) => 8 + ((pj - head.low_pj) / (head.high_pj - head.low_pj)) * (width - 16);
+  const along = scaled(head.low_pj, head.high_pj);
+  const x = (pj) => 8 + along(pj) * (width - 16);
   const each = entries.map(([name, value]) => `${name} ${micro(value.text)}`).join(", ");
-  const label = `Energy by convention: ${each}; with every switch ${micro(head.spread ?? "")}`;
+  const ends = `with every switch ${micro(head.spread ?? "")}${along.log ? "; log scale" : ""}`;
+  const label = `Energy by convention: ${each}; ${ends}`;
   const marks = entries.flatMap(([name, value], i) => {
     const place = x(value.pj) < width / 3 ? "start" : x(value.pj) > (2 * width) / 3 ? "end" : "middle";
     const mine = name === head.convention;

@@ -150,7 +150,7 @@ function heatCursor() {
   for (const now of at("activity-chart").querySelectorAll(".now")) {
     const steps = Number(now.dataset.steps);
     now.setAttribute("x", stepOf(steps));
-    now.setAttribute("visibility", steps > 1 ? "visible" : "hidden");
+    now.setAttribute("visibility", steps > 1 && DATA.samples.length ? "visible" : "hidden");
   }
 }
 

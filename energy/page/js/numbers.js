@@ -11,8 +11,9 @@ const unitOf = (pj) => UNITS.find(([size]) => Math.abs(pj) >= size) ?? UNITS[UNI
 
 function digits(value, most = 3) {
   if (!value) return "0";
-  const places = Math.max(0, most - 1 - Math.floor(Math.log10(Math.abs(value))));
-  return value.toFixed(Math.min(places, 6));
+  const rounded = Number(value.toPrecision(most));
+  const places = most - 1 - Math.floor(Math.log10(Math.abs(rounded)));
+  return rounded.toFixed(Math.min(Math.max(0, places), 6));
 }
 
 function energy(pj, most = 3) {

@@ -11,6 +11,7 @@ const stepOf = (steps) => Math.min(steps - 1, Math.floor(((state.position + 0.5)
 
 function player() {
   if (!DATA.samples.length) {
+    at("skeleton").parentElement.hidden = true;
     show(
       "one-lead",
       "No samples were kept for a closer look: energy-report --page-samples N keeps N of them.",

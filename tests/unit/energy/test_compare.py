@@ -72,6 +72,16 @@ def test_only_shared_conventions_are_compared(tmp_path, pair):
         compared([pair[0], other])
 
 
+def test_a_convention_of_one_name_that_counts_otherwise_is_not_shared(tmp_path, pair):
+    path = write(tmp_path / "older", 0.9) / "summary.json"
+    body = json.loads(path.read_text())
+    for convention in body["conventions"]:
+        convention["switches"]["padding"] = "guessed"
+    path.write_text(json.dumps(body))
+    with pytest.raises(BadInput, match="exact of older differs in padding"):
+        compared([pair[0], entry(tmp_path / "older")])
+
+
 def test_other_prices_are_refused_or_said(tmp_path, pair):
     cheap = entry(write(tmp_path / "cheap", 0.9, "horowitz45-int8"))
     with pytest.raises(BadInput, match="teacher is priced by horowitz45-fp32, cheap by horowitz45-int8"):

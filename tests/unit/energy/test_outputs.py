@@ -122,8 +122,9 @@ def test_bootstrap_finds_the_spread_of_a_mean():
         ((4.26e6, 4.2e6, 4.3e6), "4.3 uJ (4.2 to 4.3 uJ)"),
         ((40e3, 30e3, 500e3), "40 nJ (30 to 500 nJ)"),
         ((0.0, 0.0, 0.0), "0 pJ"),
+        ((83e6, 31.8e6, 5.06e9), "80 uJ (30 uJ to 5 mJ)"),
         ((191.9e6, 0.366e6, 192e6), "200 uJ (400 nJ to 200 uJ)"),
-        ((999.96e3, 10e3, 2e6), "1.0 uJ (10 nJ to 2.0 uJ)"),
+        ((999.96e3, 10e3, 2e6), "1.0 uJ (10 nJ to 2 uJ)"),
     ],
 )
 def test_no_more_digits_than_the_spread_allows(given, text):
