@@ -10,7 +10,7 @@ one that follows the box for those who walk by.
 messages   share of values that neurons and input send that are not 0, frames after the first
 synops     synapses that these messages pass, exact; dense: synapses times frames; sparse: the same integers,
            each frame from rest, zeros skipped. All a person and frame
-uJ         of both, compute and neurons, by `horowitz45-int32`, convention exact: a model, nothing was measured
+uJ         of both, compute and neurons, by `horowitz45-int32`, convention exact: modelled, not measured
 PCK        joints within 0.1 of the box's longer side: float, dense integer (threshold 0, each frame from
            rest), sigma-delta; all frames. px: mean distance of the last two's joints
 drift      last: the same video with and without `carry` (Lava 0.10.0 forgets the bits a message loses)

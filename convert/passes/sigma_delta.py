@@ -11,7 +11,7 @@ of its sigma 1 / S_l, and
     vth        round(threshold rms_l m_l), rms_l of the layer's values in calibration: counts of a message
 
 S_l is the largest for which the finest branch has all its bits, or less where messages would outgrow
-MESSAGES bits, chosen among eighths of an octave for the least weight error at the sources' measured rms.
+`message_bits`, chosen among eighths of an octave for the least weight error at the sources' measured rms.
 state_exp brings the largest message to FINE bits where 7 suffices. With `carry` (`convert.ir.sigma_delta`) a
 threshold of 0 makes the network the integer ReLU network of these weights, floor(relu(sum + bias) /
 2^state_exp) a layer, at every step exactly. What is not linear and no ReLU is refused; unit and bias of a
@@ -46,10 +46,7 @@ from convert.ir import (
 from convert.passes.arm import Arm, arms, attach
 from convert.passes.region import bias, branches
 
-FINE, MESSAGES = (
-    12,
-    20,
-)  # bits of a layer's largest message: wanted, and allowed; a spike carries 23 and a sign
+FINE = 12  # bits of a layer's largest message that are wanted
 SHIFT_MAX = 7  # of state_exp
 EXP_MAX = 8  # of a projection
 
@@ -81,8 +78,9 @@ class LayerReport:
 class SigmaDelta:
     """The pass; call it on a folded graph: (integer graph, host graph). It fills `report`.
 
-    threshold: of every layer, in rms of its values. host: readouts times unit plus bias, under the names of
-    the float graph's outputs.
+    threshold: of every layer, in rms of its values. message_bits: of the largest message in calibration; a
+    spike carries 23 and a sign. host: readouts times unit plus bias, under the names of the float graph's
+    outputs.
     """
 
     ranges: Ranges
@@ -90,12 +88,13 @@ class SigmaDelta:
     bits: int = 8
     input_bits: int = 8
     carry: bool = True
+    message_bits: int = 20
     report: list[LayerReport] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
             ("bits", self.bits, 2, 8), ("input_bits", self.input_bits, 2, 16),
-            ("threshold", self.threshold, 0, 100),
+            ("threshold", self.threshold, 0, 100), ("message_bits", self.message_bits, 4, 23),
         ):  # fmt: skip
             if not low <= value <= high:
                 raise Unsupported(
@@ -157,7 +156,7 @@ class SigmaDelta:
             else:
                 dropped.append(arm.branch.source)
         if not tails:
-            reason = f"all weights into it round to zero, with messages of {MESSAGES} bits"
+            reason = f"all weights into it round to zero, with messages of {self.message_bits} bits"
             raise Unsupported(name, reason, "train the network, or rescale its layers")
         if len(tails) > 1:
             nodes[f"{name}.sum"] = Add()
@@ -183,13 +182,13 @@ class SigmaDelta:
         top = (self._limit + 0.4999) / layer.finest
         top = min(top, (self._limit + 0.4999) * 2.0**EXP_MAX / layer.coarsest)
         if peak is not None:
-            top = min(top, 2.0 ** (MESSAGES + SHIFT_MAX) / max(peak, 1e-12))
+            top = min(top, 2.0 ** (self.message_bits + SHIFT_MAX) / max(peak, 1e-12))
         tried = [top * 2.0 ** (-step / 8) for step in range(8)]
         tried += [whole for scale in tried for whole in layer.whole(scale, self._limit)]
         best = min(tried, key=lambda scale: layer.error(scale, self._limit))
         if peak is None:
             return best, 0
-        wanted = math.ceil(math.log2(max(peak * best, 1.0))) - FINE
+        wanted = math.ceil(math.log2(max(peak * best, 1.0))) - min(FINE, self.message_bits)
         return best, min(max(wanted, 0), SHIFT_MAX)
 
 

@@ -32,6 +32,7 @@ from deploy.lava_limits import limits
 from deploy.loihi_sim import LoihiSim
 from deploy.reference import values
 from deploy.stream import open_stream
+from deploy.target import target
 
 SIM = LoihiSim(threads=1)
 
@@ -265,7 +266,7 @@ def test_bias_that_differs_by_place_and_odd_settings_are_refused():
     graph = Graph({"x": Input((2, 4, 4)), "n": inner, "y": outer}, edges, ("y",), "folded")
     with pytest.raises(Unsupported, match="not the same at all places"):
         SigmaDelta(FLAT)(graph)
-    for more in ({"bits": 9}, {"input_bits": 1}, {"threshold": -0.1}):
+    for more in ({"bits": 9}, {"input_bits": 1}, {"threshold": -0.1}, {"message_bits": 24}):
         with pytest.raises(Unsupported, match=f"{next(iter(more))} = "):
             SigmaDelta(FLAT, **more)
     with pytest.raises(StageError, match="needs a folded graph, got traced"):
@@ -287,3 +288,21 @@ def test_lava_0_10_is_told_that_it_has_no_carry():
     x = film(rng, graph)
     assert any("no `carry`" in reason for reason in limits(lower(made(graph, x)[0])))
     assert not any("carry" in reason for reason in limits(lower(made(graph, x, carry=False)[0])))
+
+
+@pytest.mark.skipif(target("lava").available() is not None, reason="Lava is not installed: make lava")
+def test_lava_0_10_sends_the_same_messages():
+    """The form without carry, narrow enough for Lava's 32-bit words."""
+    rng = np.random.default_rng(0)
+    graph = network(rng, 2, 4, 1, cells=False)
+    x = film(rng, graph, steps=4)
+    integer, _, _ = made(graph, x, 0.1, carry=False, bits=5, input_bits=4, message_bits=9)
+    program, names = lower(integer), integer.spiking()
+    runner = target("lava").compile(program)
+    found, want = runner.run(x, names), SIM.compile(program).run(x, names)
+    runner.close()
+    for name in names:
+        np.testing.assert_array_equal(found.rasters[name], want.rasters[name])
+        assert want.rasters[name].any()
+    for name in integer.outputs:
+        np.testing.assert_array_equal(found.outputs[name], want.outputs[name])
