@@ -22,6 +22,7 @@ HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with th
   verify         that all targets give the same spikes
   energy-report  synaptic operations and joules of each sample
   map            ARTIFACT on the cores of a chip              -> map.json
+  boxes, track, evaluate-poses   candidate boxes, identities over frames, scores of both
   lint, run-net  a .net file of lava-dl: what netx gets wrong in it; run it without lava-dl
 
 \b

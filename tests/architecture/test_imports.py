@@ -45,6 +45,10 @@ OUTSIDE = {
     "lava": ("deploy/lava_worker/", "benchmarks/", "scripts/net_fixtures.py"),  # Python 3.10 alone
     "numba": ("deploy/", "train/", "benchmarks/"),
     "pickle": ("train/data/safe_pickle.py",),
+    "pycocotools": ("deploy/pose/evaluation/coco.py",),
+    "faster_coco_eval": ("deploy/pose/evaluation/coco.py",),  # optional
+    "motmetrics": (),  # tests alone
+    "trackeval": (),  # tests alone
     "click": ("verbs/", "cli.py"),
 }
 # part of a library -> the only files that may import it.

@@ -1,0 +1,96 @@
+"""Where person boxes come from: the interface of a detector, boxes of a file, OpenCV's HOG.
+
+A detector is asked image by image. `FileDetector` needs no image, `HogDetector` needs nothing but one: it
+is weak (upright people of some size, embedded in OpenCV 4.x, gone in 5), but there is nothing to download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from convert.ir import BadInput, Unsupported
+from deploy.pose.coco_file import Boxes, no_boxes, read_boxes
+
+# The window's margin round the person it was trained on, as shares of its width and height: x, y, w, h of a box
+# are these beyond the window's (OpenCV's own example cuts the same).
+WINDOW = np.array([0.1, 0.07, -0.2, -0.2])
+
+
+class Detector(Protocol):
+    """Finds people. `name` stands in reports."""
+
+    name: str
+
+    def find(self, image_id: int, image: np.ndarray | None) -> Boxes:
+        """Candidates of an image, best first. image: uint8 [H, W, 3], BGR; None where the detector needs
+        none.
+        """
+        ...
+
+
+class FileDetector:
+    """Boxes that another program found, in COCO's form."""
+
+    def __init__(self, path: Path, sizes: Mapping[int, tuple[int, int]] | None = None) -> None:
+        self.name = path.name
+        self.boxes, self.notes = read_boxes(path, sizes)
+
+    def find(self, image_id: int, image: np.ndarray | None = None) -> Boxes:
+        return self.boxes.get(image_id, no_boxes())
+
+
+class HogDetector:
+    """OpenCV's histogram of oriented gradients with its linear SVM for people, both embedded in OpenCV 4.x.
+
+    stride  pixels between windows (8: OpenCV's; 4 finds more, four times slower)
+    scale   between sizes looked at
+    least   of the SVM's margin; scores are margins brought to (0, 1) by 1 / (1 + exp(-2 margin)), so that
+            OpenCV's own threshold, margin 0, is score 0.5, and what is below is there for the greedy rule
+    """
+
+    name = "hog"
+
+    def __init__(self, stride: int = 8, scale: float = 1.05, least: float = -0.5) -> None:
+        import cv2
+
+        if not hasattr(cv2, "HOGDescriptor_getDefaultPeopleDetector"):
+            raise Unsupported("opencv", f"{cv2.__version__} has no people detector", "install OpenCV 4.x")
+        self.hog: Any = cv2.HOGDescriptor()
+        self.hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
+        self.stride, self.scale, self.least = stride, scale, least
+
+    def find(self, image_id: int, image: np.ndarray | None) -> Boxes:
+        if image is None:
+            raise BadInput(f"image {image_id}: the HOG detector needs the image itself; give --images DIR")
+        if image.shape[0] < 128 or image.shape[1] < 64:  # its window; OpenCV aborts on less
+            return no_boxes()
+        steps = (self.stride, self.stride)
+        found, margins = self.hog.detectMultiScale(
+            image, hitThreshold=self.least, winStride=steps, padding=(8, 8), scale=self.scale,
+            groupThreshold=0,
+        )  # fmt: skip
+        if not len(found):
+            return no_boxes()
+        margins = np.asarray(margins, np.float64).reshape(-1)
+        windows = np.asarray(found, np.float64)
+        order = np.lexsort((*windows.T, -margins))
+        size = np.tile(windows[:, 2:], 2)
+        made = Boxes(windows + size * WINDOW, 1 / (1 + np.exp(-2 * margins)))
+        return made.taken(order)  # its threads give boxes in any order: margin, then place
+
+
+def read_image(path: Path) -> np.ndarray:
+    """uint8 [H, W, 3], BGR. BadInput where there is no image or it does not decode."""
+    import cv2
+
+    if not path.is_file():
+        raise BadInput(f"{path}: there is no such image")
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    made = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None  # it raises on nothing
+    if made is None:
+        raise BadInput(f"{path}: does not decode as an image")
+    return made

@@ -1,0 +1,137 @@
+"""`boxes`: candidates for the pose network, and the recall they allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from convert.ir.files import whole
+from verbs.options import json_option
+from verbs.output import say, table, write_json
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+RANKS = (1, 2, 3, 5, 10, 20, 50, 100)
+
+
+@click.command(short_help="Person boxes, chosen greedily, and their recall.")
+@click.argument("annotations", type=click.Path(path_type=Path))
+@click.option("--detections", type=click.Path(path_type=Path), default=None, metavar="FILE.json",
+              help="Boxes that a detector found: COCO's list of {image_id, bbox, score}.")  # fmt: skip
+@click.option("--detector", type=click.Choice(["hog"]), default=None,
+              help="Find them here: hog, OpenCV's people detector (weak, nothing to download).")  # fmt: skip
+@click.option("--images", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
+              help="Folder of the images, for --detector.")  # fmt: skip
+@click.option("--score-threshold", type=click.FloatRange(0, 1), default=0.05, show_default=True, metavar="S",
+              help="Greedy rule: leave out boxes that score below.")  # fmt: skip
+@click.option("--nms-iou", type=click.FloatRange(0, 1), default=0.8, show_default=True, metavar="IOU",
+              help="Greedy rule: leave out boxes that overlap a better one by more.")  # fmt: skip
+@click.option("--cap", type=click.IntRange(min=1), default=50, show_default=True, metavar="N",
+              help="Greedy rule: at most N boxes an image.")  # fmt: skip
+@click.option("--enlarge", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
+              metavar="F", help="Greedy rule: scale each box about its middle.")  # fmt: skip
+@click.option("--out", type=FILE, default=None, metavar="FILE.json",
+              help="Write the boxes that the greedy rule keeps, in COCO's form.")  # fmt: skip
+@click.option("--csv", "csv_path", type=FILE, default=None, metavar="FILE",
+              help="Write the recall curves.")  # fmt: skip
+@click.option("--svg", "svg_path", type=FILE, default=None, metavar="FILE",
+              help="Draw the recall curves at IoU 0.5.")  # fmt: skip
+@json_option
+def boxes(
+    annotations: Path, detections: Path | None, detector: str | None, images: Path | None,
+    score_threshold: float, nms_iou: float, cap: int, enlarge: float, out: Path | None, csv_path: Path | None,
+    svg_path: Path | None, json_path: Path | None,
+) -> None:  # fmt: skip
+    """Choose candidate boxes for the images of ANNOTATIONS and compare their recall with the usual choice.
+
+    \b
+    python cli.py boxes person_keypoints_val.json --detections boxes.json --out kept.json --svg recall.svg
+    python cli.py boxes person_keypoints_val.json --detector hog --images val2017 --csv recall.csv
+
+    ANNOTATIONS: COCO or PoseTrack18 JSON. Three curves: all boxes as found, the plain rule (score 0.5, NMS
+    0.5), the greedy rule of the options: low scores and high overlaps are kept, and poses decide later.
+    """
+    from deploy.pose.annotations import read
+    from deploy.pose.coco_file import box_results, write_results
+    from deploy.pose.greedy import PLAIN, Rule, chosen
+    from deploy.pose.recall import csv, curve
+    from deploy.pose.recall_drawing import svg
+    from verbs.pose_options import show_notes
+
+    if (detections is None) == (detector is None):
+        raise click.UsageError("give --detections FILE or --detector hog, one of the two")
+    annotated = read(annotations)
+    frames = [frame for frame in annotated.frames if frame.labelled]
+    greedy = Rule(score_threshold, nms_iou, cap, enlarge)
+    found, notes = _found(frames, detections, images)
+    show_notes({**annotated.notes, **notes})
+    kept = {image: chosen(some, greedy) for image, some in found.items()}
+    plain = {image: chosen(some, PLAIN) for image, some in found.items()}
+    curves = [curve(n, frames, b) for n, b in (("all", found), ("plain", plain), ("greedy", kept))]
+    if out is not None:
+        write_results(out, box_results(kept))
+    _write(csv_path, csv(curves))
+    _write(svg_path, svg(curves, 0.5))
+    write_json(json_path, _body(curves, str(annotations), greedy))
+    _print(curves)
+
+
+def _found(
+    frames: Sequence[Any], detections: Path | None, images: Path | None
+) -> tuple[dict[int, Any], Mapping[str, int]]:
+    """Boxes of every image, and what was mended."""
+    from convert.ir import BadInput
+    from deploy.pose.boxes import Detector, FileDetector, HogDetector, read_image
+
+    sizes = {f.image_id: (f.width, f.height) for f in frames if f.width and f.height}
+    if detections is not None:
+        found = FileDetector(detections, sizes)
+        known = {frame.image_id for frame in frames}
+        strange = [image for image in found.boxes if image not in known]
+        if strange and len(strange) == len(found.boxes):
+            raise BadInput(f"{detections}: no image of it is annotated, the first is {strange[0]}")
+        notes = dict(found.notes)
+        if strange:
+            notes["images with boxes that are not annotated: passed over"] = len(strange)
+        return {f.image_id: found.find(f.image_id) for f in frames}, notes
+    if images is None:
+        raise click.UsageError("--detector needs --images DIR")
+    detector: Detector = HogDetector()
+    made = {}
+    for frame in tqdm(frames, desc="detecting", unit="image", leave=False):
+        made[frame.image_id] = detector.find(frame.image_id, read_image(images / frame.file_name))
+    return made, {}
+
+
+def _write(path: Path | None, text: str) -> None:
+    if path is not None:
+        with whole(path) as draft:
+            draft.write_text(text)
+
+
+def _body(curves: Sequence[Any], annotations: str, greedy: Any) -> dict[str, Any]:
+    rule = {name: getattr(greedy, name) for name in greedy.__slots__}
+    return {
+        "annotations": annotations,
+        "n_people": curves[0].n_people,
+        "n_images": curves[0].n_images,
+        "greedy": rule,
+        "thresholds": list(curves[0].thresholds),
+        "curves": {c.name: {"candidates": c.candidates, "recall": c.recall} for c in curves},
+    }
+
+
+def _print(curves: Sequence[Any]) -> None:
+    rows = [
+        (one.name, rank, f"{one.candidates[rank - 1]:.2f}", f"{one.at(0.5, rank):.3f}",
+         f"{one.at(0.75, rank):.3f}", f"{one.recall[:, rank - 1].mean():.3f}")
+        for one in curves
+        for rank in sorted({min(r, len(one.candidates)) for r in (*RANKS, len(one.candidates))})
+    ]  # fmt: skip
+    head = ("boxes", "best N", "candidates an image", "recall@0.5", "recall@0.75", "recall@0.5:0.95")
+    say(table(head, rows, right=range(1, 6)))
+    first = curves[0]
+    say(f"{first.n_people} people with a box in {first.n_images} images; a candidate finds one at most")
