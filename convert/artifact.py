@@ -6,6 +6,7 @@
     host.npz             float graph of the CPU behind it, where a chip cannot hold the whole model
     step.onnx scan.onnx  float ONNX                        integer-step.onnx integer-scan.onnx     (kind onnx)
     program.npz          populations and projections       network.net   where the net is a chain  (kind lava)
+    pose.onnx            images to joints, decoder included; float.npz is its network alone        (kind pose)
 
 The folder appears whole or not at all; a file or manifest that does not match its checksum is refused when
 read, so that an artifact edited by hand never runs unnoticed.
@@ -30,7 +31,7 @@ from convert.passes.lower import lower
 FORMAT, VERSION, MANIFEST = "basalt-artifact", 2, "manifest.json"
 READABLE = (1, 2)  # 1 knew no host part: whoever knows 1 alone would run the chip's part for the whole model
 SEAL = "sha256"  # key of the manifest: checksum of all its other keys
-KINDS = ("onnx", "lava")
+KINDS = ("onnx", "lava", "pose")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,8 @@ class Artifact:
                 f"{why['reason']}, and {self.path} holds floats alone",
                 "run its float form, on onnx or reference",
             )
+        if form == "integer" and self.kind == "pose":
+            raise BadInput(f"{self.path}: is a pose network, with no spikes to map, fuse or simulate")
         return load_graph(self.file(f"{form}.npz"))
 
     @property

@@ -34,7 +34,7 @@ class Session:
             raise Unsupported(where, reason, "convert the model again") from error
         self.outputs = [o.name for o in self.session.get_outputs()]
         self.x_dtype = NUMPY[next(i.type for i in self.session.get_inputs() if i.name == "x")]
-        described = dict(self.metadata["graph_input"])
+        described = dict(self.metadata.get("graph_input", {"name": "x", "shape": (), "operand": "real"}))
         self.source_name = described.pop("name")
         self.source = Input(**described)
 

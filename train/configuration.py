@@ -1,12 +1,12 @@
 """Configurations: what a data set and a protocol are trained with, as TOML files in train/configs/.
 
     what = "..."             one line for people
-    dataset = "ntu60"        a name of train.data.registry
+    dataset = "ntu60"        a name of train.data.registry; of train.pose.data.registry for a pose model
     model = "mk-sgn"         a name of train.models.registry; none: for every model
     [data]                   options of the data set, such as protocol = "xsub"
-    [recipe]                 fields of train.data.recipe.Recipe
+    [recipe]                 fields of train.data.recipe.Recipe, or train.pose.recipe.PoseRecipe
     [settings]               fields of the model's config, where a model is named
-    [train]                  fields of train.config.TrainConfig
+    [train]                  fields of train.config.TrainConfig, or train.pose.config.PoseConfig
 
 A field that is not in the file keeps the default of its class; what the command line says goes before both.
 Where a file is for every model, the model's own recipe (train.models.registry) goes before the file's. A data
@@ -17,16 +17,28 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from train.config import TrainConfig
-from train.data import registry
+from train.data import registry as actions
 from train.data.errors import DataError
 from train.data.recipe import Recipe
-from train.models.registry import MODELS, fields_of
+from train.models.registry import MODELS, entry, fields_of
+from train.pose.config import PoseConfig
+from train.pose.data import registry as poses
+from train.pose.recipe import PoseRecipe
 
 FOLDER = Path(__file__).parent / "configs"
-FROM_DATA = {"in_channels", "classes", "layout", "frames"}  # of a model: they follow from data and recipe
+FROM_DATA = {
+    "in_channels",
+    "classes",
+    "layout",
+    "frames",
+    "joints",
+    "heads",
+    "kinds",
+}  # of a model: they follow from data and recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +74,10 @@ def of_dataset(dataset: str, options: Mapping[str, Any], model: str = "") -> Con
 
     The model's own goes before the one for every model.
     """
-    if dataset not in registry.names():
+    source = _sources(model)
+    if dataset not in source.names():
         return None
-    given = registry.defaults(dataset) | dict(options)
+    given = source.defaults(dataset) | dict(options)
     fitting = [
         found
         for found in map(configuration, names())
@@ -73,6 +86,15 @@ def of_dataset(dataset: str, options: Mapping[str, Any], model: str = "") -> Con
         and all(given.get(k) == v for k, v in found.data.items())
     ]
     return max(fitting, key=lambda found: found.model != "", default=None)
+
+
+def _of_poses(model: str) -> bool:
+    return bool(model) and entry(model).task == "pose"
+
+
+def _sources(model: str) -> ModuleType:
+    """The registry of the data sets that a model is trained on."""
+    return poses if _of_poses(model) else actions
 
 
 def _read(path: Path) -> Configuration:
@@ -92,11 +114,11 @@ def _read(path: Path) -> Configuration:
         raise DataError.of(
             path, found=f"unknown {', '.join(odd)}", expected="known fields", do="correct the file"
         )
-    if content.get("dataset") not in registry.names():
+    if content.get("dataset") not in (names := _sources(model).names()):
         raise DataError.of(
             path,
             found=f"dataset {content.get('dataset')!r}",
-            expected=f"one of {', '.join(registry.names())}",
+            expected=f"one of {', '.join(names)}",
             do="name the data set",
         )
     return Configuration(path.stem, **{"what": "", **content})
@@ -104,10 +126,11 @@ def _read(path: Path) -> Configuration:
 
 def _unknown(content: Mapping[str, Any], model: str) -> list[str]:
     """What a file holds that no configuration, or none of this model, has."""
-    elsewhere = {"model", "model_settings", "seed", "threads", "teacher", "init"}
+    elsewhere = {"model", "model_settings", "seed", "threads", "teacher", "weights", "init"}
+    recipe, train = (PoseRecipe, PoseConfig) if _of_poses(model) else (Recipe, TrainConfig)
     known = {
-        "recipe": {f.name for f in fields(Recipe)},
-        "train": {f.name for f in fields(TrainConfig)} - elsewhere,
+        "recipe": {f.name for f in fields(recipe)},
+        "train": {f.name for f in fields(train)} - elsewhere,
     }
     if model:
         known["settings"] = fields_of(model) - FROM_DATA

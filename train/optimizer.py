@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from train.checkpoint import Checkpoint, CheckpointError
-from train.config import TrainConfig
+from train.course import Settings
 
 STATE = {"sgd": {"momentum": "momentum_buffer"}, "adamw": {"momentum": "exp_avg", "square": "exp_avg_sq"}}
 """Optimiser -> name of a tensor in a checkpoint -> name in torch's state of a parameter."""
 
 
-def optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+def optimizer(module: nn.Module, config: Settings) -> torch.optim.Optimizer:
     """The optimiser of all parameters of a module."""
     matrices = [p for p in module.parameters() if p.dim() > 0]
     scalars = [p for p in module.parameters() if p.dim() == 0]

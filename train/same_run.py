@@ -10,7 +10,7 @@ from train.trainer import TrainingError
 
 def refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     """A run is resumed with the settings that it was begun with."""
-    same = ("model", "model_config", "recipe", "dataset", "classes", "train_config", "qat", "init")
+    same = ("model", "model_config", "recipe", "dataset", "classes", "train_config", "qat", "init", "weights")
     if there.get("teacher") != about.get("teacher"):
         raise TrainingError(
             f"{run}: found {told(about.get('teacher'))}, the run learns from {told(there.get('teacher'))}; "
@@ -35,7 +35,7 @@ def refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]
 
 def _without_path(about: Mapping[str, Any]) -> dict[str, Any]:
     """Where another run lies is no setting: its sha256 is."""
-    config, elsewhere = about.get("train_config"), {"teacher": "", "init": ""}
+    config, elsewhere = about.get("train_config"), {"teacher": "", "init": "", "weights": ""}
     return {**about, "train_config": {**config, **elsewhere} if isinstance(config, dict) else config}
 
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
+from train.course import Learning, Settings
 from train.data.clip import Clip
 from train.data.transform import Recipe, augmented_batch
 from train.ema import Average
 from train.layers import ChannelNorm
 from train.neurons import LIF, CubaLIF
-from train.objective import Objective
 from train.optimizer import optimizer, restore_state, state_tensors
 from train.precision import Precision
 from train.processes import ALONE, Processes
@@ -43,7 +43,7 @@ class Trainer:
     """Updates a model batch by batch; `tensors` and `restore` are the two ends of a resume."""
 
     def __init__(
-        self, objective: Objective, config: TrainConfig, iterations: int, group: Processes = ALONE
+        self, objective: Learning, config: Settings, iterations: int, group: Processes = ALONE
     ) -> None:
         if group.size > 1:
             synchronise(objective.terms)
@@ -129,7 +129,7 @@ def _hold_decays(model: nn.Module) -> None:
             module.dv.data.clamp_(0.02, 1.0)
 
 
-def _refuse_own_statistics(objective: Objective) -> None:
+def _refuse_own_statistics(objective: Learning) -> None:
     """Every batch norm must know the whole batch: one of a process's part would train another network."""
     for name, module in objective.named_modules():
         known = isinstance(module, ChannelNorm | GlobalNorm)
@@ -140,7 +140,7 @@ def _refuse_own_statistics(objective: Objective) -> None:
             )
 
 
-def check_batches(clips: int, config: TrainConfig, group: Processes) -> None:
+def check_batches(clips: int, config: Settings, group: Processes) -> None:
     """Refuse a batch that the processes cannot share: equal parts, and a clip for each in an epoch's last."""
     if config.batch % group.size:
         near = max(1, round(config.batch / group.size)) * group.size

@@ -39,6 +39,12 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
     metavar="DIR",
     help="The artifact; one that is there is replaced.",
 )
+@click.option(
+    "--form",
+    type=click.Choice(["float", "int8"]),
+    default=None,
+    help="Poses: float32 or 8 bits (weights a scale a channel, ranges of training people). Default: float.",
+)
 @quantisation_options
 @click.option(
     "--data",
@@ -50,14 +56,15 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
 @json_option
 @click.pass_context
 def convert(
-    ctx: click.Context, run: Path, kind: str, out: Path, bits: int, input_bits: int, adjacency: str,
-    data: Path | None, json_path: Path | None,
+    ctx: click.Context, run: Path, kind: str, out: Path, form: str | None, bits: int, input_bits: int,
+    adjacency: str, data: Path | None, json_path: Path | None,
 ) -> None:  # fmt: skip
     """Trace, fold, quantise and lower the best checkpoint of RUN (a run folder or a .safetensors file).
 
     \b
     python cli.py convert runs/demo --to onnx --out out/demo/onnx
     python cli.py convert runs/demo --to lava --out out/demo/lava
+    python cli.py convert runs/lspet --to onnx --form int8 --out out/lspet/int8
 
     The float graph is checked against the torch model on real samples before anything is written. What a
     chip cannot hold (a map over the whole window, what is no spike) is left to the CPU behind it: the
@@ -65,7 +72,18 @@ def convert(
     refused with node, reason and remedy (exit 4). Of a network of real values (gcn-teacher) --to onnx
     writes the float forms alone and says why. A fine-tuned run (`train --qat`) is written as it was
     trained: its integer graph bit for bit, and the float graph of its parent.
+
+    Of a pose network --to onnx writes images to joints, the decoder in the graph, float or 8 bits, checked
+    against torch on held-out people; their PCK in both is printed.
     """
+    from verbs.pose_run import is_pose
+
+    if is_pose(run):
+        from verbs.pose_convert import convert_pose
+
+        return convert_pose(ctx, run, kind, form or "float", out, data, json_path)
+    if form is not None:
+        raise click.UsageError(f"--form {form}: {run} is no pose network; its artifact holds all forms")
     from energy.coverage import coverage
 
     begun = traced(run, "convert")

@@ -15,6 +15,14 @@ from verbs.output import say, write_json
 @click.command(short_help="Accuracy of a trained run, class by class.")
 @click.argument("run", type=click.Path(path_type=Path))
 @dataset_options
+@click.option("--flip-test", is_flag=True, help="Poses: average the maps with those of the mirror image.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="Poses: also write the joints as COCO's result list, for `evaluate-poses` and `track`.",
+)
 @threads_option
 @json_option
 def evaluate(
@@ -23,6 +31,8 @@ def evaluate(
     data: Path | None,
     split: str,
     limit: int | None,
+    flip_test: bool,
+    results: Path | None,
     threads: int | None,
     json_path: Path | None,
 ) -> None:
@@ -34,7 +44,20 @@ def evaluate(
 
     Prints top-1 accuracy and a line a class; --json has the scores of every sample. `--split validation` is
     what training held out: choose models by it, and read the test once. Artifacts: `cli.py simulate`.
+
+    Of a pose network, a RUN or an artifact of it: PCK of each joint by the data set's own measure (LSPET: 0.2
+    of the torso, MPII and PoseTrack18: 0.5 of the head), and COCO's figures where the annotations are of its
+    form.
     """
+    from verbs.pose_run import is_pose
+
+    if is_pose(run):
+        from verbs.pose_evaluation import evaluate_pose
+
+        return evaluate_pose(run, dataset, data, split, limit, threads, flip_test, results, json_path)
+    if flip_test or results is not None:
+        option = "--flip-test" if flip_test else "--results"
+        raise click.UsageError(f"{option}: {run} is no pose network; leave it out")
     from convert.artifact import is_artifact
     from convert.ir import BadInput
     from verbs.feed import load_clips

@@ -82,6 +82,11 @@ def load_clips(about: Mapping[str, Any], dataset: str | None, data: Path | None,
 
     split "validation": the training clips that training held out to choose its epoch.
     """
+    if "codec" in about:
+        raise BadInput(
+            f"{about['model']} on {about['dataset']['name']}: is a pose network, which has no classes; "
+            "`cli.py evaluate` takes it"
+        )
     known = about["dataset"]
     name = dataset or known["name"]
     same = name == known["name"]

@@ -18,7 +18,7 @@ from verbs.traced import CALIBRATION, folded, quantised, traced
 if TYPE_CHECKING:
     from convert.passes.partition import Split
     from convert.passes.quantise import Quantise
-    from train.loop import Result
+    from train.epochs import Result
     from train.processes import Processes
     from train.qat.description import Description
 

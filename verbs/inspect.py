@@ -40,6 +40,8 @@ def _artifact(path: Path) -> dict[str, Any]:
 
     opened = open_artifact(path)
     source = opened.about["source"]
+    if opened.kind == "pose":
+        return _pose(opened)
     say(f"artifact of kind {opened.kind}, fingerprint {opened.fingerprint[:16]}")
     say(
         f"{source['model']} trained on {source['dataset']['name']}, stream {source['recipe']['stream']}, "
@@ -58,6 +60,20 @@ def _artifact(path: Path) -> dict[str, Any]:
     if "coverage" in opened.about:
         say("\n" + nodes(opened.about["coverage"]))
         say(shares(opened.about["coverage"]))
+    return {**opened.about, "fingerprint": opened.fingerprint}
+
+
+def _pose(opened: Any) -> dict[str, Any]:
+    from convert.ir import text
+
+    source = opened.about["source"]
+    say(f"artifact of kind pose, {opened.about['form']}, fingerprint {opened.fingerprint[:16]}")
+    say(
+        f"{source['model']} trained on {source['dataset']['name']}, epoch {source['epoch']}; "
+        f"{len(source['joints'])} joints, codec {json.dumps(source['codec'], sort_keys=True)}\n"
+    )
+    say(text(opened.graph("float")))
+    say(f"against torch: {json.dumps(opened.about['parity_with_torch'], sort_keys=True)}")
     return {**opened.about, "fingerprint": opened.fingerprint}
 
 
@@ -101,17 +117,16 @@ def _checkpoint(path: Path) -> dict[str, Any]:
     model, checkpoint = load_model(path)
     about = checkpoint.about
     size = sum(p.numel() for p in model.parameters())
-    say(
-        f"{about['model']}, {size} parameters, trained on {about['dataset']['name']} "
-        f"(stream {about['recipe']['stream']}), epoch {about['epoch']}"
-    )
+    stream = about["recipe"].get("stream")  # a pose network has none
+    of = f"{about['dataset']['name']} (stream {stream})" if stream else about["dataset"]["name"]
+    say(f"{about['model']}, {size} parameters, trained on {of}, epoch {about['epoch']}")
     if "qat" in about:
         told = about["qat"]
         say(
             f"fine-tuned: {told['bits']} bits, inputs {told['input_bits']}, adjacency {told['adjacency']}; "
             f"integers of the float checkpoint {told['parent']['sha256'][:16]}"
         )
-    for key in ("model_config", "recipe", "train_config", "metrics"):
+    for key in ("model_config", "recipe", "codec", "train_config", "metrics"):
         if key in about:
             say(f"{key}: {json.dumps(about[key], sort_keys=True)}")
     return dict(about)

@@ -16,8 +16,9 @@ def datasets(json_path: Path | None) -> None:
     """List the data sets and how to point at them. Nothing is downloaded, ever."""
     from train.configuration import configuration, names
     from train.data.registry import describe
+    from train.pose.data.registry import describe as describe_poses
 
-    rows = describe()
+    rows = [*describe(), *((n, f"poses: {what}", how) for n, what, how in describe_poses())]
     configs = [configuration(name) for name in names()]
     for name, what, how in rows:
         say(f"{name}\n    {what}\n    {how}")

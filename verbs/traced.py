@@ -50,8 +50,10 @@ def traced(run: Path, do: str) -> Traced:
     if is_artifact(run):
         raise BadInput(f"{run}: is an artifact already; {do} the run it was made from")
     checkpoint = load(run)
-    model = float_model(checkpoint)
     about = checkpoint.about
+    if "codec" in about:
+        raise BadInput(f"{run}: is a pose network, expected one of skeletons; it has no integers to {do}")
+    model = float_model(checkpoint)
     joints = layout(about["dataset"]["layout"]).size
     shape = Recipe.from_dict(about["recipe"]).shape(joints)
     return Traced(from_torch(model, shape), checkpoint, model)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from verbs.configuring import configured, named, said, settings
 from verbs.options import cores, json_option, quantisation_options
 from verbs.output import say, table, write_json
-from verbs.settings import fitted, pair, parsed
+from verbs.settings import pair, parsed
 
 if TYPE_CHECKING:
     from train.configuration import Configuration
-    from train.loop import Result
+    from train.epochs import Result
     from train.processes import Processes
 
-# Fields that --set would lose to an option's default or to the data: where they come from instead.
-ELSEWHERE = {
-    "model": "use --model", "seed": "use --seed", "threads": "use --threads", "stream": "use --stream",
-    "backend": "use --backend", "validation_subjects": "use --validation-subjects",
-    "teacher": "use --teacher",
-    "init": "use --init",
-    "model_settings": "set the model's fields one by one", "in_channels": "it follows from --stream",
-    "classes": "it follows from the data", "layout": "it follows from the data",
-}  # fmt: skip
 STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone): channels side by side"
 
 
@@ -39,7 +30,12 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     help="Configuration (`cli.py datasets` lists them) or a .toml file: data set, protocol, recipe, schedule."
     " Options given beside it go first. Default: the data set's own, where it has one.",
 )
-@click.option("--dataset", default="synthetic", show_default=True, help="Data set; see `cli.py datasets`.")
+@click.option(
+    "--dataset",
+    default="synthetic",
+    show_default=True,
+    help="Data set; see `cli.py datasets`. Poses: synthetic-people.",
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -112,6 +108,13 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     " --set distil_features=A, distil_labels=B, temperature=T weigh what is learned.",
 )
 @click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FILE",
+    help="A .safetensors file of a backbone (poses) to begin from. Nothing is ever downloaded.",
+)
+@click.option(
     "--init",
     type=click.Path(path_type=Path),
     default=None,
@@ -161,6 +164,7 @@ def train(ctx: click.Context, **given: Any) -> None:
     python cli.py train --dataset nw-ucla --data DIR --stream joint+bone --out runs/ucla
     python cli.py train --config ntu60-xview --data ntu60.h5 --out runs/ntu60-xview
     python cli.py train --model mk-sgn --dataset nw-ucla --data DIR --teacher runs/teacher --out runs/student
+    python cli.py train --model ogn --dataset lspet --data DIR --out runs/lspet
     python cli.py train --qat runs/ucla --bits 4 --out runs/ucla-4
 
     RUN gets best.safetensors (the chosen epoch), last.safetensors (for --resume), log.jsonl and events/
@@ -189,8 +193,16 @@ def _fitted(ctx: click.Context, given: dict[str, Any], group: Processes) -> Resu
     """A model trained from the beginning: what every process does."""
     from train.data import registry
     from train.loop import fit
+    from train.pose.data import registry as poses
+    from verbs.pose_training import pose_fit
 
-    chosen = _configuration(ctx, given)
+    chosen = configured(ctx, given)
+    if named(given["model"]).task == "pose":
+        return pose_fit(ctx, given, chosen, group)
+    if chosen.dataset in poses.names():
+        raise click.UsageError(f"--dataset {chosen.dataset}: is of poses; add --model ogn")
+    if given["weights"] is not None:
+        raise click.UsageError(f"--weights: {given['model']} is trained from the beginning; leave it out")
     config, recipe = _config(given, chosen), _recipe(ctx, given, chosen)
     options = {**chosen.data, **dict(pair(item) for item in given["data_options"])}
     data = given["data"]
@@ -221,70 +233,10 @@ def _told(result: Result, json_path: Path | None) -> None:
     )
 
 
-def _said(ctx: click.Context, option: str) -> bool:
-    """Whether the command line says it, rather than a default."""
-    return ctx.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
-
-
-def _configuration(ctx: click.Context, given: dict[str, Any]) -> Configuration:
-    """The configuration asked for, else the data set's own, else an empty one."""
-    from train.configuration import Configuration, configuration, of_dataset
-
-    options = dict(pair(item) for item in given["data_options"])
-    if given["config_name"] is None:
-        own = of_dataset(given["dataset"], options, given["model"])
-        return own or Configuration("none", "", given["dataset"])
-    found = configuration(given["config_name"])
-    if _said(ctx, "dataset") and given["dataset"] != found.dataset:
-        raise click.UsageError(
-            f"--dataset {given['dataset']}: --config {found.name} is of {found.dataset}; leave one out"
-        )
-    if found.model not in ("", given["model"]):
-        if _said(ctx, "model"):
-            raise click.UsageError(
-                f"--model {given['model']}: --config {found.name} is of {found.model}; leave one out"
-            )
-        given["model"] = found.model
-    if odd := [key for key, value in found.data.items() if options.get(key, value) != value]:
-        raise click.UsageError(
-            f"--data-option {odd[0]}={options[odd[0]]}: --config {found.name} says {found.data[odd[0]]}; "
-            "leave one of them out"
-        )
-    return found
-
-
-def _settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """--set pairs sorted to whose field they are: 'train', 'recipe' or 'model'."""
-    from train.config import TrainConfig
-    from train.data.recipe import Recipe
-    from train.models.registry import entry
-
-    owners = {"train": TrainConfig, "recipe": Recipe, "model": _named(entry, given["model"]).config}
-    known = {(owner, f.name): f for owner, kind in owners.items() for f in dataclasses.fields(kind)}
-    found: dict[str, dict[str, Any]] = {owner: {} for owner in owners}
-    for item in given["settings"]:
-        key, value = pair(item)
-        if key in ELSEWHERE:
-            raise click.UsageError(f"--set {key}: {ELSEWHERE[key]}")
-        owner = next((o for o in owners if (o, key) in known), None)
-        if owner is None:
-            names = ", ".join(sorted({name for _, name in known}))
-            raise click.UsageError(f"--set {key}: no such field; known: {names}")
-        found[owner][key] = fitted(key, value, known[owner, key].default)
-    return found
-
-
-def _named(entry: Any, name: str) -> Any:
-    try:
-        return entry(name)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-
-
 def _config(given: dict[str, Any], chosen: Configuration) -> Any:
     from train.config import TrainConfig
 
-    found = _settings(given)
+    found = settings(given)
     own = {**chosen.settings, **found["model"]}
     model = {**own, **_of_model(given, own)}
     distil = sorted({"distil_features", "distil_labels", "temperature"} & set(found["train"]))
@@ -327,12 +279,12 @@ def _of_model(given: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]
 
 def _recipe(ctx: click.Context, given: dict[str, Any], chosen: Configuration) -> Any:
     from train.data.recipe import Recipe
-    from train.models.registry import check_repeat, entry
+    from train.models.registry import check_repeat
 
-    of_model = _named(entry, given["model"]).recipe
+    of_model = named(given["model"]).recipe
     starts = {**of_model, **chosen.recipe} if chosen.model else {**chosen.recipe, **of_model}
-    values = {"stream": given["stream"], **starts, **_settings(given)["recipe"]}
-    if _said(ctx, "stream"):
+    values = {"stream": given["stream"], **starts, **settings(given)["recipe"]}
+    if said(ctx, "stream"):
         values["stream"] = given["stream"]
     values |= {k: given[k] for k in ("frames", "repeat") if given[k] is not None}
     try:

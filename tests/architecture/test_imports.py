@@ -38,8 +38,8 @@ OUTSIDE = {
     ),
     "torchvision": (),
     "norse": ("train/norse_neurons.py",),
-    "onnx": ("convert/to_onnx.py", "convert/onnx_model/"),
-    "onnxruntime": ("deploy/onnx_session.py", "benchmarks/"),
+    "onnx": ("convert/to_onnx.py", "convert/pose_onnx.py", "convert/onnx_model/"),
+    "onnxruntime": ("deploy/onnx_session.py", "deploy/onnx_int8.py", "benchmarks/"),
     "h5py": ("convert/net_format.py", "train/data/ntu_index.py", "scripts/net_fixtures.py"),
     "nir": ("convert/nir_io.py",),
     "lava": ("deploy/lava_worker/", "benchmarks/", "scripts/net_fixtures.py"),  # Python 3.10 alone

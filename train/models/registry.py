@@ -11,6 +11,7 @@ from train.models.base_sgn import BaseSGN, BaseSGNConfig
 from train.models.gcn_teacher import GCNTeacher, GCNTeacherConfig
 from train.models.mk_sgn import MKSGN, MKSGNConfig
 from train.models.signal_sgn import SignalSGN, SignalSGNConfig
+from train.pose.ogn import OGN, OGNConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,13 @@ class Entry:
     """config: a frozen dataclass; module: takes one config; recipe: fields that its data recipe starts from.
 
     A `repeat` from 1 there says that a step of the model is a whole clip, x [T, N, C, F, V]; else it is one
-    frame, x [T, N, C, V].
+    frame, x [T, N, C, V]. task: "action" (skeletons to classes) or "pose" (images to joints, train.pose).
     """
 
     config: type
     module: type[nn.Module]
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    task: str = "action"
 
 
 MODELS: dict[str, Entry] = {
@@ -39,6 +41,7 @@ MODELS: dict[str, Entry] = {
         MKSGN,
         {"repeat": 4, "frames": 64, "stream": "joint+bone+joint-motion+bone-motion"},
     ),
+    "ogn": Entry(OGNConfig, OGN, task="pose"),
     "signal-sgn": Entry(SignalSGNConfig, SignalSGN),
 }
 

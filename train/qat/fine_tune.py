@@ -20,8 +20,8 @@ from train.checkpoint import Checkpoint, CheckpointError
 from train.config import TrainConfig
 from train.data.clip import ClipSet
 from train.data.recipe import Recipe
+from train.epochs import Result, prepare_torch, run_epochs
 from train.files import json_bytes
-from train.loop import Result, prepare_torch, run_epochs
 from train.material import gather
 from train.objective import Objective
 from train.processes import ALONE, Processes

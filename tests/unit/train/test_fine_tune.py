@@ -18,8 +18,9 @@ from train.config import TrainConfig
 from train.data import registry as data
 from train.data.clip import ClipSet
 from train.data.transform import Recipe
+from train.epochs import Best
 from train.evaluate import accuracy, evaluate, mean_over_persons
-from train.loop import Best, fit
+from train.loop import fit
 from train.material import gather
 from train.objective import Seen
 from train.processes import ALONE

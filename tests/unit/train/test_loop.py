@@ -15,8 +15,9 @@ from train.data.clip import ClipSet
 from train.data.samples import Samples
 from train.data.transform import Recipe
 from train.ema import Average
+from train.epochs import Best
 from train.evaluate import accuracy, evaluate, mean_over_persons
-from train.loop import Best, fit
+from train.loop import fit
 from train.models import registry
 from train.schedule import SCHEDULES, schedule
 from train.trainer import SettingsError, TrainingError

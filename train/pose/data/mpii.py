@@ -1,0 +1,103 @@
+"""MPII Human Pose, in the JSON that HRNet-style code reads: a list of people, MATLAB's pixels from 1.
+
+    {"image": file, "center": [x, y], "scale": height / 200, "joints": 16 x [x, y], "joints_vis": 16 x 0 or 1}
+
+annotations/{train,valid}.json beside images/; valid is the test split. There are no boxes: one is the square
+of side 200 scale round the centre. Head size, which PCKh needs, is no part of this form: it is the distance
+of head top and neck, and nan where one of them is absent. Annotators' head boxes are a little larger than
+that, so that PCKh here is a little stricter than the publishers'.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.data.errors import DataError
+from train.pose.data import images as pictures
+from train.pose.data.keypoints import MPII
+from train.pose.data.person import VISIBLE, Dropped, Person, PoseSet, clean_joints, joint_box
+
+NAME = "mpii"
+FILES = {"train": "annotations/train.json", "test": "annotations/valid.json"}
+PERSON = 200.0  # pixels of height for a scale of 1
+
+
+def load(
+    root: Path | None, split: str, *, annotations: str = "", images: str = "", check: bool = False
+) -> PoseSet:
+    """The people of a split, in the order of the file; options as COCO's (train.pose.data.coco.load)."""
+    if split not in FILES:
+        raise DataError(f"{NAME}: split {split!r}; expected {' or '.join(FILES)}")
+    if root is None:
+        raise DataError(f"{NAME}: found no --data; expected the folder with {FILES[split]} and images/")
+    where = root / (annotations or FILES[split])
+    folders = [root / images] if images else [root / "images", root]
+    dropped, people = Dropped(), []
+    usable: dict[Path, bool] = {}
+    for number, entry in enumerate(_entries(where)):
+        name = entry["image"]
+        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if path is None or ".." in Path(name).parts:
+            dropped.add("people whose image is not there", name)
+        elif check and not usable.setdefault(path, usable.get(path) or pictures.decodes(path)):
+            dropped.add("people whose image does not decode", name)
+        elif person := _person(entry, number, path, where, dropped):
+            people.append(person)
+    if not people:
+        raise DataError.of(
+            where, found=f"no person with an image ({'; '.join(dropped.lines()) or 'empty list'})",
+            expected=f"images in {' or '.join(map(str, folders))}",
+            do="correct --data, or name the folder with --data-option images=DIR",
+        )  # fmt: skip
+    return PoseSet(NAME, split, MPII, tuple(people), dropped.lines())
+
+
+def _entries(where: Path) -> list[Mapping[str, Any]]:
+    try:
+        found = json.loads(where.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError.of(
+            where, found=f"no readable JSON ({error})", expected="a list of people",
+            do="correct --data or --data-option annotations=FILE",
+        ) from error  # fmt: skip
+    fields = ("image", "center", "scale", "joints", "joints_vis")
+    if not isinstance(found, list) or not all(isinstance(e, dict) and set(fields) <= set(e) for e in found):
+        raise DataError.of(
+            where, found="no list of people", expected=f"objects with {', '.join(fields)}",
+            do="use the JSON form of MPII",
+        )  # fmt: skip
+    return found
+
+
+def _person(
+    entry: Mapping[str, Any], number: int, path: Path, where: Path, dropped: Dropped
+) -> Person | None:
+    joints, seen = np.asarray(entry["joints"], np.float64), np.asarray(entry["joints_vis"], np.float64)
+    if joints.shape != (MPII.size, 2) or seen.shape != (MPII.size,):
+        raise DataError.of(
+            where, found=f"person {number} with joints {joints.shape}", expected=f"({MPII.size}, 2)",
+            do="use a file of MPII's 16 joints",
+        )  # fmt: skip
+    xy, visibility, weights = clean_joints(joints - 1.0, VISIBLE * seen, np.inf, np.inf)
+    if not visibility.any():
+        dropped.add("people without a joint", number)
+        return None
+    box = _box(entry)
+    if box is None:
+        dropped.add("boxes that are empty, replaced by the joints'", number)
+        box = joint_box(xy, visibility)
+    top, neck = MPII.index("head top"), MPII.index("neck")
+    head = float(np.linalg.norm(xy[top] - xy[neck])) if visibility[[top, neck]].all() else float("nan")
+    return Person(path, box, xy, visibility, weights, number, path.name, path.name, head=head or float("nan"))
+
+
+def _box(entry: Mapping[str, Any]) -> np.ndarray | None:
+    centre, side = np.asarray(entry["center"], np.float64) - 1.0, PERSON * float(entry["scale"])
+    if centre.shape != (2,) or not np.isfinite([*centre, side]).all() or side <= 0:
+        return None
+    return np.array([*(centre - side / 2), side, side])

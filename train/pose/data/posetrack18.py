@@ -1,0 +1,74 @@
+"""PoseTrack18: annotations/{train,val}/*.json, one file a sequence, and the images their names point at.
+
+val is the test split: the people of the test set are not published. Only labelled frames count. The ears are
+never annotated. A sequence is held out whole: its frames are alike. Image ids stay as they are; track ids are
+unique within a sequence alone. Head size is 0.6 of the head box's diagonal, as PCKh has it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.data.errors import DataError
+from train.pose.data.coco_json import Entry, Form, people, read_json
+from train.pose.data.keypoints import POSETRACK18
+from train.pose.data.person import Dropped, PoseSet
+
+NAME = "posetrack18"
+FOLDERS = {"train": "train", "test": "val"}
+HEAD = 0.6  # of the head box's diagonal
+
+
+def head_size(annotation: Entry) -> float:
+    """0.6 of the diagonal of bbox_head, nan where there is none."""
+    box = annotation.get("bbox_head") or ()
+    found = HEAD * float(np.hypot(box[2], box[3])) if len(box) == 4 else 0.0
+    return found if np.isfinite(found) and found > 0 else float("nan")
+
+
+def _sequence(image: Entry) -> str:
+    return str(image.get("vid_id") or Path(image["file_name"]).parent)
+
+
+def _area(annotation: Entry) -> float:
+    box = annotation.get("bbox") or (0, 0, 0, 0)
+    return float(annotation.get("area") or box[2] * box[3])
+
+
+FORM = Form(
+    POSETRACK18, head=head_size, group=_sequence, area=_area, labelled=lambda i: i.get("is_labeled", True)
+)
+
+
+def load(root: Path | None, split: str, *, annotations: str = "", check: bool = False) -> PoseSet:
+    """The people of a split's labelled frames, sequence by sequence.
+
+    annotations: a folder of sequences, or one merged file, under root, in place of the split's own. check:
+    leave out images that do not decode instead of failing at the first.
+    """
+    if split not in FOLDERS:
+        raise DataError(f"{NAME}: split {split!r}; expected {' or '.join(FOLDERS)}")
+    if root is None:
+        raise DataError(f"{NAME}: found no --data; expected the folder that holds annotations/ and images/")
+    where = root / (annotations or f"annotations/{FOLDERS[split]}")
+    files = sorted(where.glob("*.json")) if where.is_dir() else [where]
+    if not files:
+        raise DataError.of(where, found="no .json", expected="one file a sequence", do="correct --data")
+    dropped, found = Dropped(), []
+    truth: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
+    for path in files:
+        sequence = read_json(path)
+        found += people(sequence, path, (root,), FORM, check, dropped)
+        truth = {key: truth[key] + sequence[key] for key in ("images", "annotations")}
+        truth["categories"] = sequence["categories"]
+    if not found:
+        raise DataError.of(
+            where, found=f"no person with keypoints in a labelled frame ({'; '.join(dropped.lines())})",
+            expected=f"annotations whose images lie under {root}", do="correct --data",
+        )  # fmt: skip
+    for annotation in truth["annotations"]:
+        annotation.setdefault("area", _area(annotation))
+    return PoseSet(NAME, split, POSETRACK18, tuple(found), dropped.lines(), truth)

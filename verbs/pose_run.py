@@ -1,0 +1,118 @@
+"""A trained or converted pose network, opened: what it is, its people, and what infers their joints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convert.artifact import Artifact, is_artifact, open_artifact
+from convert.ir import BadInput
+from verbs.options import cores
+
+if TYPE_CHECKING:
+    from train.pose.codecs.codec import Codec
+    from train.pose.data.person import PoseSet
+    from train.pose.predict import Infer
+    from train.pose.recipe import PoseRecipe
+
+KEPT = ("model", "model_config", "dataset", "recipe", "codec", "joints", "classes", "epoch")
+
+
+@dataclass(frozen=True, eq=False)
+class PoseRun:
+    """about: the checkpoint's description, or what an artifact kept of it. form: "float" or "int8"; by:
+    "torch" or "onnx". model: the torch model, where there is one."""
+
+    path: Path
+    about: Mapping[str, Any]
+    digest: str
+    by: str
+    form: str
+    infer: Infer
+    model: Any = None
+
+    @property
+    def recipe(self) -> PoseRecipe:
+        """That the network was trained with."""
+        from train.pose.recipe import PoseRecipe
+
+        return PoseRecipe.from_dict(self.about["recipe"])
+
+    @property
+    def codec(self) -> Codec:
+        """That the network was trained with."""
+        return self.recipe.build_codec()
+
+    def people(self, dataset: str | None, data: Path | None, split: str, limit: int | None) -> PoseSet:
+        """The people of a split, of the data set that the network was trained on by default."""
+        from train.pose.data import registry
+
+        known = self.about["dataset"]
+        name = dataset or known["name"]
+        same = name == known["name"]
+        if split == "validation" and not same:
+            raise BadInput(
+                f"{name}: found --split validation, which is held out of what the model was trained on, "
+                f"{known['name']}; leave --dataset out or take another split"
+            )
+        options = dict(known.get("options", {})) if same else {}
+        path = options.pop("path", None)
+        found = registry.load(name, data or (Path(path) if path else None), split, **options)
+        if list(found.keypoints.joints) != list(self.about["joints"]):
+            raise BadInput(
+                f"{name}: joints of {found.keypoints.name}, the model finds those of {known['layout']}; "
+                "choose a data set with the model's joints"
+            )
+        return found if limit is None else found.spread(limit)
+
+
+def is_pose(path: Path) -> bool:
+    """Whether a run folder, a checkpoint or an artifact is of a pose network; what is unreadable is not."""
+    from train.checkpoint import CheckpointError, load
+    from train.models.registry import MODELS
+
+    if is_artifact(path):
+        return open_artifact(path).kind == "pose"
+    try:
+        model = load(path).about["model"]
+    except CheckpointError:
+        return False  # whoever opens it says what is wrong with it
+    return model in MODELS and MODELS[model].task == "pose"
+
+
+def open_pose(path: Path, threads: int | None, flip: bool = False) -> PoseRun:
+    """A run folder or checkpoint, run by torch, or an artifact of kind pose, run by ONNX Runtime.
+
+    flip: average with the mirror image (torch alone).
+    """
+    if is_artifact(path):
+        return _converted(open_artifact(path), threads, flip)
+    import torch
+
+    from train.checkpoint import load_model
+    from train.pose.codecs.registry import codec_of
+    from train.pose.data.keypoints import keypoint_set
+    from train.pose.predict import by_torch
+
+    torch.set_num_threads(threads or cores())
+    model, checkpoint = load_model(path)
+    about = checkpoint.about
+    exchanged = keypoint_set(about["dataset"]["layout"]) if flip else None
+    model = model.to(memory_format=torch.channels_last)
+    infer = by_torch(model, codec_of(about["codec"]), exchanged)
+    return PoseRun(path, about, about["sha256"], "torch", "float", infer, model)
+
+
+def _converted(artifact: Artifact, threads: int | None, flip: bool) -> PoseRun:
+    from deploy.pose.network import PoseNetwork
+
+    if flip:
+        raise BadInput(f"{artifact.path}: found --flip-test; its decoder is in the graph: evaluate the run")
+    network = PoseNetwork.load(artifact.file("pose.onnx"), threads or cores())
+    about = artifact.about["source"]
+    return PoseRun(
+        artifact.path, about, artifact.about["checkpoint"]["sha256"], "onnx", artifact.about["form"],
+        lambda x, _: network.joints(x),
+    )  # fmt: skip
