@@ -40,7 +40,7 @@ def convert_pose(
     if is_artifact(run):
         raise BadInput(f"{run}: is an artifact already; convert the run it was made from")
     opened = open_pose(run, None)
-    graph = _graph(opened)
+    graph = network_graph(opened)
     settings = opened.about["model_config"]
     heads = (settings["heads"], settings["kinds"], settings["joints"])
     models = {"float": network_model(graph, *heads).SerializeToString()}
@@ -66,7 +66,7 @@ def convert_pose(
     _show(out, parity, files)
 
 
-def _graph(opened: PoseRun) -> Graph:
+def network_graph(opened: PoseRun) -> Graph:
     """The folded float graph of the network alone."""
     from convert.from_torch import from_torch
     from convert.passes.fold_batchnorm import FOLD_BATCHNORM
