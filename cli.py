@@ -24,6 +24,8 @@ VERBS = {
     "convert": "verbs.convert:convert",
     "simulate": "verbs.simulate:simulate",
     "energy-report": "verbs.energy_report:energy_report",
+    "compare": "verbs.compare:compare",
+    "cost-tables": "verbs.cost_tables:cost_tables",
     "verify": "verbs.verify:verify",
     "map": "verbs.map:map_",
     "inspect": "verbs.inspect:inspect",

@@ -1,6 +1,6 @@
 """Offset fusion against a plain heatmap: the same network, people, epochs and seeds; LSPET's test split.
 
-    python -m benchmarks.pose_fusion --data DIR --out runs/fusion --epochs 100 --seeds 0,1,2
+    python -m benchmarks.pose_fusion --data DIR --out runs/fusion --seeds 0,1,2
 
 Arms, trained alike but for the maps they give:
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,6 +34,30 @@ class Record:
     def rate(self, name: str) -> float:
         """Firing rate: spikes per neuron and step, over all samples."""
         return float(self.counts[name].mean()) / self.steps
+
+
+class RasterCounts(Mapping[str, np.ndarray]):
+    """Counts of nodes of which every step is there: summed when asked for, and only then."""
+
+    def __init__(self, rasters: Mapping[str, np.ndarray], names: Collection[str]) -> None:
+        self._rasters, self._names = rasters, tuple(names)
+        self._found: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._found:
+            self._found[name] = np.count_nonzero(self._rasters[name], axis=0).astype(np.int64)
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def joined(records: list[Record]) -> Record:

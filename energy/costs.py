@@ -1,22 +1,29 @@
-"""Cost tables: picojoules per operation, as data with their source. There is no default table."""
+"""Cost tables: picojoules per operation, as data with their source. There is no default table.
+
+    arithmetic   mac, ac, add, multiply of one precision; may price memory by the word (`energy.ram`)
+    chip         synaptic operations (sop, or sop_dense, sop_sparse, sop_conv apart), neuron updates (active,
+                 inactive), spikes given, messages sent, hops of a message along x and y
+
+A table is a TOML file; the keys are those of `CostTable`. An operation has a price in [pj], or a reason why
+it has none in [unknown], or stands in [included] because another figure holds it. Chips of which no figure
+is published are refused by name (`energy/unpublished.toml`).
+"""
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from convert.ir import BadInput
+from energy.ram import Ram
+from energy.table_faults import TEXT, faults
 
 TABLES = Path(__file__).parent / "tables"
-OPERATIONS = ("mac", "ac", "add", "multiply")  # a later table may price more; name the operation here
-CONFIDENCE = ("high", "medium", "low")
-_TEXT = ("name", "title", "precision", "scope", "confidence")
-_KEYS = {*_TEXT, "version", "source", "node_nm", "voltage_v", "pj"}
+UNPUBLISHED = Path(__file__).parent / "unpublished.toml"
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,8 @@ class CostTable:
     """What one operation costs, and who says so.
 
     pj: operation -> picojoules (float64).  node_nm, voltage_v: process and supply, None where unpublished.
-    scope: what the figures contain.  confidence: high | medium | low.
+    scope: what the figures contain.  confidence: high | medium | low.  caution: a known error or conflict.
+    unknown, included: operation -> why it has no price of its own.  memory: price of an access, or None.
     """
 
     name: str
@@ -37,17 +45,32 @@ class CostTable:
     scope: str
     confidence: str
     pj: Mapping[str, float]
+    kind: str = "arithmetic"
+    caution: str = ""
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    included: Mapping[str, str] = field(default_factory=dict)
+    memory: Ram | None = None
 
     def price(self, operation: str) -> float:
         """Picojoules of one operation; BadInput if the table has no figure for it."""
-        if operation not in self.pj:
-            known = ", ".join(self.pj)
-            raise BadInput(f"{self.name}: no figure for {operation!r}, only {known}; choose another table")
-        return self.pj[operation]
+        if operation in self.included:
+            return 0.0
+        if operation in self.pj:
+            return self.pj[operation]
+        if operation in self.unknown:
+            raise BadInput(f"{self.name}: no figure for {operation!r}: {self.unknown[operation]}")
+        known = ", ".join(self.pj)
+        raise BadInput(f"{self.name}: no figure for {operation!r}, only {known}; choose another table")
+
+    def prices(self, operation: str) -> bool:
+        """Whether the operation has a price, be it within another's."""
+        return operation in self.pj or operation in self.included
 
     def describe(self) -> dict[str, Any]:
         """The whole table, as JSON takes it."""
-        return {**vars(self), "source": list(self.source), "pj": dict(self.pj)}
+        plain = {key: dict(getattr(self, key)) for key in ("pj", "unknown", "included")}
+        memory = None if self.memory is None else self.memory.describe()
+        return {**vars(self), **plain, "source": list(self.source), "memory": memory}
 
 
 def known_tables() -> tuple[str, ...]:
@@ -55,11 +78,27 @@ def known_tables() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in TABLES.glob("*.toml")))
 
 
+def unpublished() -> dict[str, dict[str, Any]]:
+    """Chip without a published figure -> reason, what is known of the whole system, source."""
+    return tomllib.loads(UNPUBLISHED.read_text(encoding="utf-8"))
+
+
 def cost_table(name: str) -> CostTable:
-    """The table of that name; BadInput listing the known ones otherwise."""
+    """The table of that name; BadInput for a chip without figures, or listing the known ones."""
+    for chip, about in unpublished().items():
+        if name.lower().replace("_", "-") in (chip, *about["also"]):
+            raise BadInput(
+                f"cost table {name!r}: {about['reason']}; of the whole system: {about['system']}; "
+                "choose another table, or give a file of your own with its source"
+            )
     if name not in known_tables():
         raise BadInput(f"cost table {name!r} is unknown; known: {', '.join(known_tables())}")
     return load_cost_table(TABLES / f"{name}.toml")
+
+
+def open_cost_table(given: str) -> CostTable:
+    """What a user names: a shipped table, or a path that ends in .toml."""
+    return load_cost_table(Path(given)) if given.endswith(".toml") else cost_table(given)
 
 
 def load_cost_table(path: Path) -> CostTable:
@@ -68,52 +107,21 @@ def load_cost_table(path: Path) -> CostTable:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"{path}: not a readable cost table ({error})") from error
-    faults = _faults(body)
-    if not faults and path.stem != body["name"]:
-        faults = [f"name {body['name']!r} is not the file's"]
-    if faults:
-        raise BadInput(f"{path}: {'; '.join(faults)}")
+    found = faults(body)
+    if not found and path.stem != body["name"]:
+        found = [f"name {body['name']!r} is not the file's"]
+    if found:
+        raise BadInput(f"{path}: {'; '.join(found)}")
     return CostTable(
-        **{key: body[key] for key in _TEXT},
+        **{key: body[key] for key in TEXT},
         version=body["version"],
         source=tuple(body["source"]),
         node_nm=body.get("node_nm"),
         voltage_v=body.get("voltage_v"),
         pj=MappingProxyType({op: float(value) for op, value in body["pj"].items()}),
+        kind=body.get("kind", "arithmetic"),
+        caution=body.get("caution", ""),
+        unknown=MappingProxyType(body.get("unknown", {})),
+        included=MappingProxyType(body.get("included", {})),
+        memory=Ram.of(body["memory"]) if "memory" in body else None,
     )
-
-
-def _faults(body: Mapping[str, Any]) -> list[str]:
-    faults = [f"unknown key {key!r}" for key in sorted(set(body) - _KEYS)]
-    faults += [f"{key} must be text" for key in _TEXT if not _is_text(body.get(key))]
-    if body.get("confidence") not in CONFIDENCE:
-        faults.append(f"confidence must be one of {', '.join(CONFIDENCE)}")
-    if type(body.get("version")) is not int:
-        faults.append("version must be a whole number")
-    source = body.get("source")
-    if not isinstance(source, list) or not source or not all(_is_text(s) for s in source):
-        faults.append("source must be a list of citations, one at least")
-    for key in ("node_nm", "voltage_v"):
-        if key in body and not _is_positive(body[key]):
-            faults.append(f"{key} must be above 0")
-    return faults + _price_faults(body.get("pj"))
-
-
-def _price_faults(pj: object) -> list[str]:
-    if not isinstance(pj, dict):
-        return ["[pj] must give picojoules per operation"]
-    faults = [f"[pj] lacks {op}" for op in ("mac", "ac") if op not in pj]
-    for op, value in pj.items():
-        if op not in OPERATIONS:
-            faults.append(f"[pj] {op}: unknown operation; known: {', '.join(OPERATIONS)}")
-        elif not _is_positive(value):
-            faults.append(f"[pj] {op} = {value!r} must be a number above 0")
-    return faults
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _is_positive(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value > 0

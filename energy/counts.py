@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from convert.ir import Graph, Neuron, Product, Program
+from energy.attention import Attention, attentions
+from energy.ends import first_layers, heads
 from energy.fanout import Fanout, fanout, weighted
-from energy.line import Counts, Line, Options, Uncounted
+from energy.line import Counts, Line, Options, Role, Uncounted
 from energy.operand import Operands, plan
 from energy.pools import POOLS
 from energy.products import COUNTED, product_line
@@ -45,12 +48,19 @@ class GraphCounter:
     def __init__(self, graph: Graph, options: Options) -> None:
         self._graph, self._options = graph, options
         self._plan = plan(graph, options.fold_pool)
+        self._first, self._heads = first_layers(graph), heads(graph)
+        self._attentions = attentions(graph)
         self._fans: dict[tuple[str, int], tuple[Fanout, ...]] = {}
+        self._still: dict[tuple[str, int, int], Line | None] = {}
+        sources = set(graph.sources())
+        self._values = sum(math.prod(s) for n, s in graph.shapes.items() if n not in sources)
         self.rasters: tuple[str, ...] = (*graph.sources(), *graph.spiking())
 
     def count(self, rasters: Mapping[str, np.ndarray]) -> Counts:
         """Counts of one batch."""
         operands = Operands(self._graph, rasters, self._plan)
+        if any(samples != operands.samples for _, samples, _ in self._still):
+            self._still.clear()  # those of one size of batch are kept
         lines: list[Line] = []
         missing: list[str] = []
         for name, node, inputs in self._graph:
@@ -75,7 +85,7 @@ class GraphCounter:
         fans = self._fans[name, steps]
         return [
             synaptic_line(
-                where, fan, operands[source], (steps, samples), self._options, source in self._plan.spikes,
+                where, fan, operands[source], (steps, samples), self._options, self._role(name, (source,)),
                 bias if fan is fans[-1] else 0,
             )
             for fan in fans
@@ -84,26 +94,59 @@ class GraphCounter:
     def _product(self, name: str, node: Product, inputs: tuple[str, ...], operands: Operands) -> Line:
         left, right = inputs
         shapes = (*(self._graph.shapes[i] for i in inputs), self._graph.shapes[name])
-        run, spikes = (operands.lengths[left], operands.samples), set(inputs) <= self._plan.spikes
-        return product_line((name, node), shapes, operands[left], operands[right], run, spikes)
+        run, role = (operands.lengths[left], operands.samples), self._role(name, inputs)
+        line = product_line((name, node), shapes, operands[left], operands[right], run, role)
+        for pair in self._attentions:
+            if name in (pair.scores, pair.mixed):
+                return replace(line, recounts={**line.recounts, "pairs_kv": _pairs(pair, name, operands)})
+        return line
+
+    def _role(self, name: str, inputs: tuple[str, ...]) -> Role:
+        spikes, sums = set(inputs) <= self._plan.spikes, not self._plan.sums.isdisjoint(inputs)
+        return Role(spikes, spikes and sums, name in self._first, name in self._heads)
 
     def _steady(self, name: str, inputs: tuple[str, ...], operands: Operands) -> Line | None:
         """The line of a node whose work does not depend on its input; None if no rule knows it."""
+        node, key = self._graph.nodes[name], (name, operands.samples, operands.lengths[name])
+        if key not in self._still:
+            self._still[key] = self._work(*key, inputs)
+        line = self._still[key]
+        if line is not None and isinstance(node, Neuron) and node.spiking:
+            by_step = operands[name].events_by_step
+            spikes = {"spikes_out": by_step.sum(axis=1)}
+            return replace(line, counts={**line.counts, **spikes}, by_step={"spikes_out": by_step})
+        return line
+
+    def _work(self, name: str, samples: int, length: int, inputs: tuple[str, ...]) -> Line | None:
+        """The line of what the node does whatever its input is: the same in batches of one size."""
         node, out_shape = self._graph.nodes[name], self._graph.shapes[name]
         in_shapes = tuple(self._graph.shapes[i] for i in inputs)
         ops = updates(node, in_shapes, out_shape)
         if ops is None:
             return None
         folded = isinstance(node, POOLS) and name in self._plan.folded
-        steps = 0 if folded else operands.lengths[name]  # folded: the synapses behind do the work
-        counts = {field: np.full(operands.samples, n * steps, np.int64) for field, n in ops.items()}
-        if isinstance(node, Neuron) and node.spiking:
-            counts["spikes_out"] = operands[name].events_by_position.sum(axis=1)
+        steps = 0 if folded else length  # folded: the synapses behind do the work
+        counts = {field: np.full(samples, n * steps, np.int64) for field, n in ops.items()}
         in_shape = in_shapes[0] if in_shapes else out_shape
         return Line(name, type(node).__name__, in_shape, out_shape, counts, folded=folded)
 
     def _uncounted(self, missing: list[str]) -> tuple[Uncounted, ...]:
-        sizes = {n: math.prod(s) for n, s in self._graph.shapes.items() if n not in self._graph.sources()}
-        total = sum(sizes.values())
-        kinds = {n: type(self._graph.nodes[n]).__name__ for n in missing}
-        return tuple(Uncounted(n, kinds[n], sizes.get(n, 0) / max(total, 1)) for n in missing)
+        shapes, nodes = self._graph.shapes, self._graph.nodes
+        shares = {n: math.prod(shapes[n]) / max(self._values, 1) for n in missing}
+        return tuple(Uncounted(n, type(nodes[n]).__name__, share) for n, share in shares.items())
+
+
+def _pairs(pair: Attention, name: str, operands: Operands) -> np.ndarray:
+    """int64 [N]: all of a pair's operations at its second product, none at its first."""
+    if name == pair.scores:
+        return np.zeros(operands.samples, np.int64)
+    q, k, v = (_active(operands, n) for n in (pair.q, pair.k, pair.v))
+    return q * pair.d_v + np.minimum(k * pair.d_v, v * pair.d)
+
+
+def _active(operands: Operands, name: str) -> np.ndarray:
+    """int64 [N]: non-zero values of a node over all steps; every one where they were not computed."""
+    x = operands[name]
+    if x.values is None:
+        return np.full(operands.samples, operands.lengths[name] * operands.size(name), np.int64)
+    return x.events_by_step.sum(axis=1)

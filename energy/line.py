@@ -28,6 +28,16 @@ COUNTS = (
     "neuron_adds",
     "neuron_compares",
 )
+STEPPED = ("nnz_in", "sop_exact", "spikes_out")  # counts that are also kept step by step
+RECOUNTS = (  # what conventions other than `exact` ask for; not written into reports; int64 or float64
+    "sop_share",  # share of non-zero input values . T . FL
+    "sop_bits",  # the same, times the bits of the sample's largest integer
+    "sop_padded",  # nnz_in . mean fan-out of the layer, padding included
+    "sop_sized",  # sop_exact of integer operands, each value counted with its size
+    "mac_integer",  # the part of `mac` whose operand is integer and known
+    "ac_bits",  # additions of the same bit by bit: the bits of the sample's largest integer each
+    "pairs_kv",  # products of attention: K^T V first (energy/attention.py)
+)
 MEASURES = ("firing_rate", "mean_value", "sop_paper")
 
 
@@ -45,6 +55,21 @@ class Options:
     skip_zero_adjacency: bool = False
 
 
+@dataclass(frozen=True)
+class Role:
+    """What a layer is in its network, as `Line` keeps it.
+
+    spike_input: the operand is spikes, or sums or means of spikes: the papers charge AC by rate, else MAC.
+    sums: of these, sums or counts: whole numbers above 1 where spikes meet.
+    first, head: it reads what enters the network, or makes what leaves it (energy/ends.py).
+    """
+
+    spike_input: bool = False
+    sums: bool = False
+    first: bool = False
+    head: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Line:
     """Operations of one node, or one stage (`item`) of it, for N samples over the whole run.
@@ -53,9 +78,14 @@ class Line:
     [N]: firing_rate, share of non-zero values; mean_value, NaN if not computed; sop_paper, mean |x| . T . FL
     for spiking input, T . FL for other input.
     classes: operand class, int8 [N], None for lines without synapses.
-    spike_input: the operand is spikes, or sums or means of spikes: the papers charge AC by rate, else MAC.
+    spike_input, sums, first, head: see `Role`.
+    recounts: field of RECOUNTS -> [N], what is missing is not known; it adds up over samples as counts do.
+    steps: of the line's input; 0: those of the run.
     assumed_dense: operand values are not in the rasters, every one was counted as non-zero.
     place: 'cpu' for a line of the host part of a model in two parts (energy/split_counts.py).
+    by_step: field of STEPPED -> int64 [N, T], T the steps of the line's input; its sum over T is the count.
+    Operations belong to the step of the value that caused them, whatever the delay of the synapse. None for
+    lines that count none of these.
     """
 
     node: str
@@ -70,6 +100,12 @@ class Line:
     assumed_dense: bool = False
     folded: bool = False
     place: str = ""
+    by_step: Mapping[str, np.ndarray] | None = None
+    recounts: Mapping[str, np.ndarray] | None = None
+    sums: bool = False
+    first: bool = False
+    head: bool = False
+    steps: int = 0
 
     @property
     def name(self) -> str:
@@ -138,35 +174,41 @@ def joined(parts: Sequence[Counts]) -> Counts:
     """Counts of consecutive batches of one model as one."""
     lines = []
     for same in zip(*(p.lines for p in parts), strict=True):
-        first = same[0]
-        fields = {f: np.concatenate([line.counts[f] for line in same]) for f in first.counts}
-        measures, classes = first.measures, first.classes
-        if measures is not None:
-            measures = {f: np.concatenate([line.measures[f] for line in same]) for f in measures}
+        kept = {kind: _of_all(same, kind) for kind in ("counts", "measures", "by_step", "recounts")}
+        classes = same[0].classes
         if classes is not None:
             classes = np.concatenate([line.classes for line in same])
-        lines.append(replace(first, counts=fields, measures=measures, classes=classes))
+        lines.append(replace(same[0], classes=classes, **kept))
     first = parts[0]
     return Counts(tuple(lines), sum(p.samples for p in parts), first.steps, first.options, first.uncounted)
+
+
+def _of_all(lines: Sequence[Line], kind: str) -> dict[str, np.ndarray] | None:
+    """One mapping of consecutive lines, each field behind the other."""
+    first = getattr(lines[0], kind)
+    if first is None:
+        return None
+    return {f: np.concatenate([getattr(line, kind)[f] for line in lines]) for f in first}
 
 
 def grouped(counts: Counts, owners: np.ndarray) -> Counts:
     """Counts of rows that belong to samples (persons of a clip) as counts of the samples.
 
-    owners: int [N], ascending, the sample of each row. Whole numbers and sop_paper add up; rates and mean
-    values are the rows' mean; the class is the widest of the rows'.
+    owners: int [N], ascending, the sample of each row. Whole numbers, recounts and sop_paper add up; rates
+    and mean values are the rows' mean; the class is the widest of the rows'.
     """
     _, first, size = np.unique(owners, return_index=True, return_counts=True)
     if len(first) == counts.samples:
         return counts
     lines = []
     for line in counts.lines:
-        fields = {f: np.add.reduceat(n, first) for f, n in line.counts.items()}
-        measures, classes = line.measures, line.classes
-        if measures is not None:
-            sums = {f: np.add.reduceat(n, first) for f, n in measures.items()}
-            measures = {f: n if f == "sop_paper" else n / size for f, n in sums.items()}
-        if classes is not None:
-            classes = np.maximum.reduceat(classes, first)
-        lines.append(replace(line, counts=fields, measures=measures, classes=classes))
+        kept: dict[str, Mapping[str, np.ndarray] | None] = {}
+        for kind in ("counts", "measures", "by_step", "recounts"):
+            fields = getattr(line, kind)
+            sums = {f: np.add.reduceat(n, first, axis=0) for f, n in (fields or {}).items()}
+            kept[kind] = None if fields is None else sums
+        if kept["measures"] is not None:
+            kept["measures"] = {f: n if f == "sop_paper" else n / size for f, n in kept["measures"].items()}
+        classes = None if line.classes is None else np.maximum.reduceat(line.classes, first)
+        lines.append(replace(line, classes=classes, **kept))
     return replace(counts, lines=tuple(lines), samples=len(first))

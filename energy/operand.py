@@ -52,6 +52,7 @@ from convert.ir import (
     WindowNode,
     steps,
 )
+from energy import tally
 from energy.fanout import weighted
 from energy.pools import POOLS, mean, overlaps, route
 
@@ -83,12 +84,28 @@ class Tensor:
     @cached_property
     def events(self) -> np.ndarray:
         """bool [T, N, P]: value is not zero."""
+        if self.values.dtype == np.uint8 and (self.classes == BINARY).all():
+            return self.values.view(np.bool_)
         return self.values != 0
 
     @cached_property
-    def events_by_position(self) -> np.ndarray:
-        """int64 [N, P]: non-zero values over all steps."""
-        return self.events.sum(axis=0, dtype=np.int64)
+    def events_by_step(self) -> np.ndarray:
+        """int64 [N, T]: non-zero values of each step."""
+        return tally.nonzero(self.events)
+
+    @cached_property
+    def sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """(sum |x|, sum x) over the kept values of all steps, [N]: int64 of integers, float64 of reals."""
+        kept = self.kept
+        if (self.classes == BINARY).all():  # ones and zeros
+            found = self.events_by_step if kept is self.values else tally.nonzero(kept != 0)
+            return found.sum(axis=1), found.sum(axis=1)
+        if kept.dtype.kind in "iub":
+            total = tally.totals(kept)
+            return (tally.totals(np.abs(kept.astype(np.int64))) if tally.peaks(kept)[0] < 0 else total), total
+        rows = np.ascontiguousarray(np.moveaxis(kept, 1, 0)).reshape(kept.shape[1], -1)
+        # Of rows: the same in every batch.
+        return np.abs(rows).sum(axis=1, dtype=np.float64), rows.sum(axis=1, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +113,12 @@ class Plan:
     """What follows from the graph alone.
 
     folded: pools and means taken into the weights behind them.  spikes: nodes whose values are spikes, or
-    sums and means of spikes: what the papers count as spiking input.
+    sums and means of spikes: what the papers count as spiking input.  sums: of these, sums and counts.
     """
 
     folded: frozenset[str]
     spikes: frozenset[str]
+    sums: frozenset[str] = frozenset()
 
 
 def plan(graph: Graph, fold_pool: bool) -> Plan:
@@ -113,6 +131,7 @@ def plan(graph: Graph, fold_pool: bool) -> Plan:
         free = name not in graph.outputs and bool(users)
         absorbed[name] = free and all(_absorbs(graph.nodes[u], absorbed[u]) for u in users)
     spikes: set[str] = set()
+    sums: set[str] = set()
     folded: set[str] = set()
     discrete: set[str] = set()
     for name, node, inputs in graph:
@@ -127,7 +146,11 @@ def plan(graph: Graph, fold_pool: bool) -> Plan:
             discrete.add(name)
         if _spike_source(node) or (below and isinstance(node, (*_MOVES, Add, Product, *POOLS))):
             spikes.add(name)
-    return Plan(frozenset(folded), frozenset(spikes))
+            counting = isinstance(node, Add | SpikeMatMul) or any(i in sums for i in inputs)
+            counting = counting and not _spike_source(node)  # a neuron on a sum gives spikes
+            if counting and not (isinstance(node, POOLS) and name not in folded):  # a mean is no whole number
+                sums.add(name)
+    return Plan(frozenset(folded), frozenset(spikes), frozenset(sums))
 
 
 def _absorbs(user: Node, absorbed: bool) -> bool:
@@ -204,6 +227,10 @@ class Operands:
                 raise BadInput(f"{name}: {found} steps and samples, expected {want}; run them as one")
         return run
 
+    def size(self, name: str) -> int:
+        """Values of a node at one step."""
+        return math.prod(self._graph.shapes[name])
+
     def __getitem__(self, name: str) -> Tensor:
         if name not in self._tensors:
             self._tensors[name] = self._compute(name)
@@ -252,11 +279,15 @@ def one_run(runs: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
 
 
 def _permuted(x: Tensor, node: Permute, shape: Shape) -> Tensor:
-    source = np.arange(math.prod(shape)).reshape(shape).transpose(node.axes).reshape(-1)
     if x.route is not None:  # a folded pool lies before: its windows move
+        source = np.arange(math.prod(shape)).reshape(shape).transpose(node.axes).reshape(-1)
         place = np.argsort(source)
         return Tensor(x.values, x.classes, np.where(x.route < 0, -1, place[x.route]))
-    return Tensor(None if x.values is None else x.values[:, :, source], x.classes)
+    if x.values is None:
+        return Tensor(None, x.classes)
+    lead = x.values.shape[:2]
+    moved = x.values.reshape(*lead, *shape).transpose(0, 1, *(axis + 2 for axis in node.axes))
+    return Tensor(moved.reshape(*lead, -1), x.classes)
 
 
 def _product(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> Tensor:
@@ -265,20 +296,19 @@ def _product(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> 
         classes = np.where(classes == REAL, REAL, INTEGER).astype(np.int8)
     if a.values is None or b.values is None:
         return Tensor(None, classes)
-    whole = all(x.values.dtype.kind in "iub" for x in (a, b))
-    left, right = (x.values.astype(np.int64 if whole else np.float64) for x in (a, b))
-    return Tensor(multiplied(node, shapes, left, right), classes)
+    return Tensor(_multiplied(node, shapes, a.values, b.values), classes)
 
 
-def multiplied(node: Product, shapes: tuple[Shape, ...], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The product of flat values [T, N, P] of these shapes, flat again."""
-    lead = a.shape[:2]
-    left, right = a.reshape(*lead, *shapes[0]), b.reshape(*lead, *shapes[1])
-    if not isinstance(node, SpikeMatMul):
-        return (left * right).reshape(*lead, -1)
-    # Whole numbers below 2^53 stay exact in the float product, which is the fast one.
-    out = (left.astype(np.float64) @ right.astype(np.float64)).reshape(*lead, -1)
-    return out.astype(np.int64) if a.dtype.kind in "iub" else out
+def _multiplied(node: Product, shapes: tuple[Shape, ...], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The product of flat values [T, N, P] of these shapes, flat again; exact where both are integers."""
+    exact, kind, lead = np.dtype(np.float64), np.float64, a.shape[:2]
+    if a.dtype.kind in "iub" and b.dtype.kind in "iub":
+        reach = max(map(abs, tally.peaks(a))) * max(map(abs, tally.peaks(b)))
+        reach *= shapes[0][-1] if isinstance(node, SpikeMatMul) else 1
+        exact, kind = tally.whole(-reach, reach), tally.holding(reach)  # the float product is the fast one
+    left, right = a.reshape(*lead, *shapes[0]).astype(kind), b.reshape(*lead, *shapes[1]).astype(kind)
+    out = left @ right if isinstance(node, SpikeMatMul) else left * right
+    return out.reshape(*lead, -1).astype(exact)
 
 
 def _delayed(x: Tensor, steps: int) -> Tensor:
@@ -309,10 +339,13 @@ def _sum(addends: list[Tensor]) -> Tensor:
     base = np.where(classes == REAL, REAL, INTEGER).astype(np.int8)
     if any(x.values is None for x in addends):
         return Tensor(None, base)
-    whole = all(x.values.dtype.kind in "iub" for x in addends)
-    values = np.zeros(addends[0].values.shape, np.int64 if whole else np.float64)
-    for x in addends:
-        values += x.values
-    peak = np.abs(values).max(axis=(0, 2), initial=0)
+    kind = np.dtype(np.float64)
+    if all(x.values.dtype.kind in "iub" for x in addends):
+        ends = [tally.peaks(x.values) for x in addends]
+        kind = tally.whole(sum(least for least, _ in ends), sum(most for _, most in ends))
+    values = addends[0].values.astype(kind)
+    for x in addends[1:]:
+        np.add(values, x.values, out=values, casting="unsafe")  # whole numbers that `kind` holds
+    peak = np.abs(values).max(axis=2, initial=0).max(axis=0)
     alone = (classes <= TERNARY) & (peak == 1)  # peak 0: silent, nothing to be read from it
     return Tensor(values, np.where(alone, classes, base).astype(np.int8))

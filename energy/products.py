@@ -15,13 +15,15 @@ import math
 import numpy as np
 
 from convert.ir import Product, Shape, SpikeAnd, SpikeMatMul
-from energy.line import Line
-from energy.operand import INTEGER, Tensor, multiplied
+from energy import tally
+from energy.line import Line, Role
+from energy.operand import INTEGER, Tensor
+from energy.recounts import product_recounts
 
 
 def product_line(
     where: tuple[str, Product], shapes: tuple[Shape, Shape, Shape], a: Tensor, b: Tensor,
-    run: tuple[int, int], spike_input: bool,
+    run: tuple[int, int], role: Role,
 ) -> Line:  # fmt: skip
     """where: (name, node); shapes: of left, right and result; run: (T, N)."""
     name, node = where
@@ -29,14 +31,17 @@ def product_line(
     dense = steps * math.prod(shapes[2]) * (shapes[0][-1] if isinstance(node, SpikeMatMul) else 1)
     classes = np.maximum(a.classes, b.classes)
     known = a.values is not None and b.values is not None
-    met, nnz = np.full(samples, dense, np.int64), np.full(samples, steps * math.prod(shapes[0]), np.int64)
-    rate, mean = np.ones(samples), np.full(samples, np.nan)
+    met, nnz = (
+        np.full((samples, steps), n // steps, np.int64) for n in (dense, steps * math.prod(shapes[0]))
+    )
+    rate, mean, sized = np.ones(samples), np.full(samples, np.nan), np.full(samples, dense, np.int64)
     if known:
-        left, right = ((x.values != 0).astype(np.int64) for x in (a, b))
-        met = multiplied(node, shapes[:2], left, right).sum(axis=(0, 2), dtype=np.int64)
-        nnz = left.sum(axis=(0, 2))
-        rate = np.abs(a.values).mean(axis=(0, 2), dtype=np.float64)
-        mean = a.values.mean(axis=(0, 2), dtype=np.float64)
+        met, nnz = _met(node, shapes, a, b), a.events_by_step
+        rate, mean = (s / (steps * math.prod(shapes[0])) for s in a.sums)
+        asked = role.sums and (classes == INTEGER).any()
+        sized = _sized(node, shapes, a, b) if asked else np.zeros(samples, np.int64)
+    by_step = {"nnz_in": nnz, "sop_exact": met}
+    nnz, met = nnz.sum(axis=1), met.sum(axis=1)
     counts = {
         "nnz_in": nnz,
         "dense_mac": np.full(samples, dense, np.int64),
@@ -50,11 +55,32 @@ def product_line(
     measures = {
         "firing_rate": nnz / (steps * math.prod(shapes[0])),
         "mean_value": mean,
-        "sop_paper": (rate if spike_input else np.ones(samples)) * dense,
+        "sop_paper": (rate if role.spike_input else np.ones(samples)) * dense,
     }
     return Line(
-        name, type(node).__name__, shapes[0], shapes[2], counts, "", classes, measures, spike_input, not known
+        name, type(node).__name__, shapes[0], shapes[2], counts, "", classes, measures,
+        assumed_dense=not known, by_step=by_step, steps=steps,
+        recounts=product_recounts(a, b, dense, met, sized, classes), **vars(role),
+    )  # fmt: skip
+
+
+def _met(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.ndarray:
+    """Pairs of which neither is zero, int64 [N, T]."""
+    left, right = (x.events.reshape(*x.events.shape[:2], *s) for x, s in zip((a, b), shapes[:2], strict=True))
+    if isinstance(node, SpikeMatMul):
+        return tally.met(left, right)
+    return tally.nonzero((left & right).reshape(*left.shape[:2], -1))
+
+
+def _sized(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.ndarray:
+    """Pairs, each counted with the product of its sizes, int64 [N]."""
+    left, right = (
+        np.abs(x.values).reshape(*x.values.shape[:2], *s) for x, s in zip((a, b), shapes[:2], strict=True)
     )
+    if isinstance(node, SpikeMatMul):
+        return tally.met(left, right).sum(axis=1)
+    pairs = left.astype(np.int64) * right
+    return pairs.sum(axis=(0, *range(2, pairs.ndim)))
 
 
 COUNTED: tuple[type[Product], ...] = (SpikeMatMul, SpikeAnd)

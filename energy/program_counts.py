@@ -12,8 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from convert.ir import ConvWeights, DenseWeights, Input, Program, Projection, SparseWeights, Unsupported
+from energy.ends import program_heads
 from energy.fanout import Fanout, conv_fanout
-from energy.line import Counts, Line, Options
+from energy.line import Counts, Line, Options, Role
 from energy.operand import Tensor, check_raster, input_class, neuron_class, one_run
 from energy.synapses import synaptic_line
 from energy.updates import neuron_ops
@@ -24,6 +25,7 @@ class ProgramCounter:
 
     def __init__(self, program: Program, options: Options) -> None:
         self._program, self._options = program, options
+        self._heads = program_heads(program)
         self._fans: dict[tuple[str, int], Fanout] = {}
         self.rasters: tuple[str, ...] = tuple(
             n for n, p in program.populations.items() if isinstance(p.model, Input) or p.model.spiking
@@ -51,16 +53,19 @@ class ProgramCounter:
             self._fans[p.name, run[0]] = _arriving(_degrees(p, run[0]), p.delay, run[0])
         source, target = (self._program.populations[n] for n in (p.src, p.dst))
         spikes = source.message in ("binary", "ternary")
+        role = Role(spikes, first=isinstance(source.model, Input), head=p.name in self._heads)
         where = (p.name, f"Projection[{type(p.weights).__name__}]", source.shape, target.shape)
-        return synaptic_line(where, self._fans[p.name, run[0]], tensors[p.src], run, self._options, spikes)
+        return synaptic_line(where, self._fans[p.name, run[0]], tensors[p.src], run, self._options, role)
 
     def _population(self, name: str, tensors: Mapping[str, Tensor], run: tuple[int, int]) -> Line:
         population = self._program.populations[name]
         ops = neuron_ops(population.model, population.size)
         counts = {field: np.full(run[1], n * run[0], np.int64) for field, n in ops.items()}
-        if name in tensors:
-            counts["spikes_out"] = tensors[name].events_by_position.sum(axis=1)
-        return Line(name, type(population.model).__name__, population.shape, population.shape, counts)
+        by_step = {"spikes_out": tensors[name].events_by_step} if name in tensors else None
+        if by_step is not None:
+            counts["spikes_out"] = by_step["spikes_out"].sum(axis=1)
+        kind, shape = type(population.model).__name__, population.shape
+        return Line(name, kind, shape, shape, counts, by_step=by_step)
 
 
 def _degrees(p: Projection, steps: int) -> Fanout:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from convert.ir import Graph, Neuron, Product, Program, SpikeMatMul, steps
 from energy.counts import counter
+from energy.ends import heads
 from energy.fanout import fanout, weighted
 from energy.line import Counts, Line, Options, Uncounted
 from energy.operand import REAL
@@ -25,11 +27,13 @@ class SplitCounter:
 
     def __init__(self, chip: Graph | Program, host: Graph, options: Options | None = None) -> None:
         self._chip, self._host = counter(chip, options), host
+        self._heads = heads(host)
         self.rasters: tuple[str, ...] = tuple(dict.fromkeys((*self._chip.rasters, *host.spiking())))
 
     def count(self, rasters: Mapping[str, np.ndarray]) -> Counts:
         """Counts of one batch."""
         chip = self._chip.count(rasters)
+        before = [replace(line, head=line.head and not self._heads) for line in chip.lines]
         lines, missing = [], []
         lengths = steps(self._host, chip.steps)
         for name, node, _ in self._host:
@@ -42,9 +46,7 @@ class SplitCounter:
                 missing.append(Uncounted(name, type(node).__name__, share))
             else:
                 lines += found
-        return Counts(
-            (*chip.lines, *lines), chip.samples, chip.steps, chip.options, (*chip.uncounted, *missing)
-        )
+        return Counts((*before, *lines), chip.samples, chip.steps, chip.options, (*chip.uncounted, *missing))
 
     def _values(self) -> int:
         return sum(math.prod(s) for n, s in self._host.shapes.items() if n not in self._host.sources())
@@ -66,6 +68,7 @@ class SplitCounter:
             lines.append(Line(
                 name, type(node).__name__, in_shape, out_shape, counts, item,
                 np.full(samples, REAL, np.int8), measures, assumed_dense=True, place="cpu",
+                head=name in self._heads, steps=lengths[source],
             ))  # fmt: skip
         return lines
 
@@ -87,7 +90,11 @@ class SplitCounter:
         if ops is None:
             return None
         counts = {field: np.full(samples, n * lengths[name], np.int64) for field, n in ops.items()}
+        by_step = None
         if isinstance(node, Neuron) and node.spiking:
-            counts["spikes_out"] = np.count_nonzero(rasters[name], axis=0).reshape(samples, -1).sum(axis=1)
-        shape = in_shapes[0] if in_shapes else out_shape
-        return [Line(name, type(node).__name__, shape, out_shape, counts, place="cpu")] if counts else []
+            events = np.reshape(rasters[name], (lengths[name], samples, -1))
+            by_step = {"spikes_out": np.count_nonzero(events, axis=2).T.astype(np.int64)}
+            counts["spikes_out"] = by_step["spikes_out"].sum(axis=1)
+        shape, kind = in_shapes[0] if in_shapes else out_shape, type(node).__name__
+        line = Line(name, kind, shape, out_shape, counts, place="cpu", by_step=by_step)
+        return [line] if counts else []

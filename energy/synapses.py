@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from convert.ir import Shape
+from energy import tally
 from energy.fanout import Fanout
-from energy.line import Line, Options
+from energy.line import Line, Options, Role
 from energy.operand import INTEGER, REAL, Tensor
+from energy.recounts import synaptic_recounts
 
 
 def synaptic_line(
@@ -16,7 +18,7 @@ def synaptic_line(
     x: Tensor,
     run: tuple[int, int],
     options: Options,
-    spike_input: bool,
+    role: Role,
     bias_adds: int = 0,
 ) -> Line:
     """where: (name, type, in_shape, out_shape); run: (T, N); x: what flows into the node.
@@ -26,7 +28,8 @@ def synaptic_line(
     """
     name, kind, in_shape, out_shape = where
     steps, samples = run
-    sop, sop_nonzero, nnz = _operations(fan, x, steps, samples)
+    by_step, sop_nonzero = _operations(fan, x, steps, samples)
+    sop, nnz = (by_step[f].sum(axis=1) for f in ("sop_exact", "nnz_in"))
     adjacency = fan.item == "adjacency"
     skip = options.skip_zero_adjacency if adjacency else not options.zero_weights
     done = sop_nonzero if skip else sop
@@ -42,38 +45,48 @@ def synaptic_line(
         "ac": np.where(multiplied, 0, done),
         "bias_adds": np.full(samples, bias_adds, np.int64),
     }
-    measures = _measures(fan, x, run, nnz, spike_input)
-    known, folded = x.values is not None, x.route is not None
+    asked = role.sums and not fan.lanes
+    sized = _sized(fan.nonzero if skip else fan.synapses, x) if asked else np.zeros(samples, np.int64)
     return Line(
-        name, kind, in_shape, out_shape, counts, fan.item, classes, measures, spike_input, not known, folded
-    )
+        name, kind, in_shape, out_shape, counts, fan.item, classes,
+        _measures(fan, x, run, nnz, role.spike_input), assumed_dense=x.values is None,
+        folded=x.route is not None, by_step=by_step, steps=steps,
+        recounts=synaptic_recounts(fan, x, run, nnz, counts["mac"], sized), **vars(role),
+    )  # fmt: skip
 
 
-def _operations(fan: Fanout, x: Tensor, steps: int, samples: int) -> tuple[np.ndarray, ...]:
-    """(sop, sop over non-zero weights, non-zero operand values), int64 [N] each."""
+def _sized(synapses: np.ndarray, x: Tensor) -> np.ndarray:
+    """int64 [N]: operations with the size of each value, where a sample holds sums; 0 where none does."""
+    if x.values is None or not (x.classes == INTEGER).any():
+        return np.zeros(len(x.classes), np.int64)
+    if x.route is None and (synapses == synapses[0, 0]).all():
+        return x.sums[0].astype(np.int64) * synapses[0, 0]
+    map_ = synapses if x.route is None else np.where(x.route < 0, 0, synapses[:, x.route])
+    # Sums of spikes are small and layers have fewer than 2^53 synapses: the float product is exact.
+    weights = np.broadcast_to(map_.astype(np.float64), (len(x.values), map_.shape[1]))
+    found = [np.abs(now.astype(np.float64)) @ row for now, row in zip(x.values, weights, strict=True)]
+    return np.sum(found, axis=0).astype(np.int64)
+
+
+def _operations(fan: Fanout, x: Tensor, steps: int, samples: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """(sop_exact and nnz_in int64 [N, T], sop over non-zero weights int64 [N])."""
     if x.values is None:
-        repeat = steps if len(fan.synapses) == 1 else 1
-        values = steps * fan.synapses.shape[1] * (fan.lanes or 1)
-        totals = (fan.inbounds(steps), int(fan.nonzero.sum()) * repeat, values)
-        return tuple(np.full(samples, n, np.int64) for n in totals)
-    if fan.lanes:
-        columns = x.events.reshape(steps, samples, -1, fan.synapses.shape[1]).any(axis=2)
-        active = columns.sum(axis=0, dtype=np.int64)
-        return active @ fan.synapses[0], active @ fan.nonzero[0], active.sum(axis=1) * fan.lanes
-    maps = [fan.synapses, fan.nonzero, np.ones((1, fan.synapses.shape[1]), np.int64)]
-    if x.route is not None:
-        maps = [np.where(x.route < 0, 0, m[:, x.route]) for m in maps]
-    return tuple(_dot(x, m) for m in maps)
-
-
-def _dot(x: Tensor, weights: np.ndarray) -> np.ndarray:
-    """sum over t, p of events[t, n, p] weights[t, p]: int64 [N]."""
-    if len(weights) == 1:
-        return x.events_by_position @ weights[0]
-    out = np.zeros(x.events.shape[1], np.int64)
-    for now, map_ in zip(x.events, weights, strict=True):
-        out += now.astype(np.int64) @ map_
-    return out
+        values = np.full(1, fan.synapses.shape[1] * (fan.lanes or 1), np.int64)
+        rows = (fan.synapses.sum(axis=1), values, fan.nonzero.sum(axis=1))
+        sop, nnz, nonzero = (np.tile(np.broadcast_to(row, steps), (samples, 1)) for row in rows)
+    elif fan.lanes:
+        columns = tally.joined(x.events, fan.synapses.shape[1])
+        active = tally.nonzero(columns)
+        sop, nonzero = (tally.through(columns, m, active) for m in (fan.synapses, fan.nonzero))
+        nnz = active * fan.lanes
+    elif x.route is None:
+        nnz = x.events_by_step
+        sop, nonzero = (tally.through(x.events, m, nnz) for m in (fan.synapses, fan.nonzero))
+    else:
+        maps = (fan.synapses, fan.nonzero, np.ones((1, fan.synapses.shape[1]), np.int64))
+        routed = (np.where(x.route < 0, 0, m[:, x.route]) for m in maps)
+        sop, nonzero, nnz = (tally.through(x.events, m, x.events_by_step) for m in routed)
+    return {"nnz_in": nnz, "sop_exact": sop}, nonzero.sum(axis=1)
 
 
 def _measures(
@@ -85,12 +98,11 @@ def _measures(
     if x.values is None:
         one = np.ones(samples)
         return {"firing_rate": one, "mean_value": one * np.nan, "sop_paper": one * fan.dense}
-    rows = np.ascontiguousarray(np.moveaxis(x.kept, 1, 0)).reshape(samples, -1)  # same sum in every batch
-    exact = np.int64 if rows.dtype.kind in "iub" else np.float64
-    size = np.abs(rows).sum(axis=1, dtype=exact) / rows.shape[1]
-    values = steps * fan.synapses.shape[1] * fan.lanes if fan.lanes else rows.shape[1]
+    kept = steps * x.kept.shape[2]
+    size, total = (s / kept for s in x.sums)
+    values = steps * fan.synapses.shape[1] * fan.lanes if fan.lanes else kept
     return {
         "firing_rate": nnz / values,
-        "mean_value": rows.sum(axis=1, dtype=exact) / rows.shape[1],
+        "mean_value": total,
         "sop_paper": (size if spike_input else np.ones(samples)) * fan.dense,
     }

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from energy.conventions import DEFAULT
+from energy.digits import UNITS, quantity
+from energy.priced import PARTS
+
 Json = Mapping[str, Any]
-_UNITS = ((1e12, "J"), (1e9, "mJ"), (1e6, "uJ"), (1e3, "nJ"), (1.0, "pJ"))  # pJ in one unit
 _COLUMNS = (
     "layer", "type", "operand", "in-rate", "spikes", "dense MAC", "exact SOP", "MAC", "AC", "paper SOP",
 )  # fmt: skip
@@ -15,8 +18,8 @@ _COLUMNS = (
 def render(summary: Json) -> str:
     """The whole table, ending in a newline."""
     unit = _unit(summary)
-    heads = [*_COLUMNS, f"exact {unit[1]}", f"paper {unit[1]}"]
-    rows = [_row(layer, unit[0]) for layer in summary["layers"]]
+    heads = [*_COLUMNS, *(f"{name} {unit[1]}" for name in _shown(summary))]
+    rows = [_row(layer, unit[0], _shown(summary)) for layer in summary["layers"]]
     total = _total(summary, unit[0])
     widths = [max(len(r[i]) for r in (heads, *rows, total)) for i in range(len(heads))]
     rule = "  ".join("-" * w for w in widths)
@@ -25,15 +28,20 @@ def render(summary: Json) -> str:
     return "\n".join([*lines, *_headline(summary)]) + "\n"
 
 
+def _shown(summary: Json) -> list[str]:
+    """The conventions that have a column: the headline's and the one beside it."""
+    return list(summary["energy"] or [c.name for c in DEFAULT])[:2]
+
+
 def _title(summary: Json) -> str:
     steps = "-".join(str(n) for n in {min(summary["n_steps"]): 0, max(summary["n_steps"]): 0})
     table = summary["cost_table"]
     return f"{summary['n_samples']} samples, {steps} steps, mean per sample; cost table {table['name']}"
 
 
-def _row(layer: Json, unit: float) -> list[str]:
+def _row(layer: Json, unit: float, conventions: list[str]) -> list[str]:
     means, measures = layer["means"], layer["measures"]
-    energy = layer["energy_pj"] or {}
+    energy = layer["energy"] or {}
     operand = "/".join(layer["operand_classes"]) or "-"
     mark = "*" if layer["assumed_dense"] else ""
     synaptic = measures["sop_paper"] is not None
@@ -43,7 +51,7 @@ def _row(layer: Json, unit: float) -> list[str]:
         _count(means["spikes_out"]) if means["neuron_steps"] else "-",
         *(_count(means[f]) if synaptic else "-" for f in ("dense_mac", "sop_exact", "mac", "ac")),
         _count(measures["sop_paper"]) if synaptic else "-",
-        *(f"{energy[c] / unit:.3f}" if energy else "-" for c in ("exact", "paper")),
+        *(f"{energy[c]['total_pj'] / unit:.3f}" if energy else "-" for c in conventions),
     ]  # fmt: skip
 
 
@@ -59,7 +67,7 @@ def _is_folded_pool(layer: Json) -> bool:
 def _total(summary: Json, unit: float) -> list[str]:
     means, energy = summary["means"], summary["energy"]
     dense = [layer["means"]["dense_mac"] for layer in summary["layers"] if not layer["spike_input"]]
-    joules = [f"{energy[c]['total_pj'] / unit:.3f}" if energy else "refused" for c in ("exact", "paper")]
+    joules = [f"{energy[c]['total_pj'] / unit:.3f}" if energy else "refused" for c in _shown(summary)]
     fields = ("dense_mac", "sop_exact", "mac", "ac")
     return [
         "total", "", "", "", _count(means["spikes_out"]), *(_count(means[f]) for f in fields),
@@ -74,12 +82,18 @@ def _headline(summary: Json) -> list[str]:
     if summary["energy"] is None:
         lines.append(f"energy refused: {summary['energy_refused']}")
     for name, e in (summary["energy"] or {}).items():
-        parts = ", ".join(
-            f"{k[:-3]} {quantity(v)}" for k, v in e.items() if v and k not in ("total_pj", "p5_pj", "p95_pj")
-        )
+        parts = ", ".join(f"{p} {quantity(e[f'{p}_pj'])}" for p in PARTS if e[f"{p}_pj"])
         spread = f"p5 {quantity(e['p5_pj'])}, p95 {quantity(e['p95_pj'])}"
-        lines.append(f"{name}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
-    lines.append("modelled from counts, not measured; memory, addressing and routing are not in it")
+        mark = " [INCOMPLETE]" if summary["energy_incomplete"] else ""
+        lines.append(f"{name}{mark}: {quantity(e['total_pj'])} per sample ({spread}){at}: {parts}")
+    if summary["spread"] is not None:
+        low, high = (quantity(summary["spread"][key]) for key in ("min_pj", "max_pj"))
+        base, changed = summary["spread"]["convention"], summary["spread"]["variants"]
+        over = f"over conventions, and {base} with one switch changed" if changed else "over conventions"
+        lines.append(f"{over}: {low} to {high}")
+    if summary["energy_incomplete"]:
+        lines.append(summary["energy_incomplete"])
+    lines += _beside(summary) + _twins(summary) + _measured(summary)
     if any(layer.get("place") == "cpu" for layer in summary["layers"]):
         lines.append(
             "(cpu): the part behind the chip; every MAC of its dense arithmetic, no synaptic operations"
@@ -89,19 +103,68 @@ def _headline(summary: Json) -> list[str]:
     return lines
 
 
-def quantity(pj: float) -> str:
-    """Picojoules in a fitting unit."""
-    for factor, name in _UNITS:
-        if abs(pj) >= factor:
-            return f"{pj / factor:.4g} {name}"
-    return f"{pj:.4g} pJ"
+def _beside(summary: Json) -> list[str]:
+    """What is priced but not in the totals, and what nobody knows."""
+    lines = ["modelled from counts, not measured"]
+    for name, e in (summary["energy"] or {}).items():
+        known = ", ".join(f"{p[:-3]} {quantity(pj)}" for p, pj in e["beside"].items() if pj is not None)
+        lines += [f"{name}, beside the total: {known}"] if known else []
+    told = next(iter((summary["energy"] or {}).values()), {"unpriced": {}})["unpriced"]
+    return lines + [f"{part}: null: {_short(why)}" for part, why in told.items()]
+
+
+def _short(why: str) -> str:
+    return why if len(why) <= 160 else f"{why[:157]}..."
+
+
+def _twins(summary: Json) -> list[str]:
+    """The network without spikes, compute alone."""
+    twins = summary["twins"]
+    if twins is None:
+        return []
+    lines = []
+    if twins["ann_same_arch_pj"] is not None:
+        inside, padded = (quantity(twins[f"ann_same_arch{k}_pj"]) for k in ("", "_dense"))
+        even, here = _known(twins["break_even_rate"]), _known(twins["firing_rate"])
+        lines = [
+            f"as an ANN, compute alone: {inside} ({padded} with padding); break-even rate {even}, here {here}"
+        ]
+    ratio, bits = _known(twins["qnn_ratio"]), twins["qnn_bits"]
+    lines.append(
+        f"quantised twin, {bits}-bit activations, compute alone: {quantity(twins['qnn_pj'])} by an assumed "
+        f"scaling; this network takes {ratio} of it in the same arithmetic"
+    )
+    verdicts = "; ".join(f"{n} samples {words}" for words, n in twins["verdicts"].items())
+    return [*lines, f"{_known(twins['spikes_per_synapse'])} spikes a synapse: {verdicts or 'no verdict'}"]
+
+
+def _known(value: float | None) -> str:
+    return "null" if value is None else f"{value:.3g}"
+
+
+def _measured(summary: Json) -> list[str]:
+    found = summary["measured"]
+    if found is None:
+        return []
+    if found["joule_per_sample"] is None:
+        return [f"measured: null: {found['reason']}" + (f"; {found['remedy']}" if found["remedy"] else "")]
+    within = "" if found["ci95"] is None else f", 95 % within {_joules(found, found['ci95'])}"
+    idle = "idle power not known" if found["idle_w"] is None else f"idle {found['idle_w']:.3g} W subtracted"
+    return [
+        f"measured, {found['what']} ({found['source']}, {found['domain']}): "
+        f"{_joules(found, found['joule'])} per sample{within}, {idle}"
+    ]
+
+
+def _joules(found: Json, joule: float) -> str:
+    return quantity(joule * 1e12 / found["n_samples"])
 
 
 def _unit(summary: Json) -> tuple[float, str]:
     if not summary["energy"]:
         return 1.0, "pJ"
     largest = max(e["total_pj"] for e in summary["energy"].values())
-    return next(((f, n) for f, n in _UNITS if largest >= f), (1.0, "pJ"))
+    return next(((f, n) for f, n in UNITS if largest >= f), (1.0, "pJ"))
 
 
 def _count(value: float) -> str:

@@ -15,7 +15,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from train import processes
 
 
-def norm(x: Tensor, layer: nn.BatchNorm1d) -> Tensor:
+def norm(x: Tensor, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> Tensor:
     """x [R, C] of this process -> [R, C]; moves the layer's running statistics as `F.batch_norm` does."""
     mean, variance, rows = _statistics(x.detach())
     with torch.no_grad():
@@ -74,12 +74,30 @@ class GlobalNorm(nn.BatchNorm1d):
         return norm(x, self)
 
 
+class GlobalImageNorm(nn.BatchNorm2d):
+    """nn.BatchNorm2d of [N, C, H, W] whose training statistics are those of all processes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, H, W]."""
+        if not (self.training and processes.several()):
+            return super().forward(x)
+        self.num_batches_tracked.add_(1)
+        rows = x.permute(0, 2, 3, 1)
+        return norm(rows.flatten(0, -2), self).view(rows.shape).permute(0, 3, 1, 2)
+
+
+GLOBAL: dict[type[nn.Module], type[nn.Module]] = {
+    nn.BatchNorm1d: GlobalNorm,
+    nn.BatchNorm2d: GlobalImageNorm,
+}
+
+
 def synchronise(module: nn.Module) -> None:
-    """Put a GlobalNorm, of the same parameters and names, for every plain nn.BatchNorm1d inside `module`."""
+    """Put a norm of all processes, of the same parameters and names, for each plain batch norm inside."""
     for parent in list(module.modules()):
         for name, child in parent.named_children():
-            if type(child) is nn.BatchNorm1d:
-                wide = GlobalNorm(child.num_features, child.eps, child.momentum)
+            if type(child) in GLOBAL:
+                wide = GLOBAL[type(child)](child.num_features, child.eps, child.momentum)
                 wide._parameters, wide._buffers = child._parameters, child._buffers
                 setattr(parent, name, wide)
 

@@ -24,7 +24,7 @@ from train.precision import Precision
 from train.processes import ALONE, Processes
 from train.schedule import schedule
 from train.skeletons import Layout
-from train.synchronised import GlobalNorm, synchronise
+from train.synchronised import GlobalImageNorm, GlobalNorm, synchronise
 
 
 class TrainingError(ValueError):
@@ -132,7 +132,7 @@ def _hold_decays(model: nn.Module) -> None:
 def _refuse_own_statistics(objective: Learning) -> None:
     """Every batch norm must know the whole batch: one of a process's part would train another network."""
     for name, module in objective.named_modules():
-        known = isinstance(module, ChannelNorm | GlobalNorm)
+        known = isinstance(module, ChannelNorm | GlobalNorm | GlobalImageNorm)
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and not known:
             raise SettingsError(
                 f"{name}: a {type(module).__name__} would take its statistics from one process's part of the "

@@ -14,6 +14,7 @@ def scored(
     truth: Path, results: Path, metric: str, sigmas: str | None, area: str, crowded: bool, engine: str
 ) -> dict[str, Any]:
     """Print the figures and return them. Results may also be PoseTrack18 JSON of the same images."""
+    from deploy.pose.annotations import person_category
     from deploy.pose.coco_file import results as as_results
     from deploy.pose.evaluation.coco import Rules, evaluate
     from deploy.pose.json_file import load
@@ -27,7 +28,9 @@ def scored(
     if not isinstance(found, list):
         raise BadInput(f"{results}: is no list; COCO results are a list of one entry a person")
     kind = "keypoints" if metric == "oks" else metric
-    chosen, origin = (None, None) if metric != "oks" else sigmas_of(sigmas, _joints(body, truth))
+    chosen, origin = None, None
+    if metric == "oks":
+        chosen, origin = sigmas_of(sigmas, person_category(body, str(truth))[1])
     made = evaluate(body, found, Rules(kind, chosen, area, crowded), engine, str(truth))
     show_notes(made.notes)
     say(table(("figure", "value"), [(name, _number(v)) for name, v in made.figures.items()], right=(1,)))
@@ -39,16 +42,6 @@ def scored(
         "sigmas": None if chosen is None else chosen.tolist(), "area": area, "n_images": made.n_images,
         "n_annotated": made.n_truths, "n_predicted": made.n_results, "notes": dict(made.notes),
     }  # fmt: skip
-
-
-def _joints(body: Any, path: Path) -> list[str]:
-    categories = body.get("categories", []) if isinstance(body, dict) else []
-    named = [c["keypoints"] for c in categories if isinstance(c, dict) and c.get("keypoints")]
-    if len(named) != 1:
-        raise BadInput(
-            f"{path}: {len(named)} categories name keypoints, expected one; is it COCO annotations?"
-        )
-    return named[0]
 
 
 def _number(value: float) -> str:

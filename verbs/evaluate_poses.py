@@ -88,8 +88,9 @@ def evaluate_poses(
     python cli.py evaluate-poses lspet.json results.json --metric pck --threshold 0.2
 
     TRUTH is a COCO annotation file; for posetrack and pckh PoseTrack18 JSON with head boxes, a file or a
-    folder. POSES is a COCO result list, for posetrack PoseTrack18 JSON, a file or a folder. Image ids are
-    compared as they are. What is mended in a file is said on stderr; what cannot be is an error (exit 3).
+    folder. POSES is a COCO result list or PoseTrack18 JSON, a file or a folder; MOTA and HOTA need the
+    latter, with track ids. Image ids are compared as they are. What is mended in a file is said on stderr;
+    what cannot be is an error (exit 3).
     """
     if metric == "posetrack":
         from verbs.posetrack_figures import scored

@@ -32,13 +32,16 @@ class Feed:
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(indices of the samples rows belong to, x float32 [T, rows, *shape]), `size` samples a time."""
-        here = self.samples.present.copy()
-        here[~here.any(axis=1), 0] = True
         for start in range(0, len(self.samples), size):
-            stop = min(start + size, len(self.samples))
-            sample, person = np.nonzero(here[start:stop])
-            rows = self.samples.x[start + sample, person]  # [rows, F, C, V]
-            yield start + sample, fold(rows[:, None], self.samples.repeat)
+            yield self.batch(start, size)
+
+    def batch(self, start: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """The same of the samples from `start` on alone."""
+        here = self.samples.present[start : start + size].copy()
+        here[~here.any(axis=1), 0] = True
+        sample, person = np.nonzero(here)
+        rows = self.samples.x[start + sample, person]  # [rows, F, C, V]
+        return start + sample, fold(rows[:, None], self.samples.repeat)
 
 
 def source(about: Mapping[str, Any]) -> dict[str, Any]:

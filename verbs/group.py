@@ -21,6 +21,8 @@ HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with th
   simulate       ARTIFACT on a target, over a data set
   verify         that all targets give the same spikes
   energy-report  synaptic operations and joules of each sample
+  compare        several energy reports, side by side
+  cost-tables    what energy-report can price operations by
   map            ARTIFACT on the cores of a chip              -> map.json
   boxes, track, evaluate-poses   candidate boxes, identities over frames, scores of both
   pipeline       a video to poses, tracks, actions and joules -> DIR

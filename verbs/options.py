@@ -108,6 +108,38 @@ def threads_option(command: Command) -> Command:
     )(command)
 
 
+def workers_options(command: Command) -> Command:
+    """--workers N, --cluster ADDRESS: which processes count; click refuses a cluster that is none."""
+    for option in (
+        click.option(
+            "--cluster",
+            default=None,
+            callback=_cluster,
+            metavar="ADDRESS",
+            help="Count on a Dask cluster: tcp://host:8786, or local:N for one of N processes here.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Processes on this machine that count, each with its share of the cores.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _cluster(ctx: click.Context, __: click.Parameter, address: str | None) -> str | None:
+    kind, _, rest = (address or "").partition(":")
+    if address is None or (kind in ("tcp", "tls") and rest.startswith("//")):
+        return address
+    if kind == "local" and rest.isdecimal() and int(rest) > 0:
+        return address
+    raise click.BadParameter(f"found {address!r}, expected tcp://HOST:PORT or local:N")
+
+
 def cores() -> int:
     """Cores this process may use: containers and taskset give fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -17,9 +17,9 @@ def scored(
     """Print the figures and return them."""
     from deploy.pose.evaluation.pairing import paired
     from deploy.pose.evaluation.posetrack import body, figures
-    from deploy.pose.posetrack import read_poses
+    from deploy.pose.posetrack import read_poses, read_with_results
 
-    annotated, predicted = read_poses(truth), read_poses(found)
+    annotated, predicted = read_poses(truth), read_with_results(found, truth)
     if not any(frame.labelled for video in annotated.videos for frame in video.frames):
         raise BadInput(f"{truth}: no frame is labelled (is_labeled); there is nothing to judge")
     runs, notes = [], {}

@@ -119,7 +119,7 @@ def run_all(
                 each(owner, record)
             rows.append(scores(loaded.reader, record))
             owners.append(owner)
-            kept.append(Record(record.outputs, record.counts, record.steps, {}, record.wall_s))
+            kept.append(Record(record.outputs, dict(record.counts), record.steps, {}, record.wall_s))
             progress.n = len(np.unique(np.concatenate(owners)))
             progress.refresh()
     if cut:

@@ -21,6 +21,13 @@ from verbs.output import say, table, write_json
     help="PoseTrack18 JSON with track ids.",
 )
 @click.option(
+    "--annotations",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="PATH",
+    help="Where POSES is a COCO result list: PoseTrack18 or COCO JSON of its images and joints.",
+)
+@click.option(
     "--likeness",
     type=click.Choice(["oks", "iou", "both"]),
     default="oks",
@@ -47,19 +54,23 @@ from verbs.output import say, table, write_json
               help="Report matches better than their exchange by less: a possible swap.")  # fmt: skip
 @click.option("--sigmas", default=None, metavar="SET|S1,S2,...", help="Of the OKS. Default: by joint names.")
 @json_option
-def track(poses: Path, out: Path, sigmas: str | None, json_path: Path | None, **given: Any) -> None:
+def track(
+    poses: Path, out: Path, annotations: Path | None, sigmas: str | None, json_path: Path | None, **given: Any
+) -> None:
     """Give the people of POSES identities: PoseTrack18 JSON in, a file or a folder, PoseTrack18 JSON out.
 
     \b
     python cli.py track poses.json --out tracks.json
     python cli.py track poses.json --out tracks.json --motion last --min-hits 1 --json events.json
+    python cli.py track results.json --annotations annotations/val --out tracks.json
     python cli.py evaluate-poses annotations/val tracks.json --metric posetrack
 
+    A COCO result list (of `evaluate --results`) takes frames and joint names from --annotations.
     `categories` of the file name the joints; track ids it may have are not read. Images, their ids and
     fields stay as they are. --json also lists births, deaths, people found again, and close calls: frames
     where two identities may have been swapped. docs/pose-tracking.md says how a frame is matched.
     """
-    from deploy.pose.posetrack import read_poses, write_poses
+    from deploy.pose.posetrack import read_with_results, write_poses
     from deploy.pose.tracking import Rules
     from deploy.pose.tracking import track as follow
     from verbs.pose_options import show_notes, sigmas_of
@@ -67,7 +78,7 @@ def track(poses: Path, out: Path, sigmas: str | None, json_path: Path | None, **
     if out.resolve() == poses.resolve():
         raise click.UsageError(f"--out {out}: is the file of poses itself; choose another")
     rules = Rules(**given)
-    found = read_poses(poses)
+    found = read_with_results(poses, annotations)
     chosen, origin = sigmas_of(sigmas, found.joints)
     made = [follow(video, rules, chosen) for video in found.videos]
     write_poses(out, [one.video for one in made])

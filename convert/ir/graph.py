@@ -28,6 +28,8 @@ class Graph:
     dt_s: float | None = None
     meta: Mapping[str, str] = field(default_factory=dict)
     shapes: Mapping[str, Shape] = field(init=False)
+    _inputs: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
+    _users: Mapping[str, tuple[str, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         edges = tuple((str(a), str(b)) for a, b in self.edges)
@@ -41,15 +43,22 @@ class Graph:
         order = _order(self.nodes, edges)
         object.__setattr__(self, "nodes", MappingProxyType({n: self.nodes[n] for n in order}))
         object.__setattr__(self, "meta", MappingProxyType(dict(self.meta)))
+        inputs: dict[str, list[str]] = {n: [] for n in order}
+        users: dict[str, list[str]] = {n: [] for n in order}
+        for a, b in edges:
+            inputs[b].append(a)
+            users[a].append(b)
+        object.__setattr__(self, "_inputs", {n: tuple(ends) for n, ends in inputs.items()})
+        object.__setattr__(self, "_users", {n: tuple(ends) for n, ends in users.items()})
         object.__setattr__(self, "shapes", MappingProxyType(_shapes(self)))
 
     def inputs_of(self, name: str) -> tuple[str, ...]:
         """Names of the nodes that feed `name`, in input order."""
-        return tuple(a for a, b in self.edges if b == name)
+        return self._inputs.get(name, ())
 
     def users_of(self, name: str) -> tuple[str, ...]:
         """Names of the nodes that `name` feeds."""
-        return tuple(b for a, b in self.edges if a == name)
+        return self._users.get(name, ())
 
     def sources(self) -> tuple[str, ...]:
         """Names of the nodes where values enter."""
@@ -76,11 +85,8 @@ class Graph:
 
     def __iter__(self) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
         """(name, node, names of its inputs), inputs before users."""
-        incoming: dict[str, list[str]] = {n: [] for n in self.nodes}
-        for a, b in self.edges:
-            incoming[b].append(a)
         for name, node in self.nodes.items():
-            yield name, node, tuple(incoming[name])
+            yield name, node, self._inputs[name]
 
 
 def _order(nodes: Mapping[str, Node], edges: tuple[Edge, ...]) -> list[str]:

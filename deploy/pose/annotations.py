@@ -47,7 +47,7 @@ def parse(body: Any, where: str) -> Annotations:
     notes: Counter[str] = Counter()
     if isinstance(body, Mapping) and "annolist" in body:
         raise BadInput(f"{where}: is in PoseTrack17's form (annolist); convert it to PoseTrack18's first")
-    category, joints = _joints(part(body, "categories", list, where), where)
+    category, joints = person_category(body, where)
     entries = images(part(body, "images", list, where), where, notes)
     people: dict[int, list[Person]] = {image: [] for image in entries}
     seen: set[int] = set()
@@ -71,8 +71,9 @@ def _name(entry: Any, place: int) -> str:
     return str(entry.get("id", f"number {place}")) if isinstance(entry, Mapping) else f"number {place}"
 
 
-def _joints(categories: Sequence[Any], where: str) -> tuple[int, tuple[str, ...]]:
-    """Id and joint names of the one category that has keypoints."""
+def person_category(body: Any, where: str) -> tuple[int, tuple[str, ...]]:
+    """Id and joint names of the one category of a file that has keypoints."""
+    categories = part(body, "categories", list, where)
     with_names = [c for c in categories if isinstance(c, Mapping) and c.get("keypoints")]
     if len(with_names) != 1:
         raise BadInput(

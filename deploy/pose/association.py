@@ -33,8 +33,11 @@ def likeness(
 
 
 def within_reach(expected: Sequence[Person], found: Sequence[Person], gate: float) -> np.ndarray:
-    """bool [T, N]: whether the middle is within `gate` diagonals of the expected box."""
-    reach = np.array([gate * np.hypot(*box[2:]) for box in _boxes(expected)]).reshape(-1, 1)
+    """bool [T, N]: whether the middle is within `gate` diagonals of the larger box: one shrinks as joints
+    hide.
+    """
+    diagonals = [np.hypot(*_boxes(people)[:, 2:].T) for people in (expected, found)]
+    reach = gate * np.maximum(diagonals[0][:, None], diagonals[1][None])
     away = np.linalg.norm(_middles(expected)[:, None] - _middles(found)[None], axis=-1)
     return away <= reach
 

@@ -15,8 +15,8 @@ import numpy as np
 from convert.ir import BadInput, Unsupported
 from deploy.pose.coco_file import Boxes, no_boxes, read_boxes
 
-# The window's margin round the person it was trained on, as shares of its width and height: x, y, w, h of a box
-# are these beyond the window's (OpenCV's own example cuts the same).
+# The detector's window has a margin round the person. What a box, x, y, w, h, is beyond its window, as shares
+# of the window's width and height; OpenCV's own example cuts the same.
 WINDOW = np.array([0.1, 0.07, -0.2, -0.2])
 
 

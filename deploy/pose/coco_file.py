@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,9 @@ def no_boxes() -> Boxes:
 def read_results(path: Path, joints: int) -> tuple[dict[int, tuple[Person, ...]], dict[str, int]]:
     """Keypoint results by image id, in the file's order within an image, and what was mended.
 
-    A person of a result needs `keypoints` (3 numbers a joint) and `score`. BadInput for anything else.
+    A person of a result needs `keypoints` (3 numbers a joint) and `score`. The third number is a visibility
+    where all are 0, 1 or 2, else the joint's score, and a joint is there where it is above 0. BadInput for
+    anything else.
     """
     notes: Counter[str] = Counter()
     found: dict[int, list[Person]] = {}
@@ -52,8 +54,18 @@ def read_results(path: Path, joints: int) -> tuple[dict[int, tuple[Person, ...]]
         image = part(entry, "image_id", int, at)
         part(entry, "keypoints", list, at)
         number(entry.get("score"), f"{at}: score")
-        found.setdefault(image, []).append(person(entry, joints, at, notes))
+        found.setdefault(image, []).append(
+            _scored(person(entry, joints, at, notes), entry["keypoints"][2::3])
+        )
     return {image: tuple(people) for image, people in found.items()}, dict(notes)
+
+
+def _scored(one: Person, third: list[float]) -> Person:
+    if one.scores is not None or set(third) <= {0, 1, 2}:
+        return one
+    return replace(
+        one, scores=np.array(third, np.float64), visibility=np.where(one.there, 2, 0).astype(np.int8)
+    )
 
 
 def results(frames: Iterable[Frame]) -> list[dict[str, Any]]:
@@ -76,7 +88,7 @@ def results(frames: Iterable[Frame]) -> list[dict[str, Any]]:
 
 
 def _marks(one: Person) -> np.ndarray:
-    return one.visibility.astype(np.float64) if one.scores is None else one.scores
+    return one.visibility.astype(np.float64) if one.scores is None else np.where(one.there, one.scores, 0.0)
 
 
 def write_results(path: Path, entries: list[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import numpy as np
 from convert.ir import BadInput
 from convert.ir.files import whole
 from deploy.pose.annotations import Annotations, read
+from deploy.pose.coco_file import read_results
+from deploy.pose.json_file import load
 from deploy.pose.people import Frame, Person, Video
 
 TRACKS = 10_000  # poseval takes no track id from here on
@@ -54,6 +56,30 @@ def read_poses(path: Path) -> Poses:
         videos += _videos(found, file, notes)
     _check(videos, path)
     return Poses(tuple(videos), {text: count for text, count in notes.items() if count})
+
+
+def read_with_results(path: Path, annotations: Path | None) -> Poses:
+    """`read_poses`, or a COCO result list over the images of an annotation file, which orders and names them.
+
+    BadInput where a list comes without annotations, or has an image that they do not list.
+    """
+    if path.is_dir() or not isinstance(load(path), list):
+        return read_poses(path)
+    if annotations is None:
+        raise BadInput(f"{path}: is a result list, without frames or joint names; give --annotations too")
+    frames = read_poses(annotations)
+    people, notes = read_results(path, len(frames.joints))
+    known = {frame.image_id for video in frames.videos for frame in video.frames}
+    if strange := set(people) - known:
+        raise BadInput(
+            f"{path}: image {min(strange)} is not in {annotations}; image ids are kept as they are, never "
+            "counted anew"
+        )
+    videos = [
+        replace(video, frames=tuple(replace(f, people=people.get(f.image_id, ())) for f in video.frames))
+        for video in frames.videos
+    ]
+    return Poses(tuple(videos), {**frames.notes, **notes})
 
 
 def _videos(found: Annotations, file: Path, notes: Counter[str]) -> list[Video]:
@@ -102,7 +128,10 @@ def _check_tracks(frame: Frame, path: Path) -> None:
 
 def write_poses(path: Path, videos: Iterable[Video]) -> None:
     """Videos as one PoseTrack18 file, whole or not at all."""
-    text = json.dumps(document(list(videos)), allow_nan=False)
+    try:
+        text = json.dumps(document(list(videos)), allow_nan=False)
+    except ValueError as error:
+        raise BadInput(f"{path}: an image has a field that is not finite; JSON has no such number") from error
     with whole(path) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
 

@@ -40,7 +40,7 @@ class Rules:
 
     likeness: str = "oks"
     least: float = 0.2
-    gate: float = 0.75  # diagonals of the expected box
+    gate: float = 0.75  # diagonals of the larger of the two boxes
     motion: str = "velocity"
     max_age: int = 15
     min_hits: int = 3

@@ -11,6 +11,8 @@ from train.data.errors import DataError
 from train.pose.data import images, registry
 from train.pose.data.person import hold_out
 
+MMPOSE = "mmpose-tests/mmpose-tests.tar.gz"
+
 
 def coco(root, split="train", **options):
     return registry.load("coco", root, split, **options)
@@ -196,10 +198,10 @@ def test_synthetic_people_are_the_same_every_time(drawn):
         ("lspet", "lspet/lspet_first2500.zip", "lspet", "test", {}, 500),
         ("coco", "coco-mini/coco-mini.zip", "coco-mini", "train", {}, 86),
         ("coco", "coco-mini/coco-mini.zip", "coco-mini", "test", {}, 68),
-        ("posetrack18", "mmpose-tests/mmpose-tests.tar.gz", "posetrack18", "test", {"check": True}, 14),
-        ("crowdpose", "mmpose-tests/mmpose-tests.tar.gz", "crowdpose", "test",
+        ("posetrack18", MMPOSE, "mmpose-tests/posetrack18", "test", {"check": True}, 14),
+        ("crowdpose", MMPOSE, "mmpose-tests/crowdpose", "test",
          {"annotations": "test_crowdpose.json"}, 4),
-        ("mpii", "mmpose-tests/mmpose-tests.tar.gz", "mpii", "test", {"annotations": "test_mpii.json"}, 5),
+        ("mpii", MMPOSE, "mmpose-tests/mpii", "test", {"annotations": "test_mpii.json"}, 5),
     ],
 )  # fmt: skip
 def test_real_files(unpacked, name, packed, folder, split, options, people):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from train import checkpoint
+from train.data.errors import DataError
 from train.pose.config import PoseConfig
 from train.pose.course import gather
 from train.pose.data.keypoints import LSPET, POSETRACK18
@@ -95,6 +96,20 @@ def test_settings_that_no_run_can_have(drawn, tmp_path):
         PoseConfig(epochs=0)
     with pytest.raises(ValueError, match="unknown field momenta"):
         PoseConfig.from_dict({"momenta": 1})
+
+
+def test_people_without_a_size_are_refused_before_the_first_epoch(drawn, tmp_path):
+    other = replace(drawn.keypoints, measure="torso")
+    hidden = [replace(p, visibility=p.visibility * 0 + (np.arange(17) < 5)) for p in drawn.people]
+    with pytest.raises(DataError, match="no person whose torso size is known"):
+        fit(
+            CONFIG,
+            RECIPE,
+            replace(drawn, keypoints=other, people=tuple(hidden)),
+            tmp_path / "a",
+            progress=False,
+        )
+    assert not (tmp_path / "a").exists()
 
 
 def test_the_order_is_a_function_of_seed_and_epoch(drawn):

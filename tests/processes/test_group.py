@@ -161,7 +161,7 @@ def test_synchronise_keeps_parameters_and_names() -> None:
     assert holder.train()(torch.randn(4, 2)).std() > 0.1  # alone, it is a batch norm
 
 
-@pytest.mark.parametrize("name", sorted(registry.MODELS))
+@pytest.mark.parametrize("name", sorted(n for n, e in registry.MODELS.items() if e.task == "action"))
 def test_a_model_can_be_shared(name: str) -> None:
     """Each parameter has a part in every batch, as DistributedDataParallel wants; norms are shared."""
     repeat = registry.entry(name).recipe.get("repeat", 0)  # a clip model is shown frames as an axis
@@ -173,6 +173,27 @@ def test_a_model_can_be_shared(name: str) -> None:
     x = torch.randn(repeat, 2, 3, 16, 20) if repeat else torch.randn(16, 2, 3, 20)
     objective(x, torch.tensor([0, 1]))[0].backward()
     assert [k for k, p in objective.named_parameters() if p.grad is None] == []
+
+
+def test_a_pose_network_can_be_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its norms become those of all processes: of one, the same values, statistics and gradients."""
+    plain, wide = (nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)) for _ in range(2))
+    wide.load_state_dict(plain.state_dict())
+    synchronise(wide)
+    objective = Objective(wide)
+    _refuse_own_statistics(objective)
+    monkeypatch.setattr(processes, "several", lambda: True)
+    monkeypatch.setattr(processes, "gathered", lambda x: x[None])
+    monkeypatch.setattr(processes, "summed", lambda x: x)
+    x = torch.randn(2, 3, 5, 6)
+    for net in (plain, wide):
+        net.train()(x).square().cumsum(0).sum().backward()
+    # float32 sums of 60 values in another order
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(wide.state_dict()[name], value, atol=1e-5, rtol=1e-5)
+    for a, b in zip(plain.parameters(), wide.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(plain(x), wide(x), atol=1e-5, rtol=1e-5)
 
 
 def test_a_norm_of_its_own_statistics_is_refused() -> None:

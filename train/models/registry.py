@@ -8,9 +8,11 @@ from torch import nn
 
 from train.models.attention_sgn import AttentionSGN, AttentionSGNConfig
 from train.models.base_sgn import BaseSGN, BaseSGNConfig
+from train.models.ctr_gcn import CTRGCN, CTRGCNConfig
 from train.models.gcn_teacher import GCNTeacher, GCNTeacherConfig
 from train.models.mk_sgn import MKSGN, MKSGNConfig
 from train.models.signal_sgn import SignalSGN, SignalSGNConfig
+from train.models.st_gcn import STGCN, STGCNConfig
 from train.pose.ogn import OGN, OGNConfig
 
 
@@ -31,6 +33,7 @@ class Entry:
 MODELS: dict[str, Entry] = {
     "base-sgn": Entry(BaseSGNConfig, BaseSGN),
     "base-sgn-attention": Entry(AttentionSGNConfig, AttentionSGN),
+    "ctr-gcn": Entry(CTRGCNConfig, CTRGCN, {"repeat": 1, "frames": 52, "stream": "joint"}),
     "gcn-teacher": Entry(
         GCNTeacherConfig,
         GCNTeacher,
@@ -43,6 +46,7 @@ MODELS: dict[str, Entry] = {
     ),
     "ogn": Entry(OGNConfig, OGN, task="pose"),
     "signal-sgn": Entry(SignalSGNConfig, SignalSGN),
+    "st-gcn": Entry(STGCNConfig, STGCN, {"repeat": 1, "frames": 64, "stream": "joint"}),
 }
 
 

@@ -26,8 +26,8 @@ class PoseConfig:
     offset_weight: float = 0.25
     optimizer: str = "adamw"
     epochs: int = 120
-    batch: int = 32
-    lr: float = 2e-3
+    batch: int = 16
+    lr: float = 4e-3
     schedule: str = "one-cycle"
     warm_up: float = 0.1
     momentum: float = 0.9

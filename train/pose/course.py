@@ -92,4 +92,5 @@ def gather(config: PoseConfig, recipe: PoseRecipe, data: PoseSet, group: Process
     """The course of a training split."""
     train, held = hold_out(data)
     check_batches(len(train), config, group)
+    judged(np.stack([p.xy for p in held.people]), held)  # refuses now what could not be judged after an epoch
     return PoseCourse(config, recipe, data.keypoints, recipe.build_codec(), train.people, held)

@@ -22,6 +22,7 @@ from train.pose.recipe import PoseRecipe
 from train.pose.weights import load_weights
 from train.processes import ALONE, Processes
 from train.revision import revision
+from train.synchronised import synchronise
 from train.trainer import SettingsError
 
 
@@ -48,6 +49,8 @@ def fit(
     model = registry.build(config.model, about["model_config"])
     if config.weights:
         load_weights(model.backbone, Path(config.weights))
+    if group.size > 1:
+        synchronise(model)
     model = model.to(memory_format=torch.channels_last)  # what convolutions on CPUs and GPUs are fastest in
     objective = PoseObjective(model, course.codec, config.offset_weight)
     best = run_epochs(

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from convert.ir import BadInput
-from deploy.pose.annotations import images
+from deploy.pose.annotations import images, person_category
 from deploy.pose.json_file import number, numbers, part
 
 POSE_STATS = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
@@ -95,7 +95,9 @@ def checked(truth: Any, rules: Rules, where: str) -> tuple[dict[str, Any], dict[
     notes: Counter[str] = Counter()
     listed = images(part(truth, "images", list, where), where, notes)
     categories = part(truth, "categories", list, where)
-    joints = _joint_count(categories, where) if rules.kind == "keypoints" else 0
+    for place, category in enumerate(categories):
+        part(category, "id", int, f"{where}: category number {place}")
+    joints = len(person_category(truth, where)[1]) if rules.kind == "keypoints" else 0
     sigmas = 17 if rules.sigmas is None else len(rules.sigmas)
     if rules.kind == "keypoints" and sigmas != joints:
         raise BadInput(
@@ -115,34 +117,38 @@ def checked(truth: Any, rules: Rules, where: str) -> tuple[dict[str, Any], dict[
     return {"images": copies, "annotations": annotations, "categories": categories}, dict(notes)
 
 
-def _joint_count(categories: Sequence[Any], where: str) -> int:
-    found = {len(c["keypoints"]) for c in categories if isinstance(c, Mapping) and c.get("keypoints")}
-    if len(found) != 1:
-        raise BadInput(f"{where}: no category names its keypoints; it cannot judge poses")
-    return found.pop()
-
-
 def _mended(
     entry: Mapping[str, Any], joints: int, rules: Rules, where: str, notes: Counter[str]
 ) -> dict[str, Any]:
-    """An annotation with the fields the engines read: id, iscrowd, area, keypoints and their count."""
+    """An annotation with the fields the engines read, as plain numbers: keypoints and their count, box,
+    area.
+    """
     made = {**entry, "id": part(entry, "id", int, where), "iscrowd": int(bool(entry.get("iscrowd", 0)))}
-    made.setdefault("category_id", 1)
+    made["category_id"] = _category(entry, where)
     if rules.kind == "keypoints":
         if not entry.get("keypoints"):
             notes["annotations without keypoints: not judged"] += not made["iscrowd"]
-            made["keypoints"] = [0.0] * 3 * joints
-        flat = numbers(made["keypoints"], None, f"{where}: keypoints")
-        if len(flat) != 3 * joints:
-            raise BadInput(f"{where}: keypoints has {len(flat)} numbers, expected {3 * joints}")
-        made["num_keypoints"] = int((flat[2::3] > 0).sum())
-    box = numbers(part(entry, "bbox", list, where), 4, f"{where}: bbox") if rules.kind != "segm" else None
-    if rules.area == "box" and box is not None:
-        made["area"] = float(box[2] * box[3]) * BOX_SHARE
+        flat = _flat(entry.get("keypoints") or [0.0] * 3 * joints, joints, where)
+        made |= {"keypoints": flat.tolist(), "num_keypoints": int((flat[2::3] > 0).sum())}
+    if rules.kind != "segm":
+        made["bbox"] = numbers(part(entry, "bbox", list, where), 4, f"{where}: bbox").tolist()
+    if rules.area == "box" and rules.kind != "segm":
+        made["area"] = made["bbox"][2] * made["bbox"][3] * BOX_SHARE
     elif "area" not in entry:
         raise BadInput(f"{where}: has no 'area'; with --area box 0.53 x its box is taken, as CrowdPose does")
-    number(made["area"], f"{where}: area")
+    made["area"] = number(made["area"], f"{where}: area")
     return made
+
+
+def _flat(value: Any, joints: int, where: str) -> np.ndarray:
+    flat = numbers(value, None, f"{where}: keypoints")
+    if len(flat) != 3 * joints:
+        raise BadInput(f"{where}: keypoints has {len(flat)} numbers, expected {3 * joints}")
+    return flat
+
+
+def _category(entry: Mapping[str, Any], where: str) -> int:
+    return part(entry, "category_id", int, where) if "category_id" in entry else 1
 
 
 def _result(entry: Any, place: int, known: set[int], rules: Rules) -> dict[str, Any]:
@@ -154,17 +160,14 @@ def _result(entry: Any, place: int, known: set[int], rules: Rules) -> dict[str, 
             f"{at}: belongs to image {image}, which the ground truth does not list; image ids are kept as "
             "they are, never counted anew"
         )
-    kept = {"image_id": image, "category_id": entry.get("category_id", 1)}
+    kept: dict[str, Any] = {"image_id": image, "category_id": _category(entry, at)}
     kept["score"] = number(entry.get("score"), f"{at}: score")
     if rules.kind == "segm":
         return {**kept, "segmentation": part(entry, "segmentation", dict, at)}
     if rules.kind == "bbox":
         return {**kept, "bbox": numbers(part(entry, "bbox", list, at), 4, f"{at}: bbox").tolist()}
     joints = 17 if rules.sigmas is None else len(rules.sigmas)
-    flat = numbers(part(entry, "keypoints", list, at), None, f"{at}: keypoints")
-    if len(flat) != 3 * joints:
-        raise BadInput(f"{at}: keypoints has {len(flat)} numbers, expected {3 * joints}")
-    return {**kept, "keypoints": flat.tolist()}
+    return {**kept, "keypoints": _flat(part(entry, "keypoints", list, at), joints, at).tolist()}
 
 
 def _stats(

@@ -1,7 +1,11 @@
 """Synaptic events of a program: dense, sparse and convolution projections, delays, populations."""
 
+import itertools
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from convert.ir import (
     ConvWeights,
@@ -105,3 +109,40 @@ def test_signed_and_graded_messages(model, field):
     c = count_program(joined, {"x": np.zeros((2, 1, 2), np.uint8), "n": sent})
     assert c.total(field).tolist() == [6] and c.total("sop_exact").tolist() == [6]
     assert c["n"].counts["spikes_out"].tolist() == [3]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(["dense", "sparse", "conv"]), delay=st.integers(0, 4), steps=st.integers(1, 4),
+    seed=st.integers(0, 999),
+)  # fmt: skip
+def test_every_synapse_by_loops(kind, delay, steps, seed):
+    """One event for each spike and stored synapse that it passes within the run, at the step of the spike."""
+    rng = np.random.default_rng(seed)
+    if kind == "dense":
+        weights = DenseWeights(rng.integers(-1, 2, (3, 4)).astype(np.int8))
+        ends = [(i, o) for i in range(4) for o in range(3)]
+    elif kind == "sparse":
+        rows = [np.flatnonzero(rng.random(3) < 0.5) for _ in range(4)]
+        starts = np.cumsum([0, *(len(r) for r in rows)])
+        values = rng.integers(-1, 2, starts[-1]).astype(np.int8)
+        weights = SparseWeights(starts, np.concatenate(rows).astype(np.int64), values, (3, 4))
+        ends = [(i, o) for i, row in enumerate(rows) for o in row]
+    else:
+        weights = ConvWeights(
+            rng.integers(-1, 2, (1, 1, 1, 3)), (1, 1, 4), (1, 1, 2), (1, 2), (0, 1), (1, 1), 1
+        )
+        ends = [(o * 2 + tap - 1, o) for o in range(2) for tap in range(3) if 0 <= o * 2 + tap - 1 < 4]
+    populations = {
+        "x": Population("x", (1, 1, 4), Input((1, 1, 4), "binary")),
+        "lif": Population("lif", (weights.shape[0],), LoihiLIF(100, 5), 1),
+    }
+    made = Program(populations, (Projection("p", "x", "lif", weights, delay=delay),), ("lif",))
+    x = (rng.random((steps, 2, 1, 1, 4)) < 0.6).astype(np.uint8)
+    found = count_program(made, {"x": x, "lif": np.zeros((steps, 2, weights.shape[0]), np.uint8)})["p"]
+    want = [[0] * steps for _ in range(2)]
+    for (source, _), t, n in itertools.product(ends, range(steps), range(2)):
+        want[n][t] += int(x[t, n, 0, 0, source]) * (t + delay < steps)
+    assert found.by_step["sop_exact"].tolist() == want
+    assert found.counts["sop_exact"].tolist() == found.counts["ac"].tolist() == [sum(w) for w in want]
+    assert found.first and found.head

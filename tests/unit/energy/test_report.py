@@ -10,11 +10,12 @@ from convert.ir import LIF, Affine, BadInput, Graph, Input
 from convert.ir.node import LinearNode
 from energy.costs import cost_table
 from energy.counts import counter
+from energy.digits import quantity
 from energy.line import COUNTS
 from energy.report import Report
-from energy.table import quantity
 
 TABLE = cost_table("horowitz45-fp32")
+FILES = ["report.html", "samples.jsonl", "samples.parquet", "summary.json"]
 
 
 def net(extra=None):
@@ -46,7 +47,7 @@ def test_files(tmp_path):
     samples = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary == report.summary
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["samples.jsonl", "summary.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == FILES
     assert [s["sample_id"] for s in samples] == ["s0", "s1", "s2", "s3", "s4"]
     assert (summary["n_samples"], summary["n_steps"], summary["accuracy"]) == (5, [4], 0.8)
     assert summary["cost_table"]["pj"]["mac"] == 4.6 and summary["header"] == {"model": "three-two"}
@@ -58,12 +59,14 @@ def test_files(tmp_path):
     assert summary["totals"]["ac"] > 0
     ac = samples[0]["layers"][0]["ac"]  # 4 steps x 2 outputs x bias, 2 neurons x 4 steps of one LIF
     exact = samples[0]["energy"]["exact"]
-    assert exact["compute"] == pytest.approx(0.9 * ac, rel=1e-12)
-    assert exact["bias"] == pytest.approx(8 * 0.9, rel=1e-12)
-    assert exact["neuron"] == pytest.approx(8 * (3.7 + 0.9 + 0.9), rel=1e-12)
-    assert exact["total"] == pytest.approx(exact["compute"] + exact["bias"] + exact["neuron"], rel=1e-12)
-    assert exact["memory"] is None and samples[0]["energy"]["paper"]["neuron"] == 0.0
-    totals = [s["energy"]["exact"]["total"] for s in samples]
+    assert exact["compute_pj"] == pytest.approx(0.9 * ac, rel=1e-12)
+    assert exact["bias_pj"] == pytest.approx(8 * 0.9, rel=1e-12)
+    assert exact["neuron_pj"] == pytest.approx(8 * (3.7 + 0.9 + 0.9), rel=1e-12)
+    assert exact["total_pj"] == pytest.approx(
+        exact["compute_pj"] + exact["bias_pj"] + exact["neuron_pj"], rel=1e-12
+    )
+    assert exact["memory_pj"] is None and samples[0]["energy"]["paper-spikformer"]["neuron_pj"] == 0.0
+    totals = [s["energy"]["exact"]["total_pj"] for s in samples]
     assert summary["energy"]["exact"]["total_pj"] == pytest.approx(np.mean(totals), rel=1e-12)
     assert summary["energy"]["exact"]["p95_pj"] == pytest.approx(np.percentile(totals, 95), rel=1e-12)
 
@@ -78,7 +81,7 @@ def test_the_cut_of_batches_changes_no_byte_of_the_samples(tmp_path):
 def test_table_is_aligned_and_names_its_unit(tmp_path):
     lines = write(tmp_path).table().splitlines()
     assert lines[0] == "5 samples, 4 steps, mean per sample; cost table horowitz45-fp32"
-    assert "exact pJ" in lines[2] and "paper pJ" in lines[2]
+    assert "exact pJ" in lines[2] and "paper-spikformer pJ" in lines[2]
     rows = lines[2:8]
     assert rows[2].startswith("fc") and "Affine" in rows[2] and "binary" in rows[2]
     ends = [lines[2].index(head) + len(head) for head in ("dense MAC", "paper SOP")]
@@ -108,7 +111,7 @@ def test_an_older_report_survives_a_failed_one(tmp_path):
         pass
     with pytest.raises(BadInput, match="1 ids for 2 samples"), Report(tmp_path, TABLE) as report:
         report.add(counter(net()).count(rasters(2)), [0])
-    assert (tmp_path / "samples.jsonl").read_bytes() == before and len(list(tmp_path.iterdir())) == 2
+    assert (tmp_path / "samples.jsonl").read_bytes() == before and len(list(tmp_path.iterdir())) == 4
 
 
 def test_a_header_json_cannot_hold_leaves_nothing(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from convert.ir import BadInput
 from deploy.pose.annotations import parse, read
 from deploy.pose.coco_file import read_boxes, read_results, results, write_results
-from deploy.pose.posetrack import TRACKS, read_poses, write_poses
+from deploy.pose.posetrack import TRACKS, read_poses, read_with_results, write_poses
 
 FRAMES = [
     [((100.25, 60.0), {"track": 3, "score": 0.5}), ((300, 60), {"track": 0, "lost": (9, 16)})],
@@ -193,6 +193,15 @@ def test_nothing_is_half_written(poses, tmp_path, monkeypatch):
     assert not list(tmp_path.glob(".out.json*"))
 
 
+def test_numbers_beyond_json_are_not_written(pose_body, tmp_path):
+    """1e999 reads as infinity; in a field that nobody looks at it comes to light when it is written."""
+    text = json.dumps(pose_body(FRAMES, images={0: {"mask": 123.25}})).replace("123.25", "1e999")
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(BadInput, match="a field that is not finite"):
+        write_poses(tmp_path / "out.json", read_poses(tmp_path / "p.json").videos)
+    assert not (tmp_path / "out.json").exists()
+
+
 def test_results_there_and_back(poses, tmp_path):
     frames = read_poses(poses(FRAMES)).videos[0].frames
     write_results(tmp_path / "r.json", results(frames))
@@ -200,6 +209,28 @@ def test_results_there_and_back(poses, tmp_path):
     assert notes == {} and sorted(found) == [frames[0].image_id, frames[2].image_id]
     assert np.array_equal(found[frames[0].image_id][1].keypoints, frames[0].people[1].keypoints)
     assert [p.score for p in found[frames[0].image_id]] == [0.5, 1.0]
+
+
+def test_a_result_list_over_the_frames_of_annotations(poses, tmp_path):
+    """Third numbers that are no visibilities are scores; frames nobody was found in are there all the
+    same.
+    """
+    path = poses(FRAMES)
+    frames = read_poses(path).videos[0].frames
+    made = results(frames[:1])
+    made[0]["keypoints"][2::3] = [0.25 if v else 0 for v in made[0]["keypoints"][2::3]]
+    write_results(tmp_path / "r.json", made)
+    found = read_with_results(tmp_path / "r.json", path)
+    people = [f.people for f in found.videos[0].frames]
+    assert [len(p) for p in people] == [2, 0, 0] and found.joints == read_poses(path).joints
+    assert people[0][0].scores[0] == 0.25 and not people[0][0].there[3] and people[0][0].visibility[0] == 2
+    assert people[0][1].scores is None  # all 0 or 1
+    with pytest.raises(BadInput, match="give --annotations too"):
+        read_with_results(tmp_path / "r.json", None)
+    write_results(tmp_path / "r.json", [{**made[0], "image_id": 5}])
+    with pytest.raises(BadInput, match="image 5 is not in"):
+        read_with_results(tmp_path / "r.json", path)
+    same(read_with_results(path, None), read_poses(path))
 
 
 @pytest.mark.parametrize(

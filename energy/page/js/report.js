@@ -1,0 +1,54 @@
+// The page: choices above, sections below, each from its own file.
+function toolbar() {
+  const mean = el("option", { value: "" }, `mean of all ${whole.format(DATA.n_samples)}`);
+  const each = DATA.samples.map((s) =>
+    el(
+      "option",
+      { value: s.sample_id },
+      `${s.sample_id} – ${className(s.label)}${s.correct === false ? " ✗" : ""}`,
+    ),
+  );
+  const names = Object.keys(DATA.energy ?? {});
+  at("sample").append(mean, ...each);
+  at("sample").addEventListener("change", (event) => choose({ sample: event.target.value || null }));
+  at("convention").append(...names.map((name) => el("option", { value: name }, name)));
+  at("convention").disabled = names.length < 2;
+  at("convention").addEventListener("change", (event) => choose({ convention: event.target.value }));
+  at("filter").addEventListener("input", (event) => choose({ filter: event.target.value }));
+  at("toolbar").addEventListener("submit", (event) => event.preventDefault());
+  watch(["sample", "filter", "convention"], () => {
+    at("sample").value = state.sample ?? "";
+    const layers = DATA.layers.filter(passes).length;
+    show("status", `${layers} of ${DATA.layers.length} layers`);
+  });
+}
+
+function footer() {
+  const size = (document.documentElement.outerHTML.length / 1e6).toFixed(1);
+  const listed = DATA.rows.length < DATA.n_samples ? `, ${DATA.rows.length} listed` : "";
+  show(
+    "footer",
+    `${whole.format(DATA.n_samples)} samples${listed}, ${DATA.samples.length} with spikes and skeleton; ` +
+      `about ${size} MB in one file, which asks no network for anything. ` +
+      "Exact figures of every sample are in samples.jsonl and samples.parquet beside it.",
+  );
+}
+
+state.convention = Object.keys(DATA.energy ?? {})[0] ?? null;
+textures();
+theme();
+footer();
+toolbar();
+headline();
+layers();
+heat();
+player();
+skeleton();
+raster();
+classes();
+samples();
+conventions();
+twins();
+uncounted();
+provenance();
+document.documentElement.dataset.ready = "true";

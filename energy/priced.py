@@ -1,0 +1,89 @@
+"""Counts of a batch with every price that a report shows beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from energy.baselines import Baselines, Twin, baselines
+from energy.bills import bills
+from energy.bit_budget import Bits, bit_budget
+from energy.conventions import DEFAULT, Convention
+from energy.costs import CostTable
+from energy.energy import Bill, Variant, incomplete, refusal, spread
+from energy.line import Counts
+from energy.movement import Machine
+from energy.operations import COMPONENTS
+
+PARTS = (
+    "compute", "bias", "pool", "residual", "scale", "neuron", "host", "memory", "addressing", "routing",
+)  # fmt: skip
+
+BESIDE = ("memory", "addressing", "routing")  # parts that may stand beside a total
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How counts are priced. conventions: the first is the headline's.
+
+    allow_uncounted: joules are named though nodes are uncounted, and say so wherever they stand.
+    machine: sizes of layers and a core map, for memory, addressing and routing.  host: prices what a chip's
+    table does not.  twin, bits: the same architecture without spikes, and bits of weights, for the
+    baselines; None: no baselines.
+    """
+
+    conventions: tuple[Convention, ...] = DEFAULT
+    allow_uncounted: bool = False
+    machine: Machine | None = None
+    host: CostTable | None = None
+    twin: Twin | None = None
+    bits: Bits | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Priced:
+    """bills: convention -> bill, empty where joules are refused.  refused: why, or None.
+
+    variants: the headline's convention with one switch changed.  incomplete: the warning that stands beside
+    every headline, or None.  baselines: the network without spikes, or None.  budget: 'ace', 'ace_dense' ->
+    int64 [N] bits, or None.
+    """
+
+    bills: Mapping[str, Bill] = field(default_factory=dict)
+    refused: str | None = None
+    variants: tuple[Variant, ...] = ()
+    incomplete: str | None = None
+    baselines: Baselines | None = None
+    budget: Mapping[str, np.ndarray] | None = None
+
+    def spread(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Least and largest pJ of each sample over all conventions and switches, [N]; None where refused."""
+        if not self.bills:
+            return None
+        totals = np.stack([*(b.total() for b in self.bills.values()), *(v.pj for v in self.variants)])
+        return np.nanmin(totals, axis=0), np.nanmax(totals, axis=0)
+
+
+def priced(counts: Counts, table: CostTable, terms: Terms, persons: np.ndarray | None = None) -> Priced:
+    """All prices of one batch; none, and the reason, if something is uncounted and may not be.
+
+    persons: int64 [N], inputs that make up a sample; one each if None.
+    """
+    twins = budget = None
+    if terms.bits is not None:
+        budget = {name: bits.sum(axis=0) for name, bits in bit_budget(counts, terms.bits).items()}
+    if (why := refusal(counts)) and not terms.allow_uncounted:
+        return Priced(refused=why, budget=budget)
+    if terms.twin is not None and terms.bits is not None:
+        twins = baselines(counts, table, terms.twin, terms.bits, persons)
+    found = bills(counts, table, terms.machine, terms.host, terms.conventions, terms.allow_uncounted)
+    variants: tuple[Variant, ...] = ()
+    if table.kind != "chip":  # a chip's events are not a matter of convention
+        base = terms.conventions[0]
+        moved = [pj.sum(axis=0) for part, pj in found[base.name].pj.items() if part not in COMPONENTS]
+        variants = tuple(  # memory and addressing of the total are the same whatever the switch
+            replace(v, pj=sum(moved, v.pj)) for v in spread(counts, table, base, terms.allow_uncounted)
+        )
+    return Priced(found, None, variants, incomplete(counts), twins, budget)

@@ -1,0 +1,54 @@
+"""The module that a user names as `module:factory`. Importing it runs its code: only what the user named."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from convert.ir import BadInput
+
+NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+def build(name: str) -> nn.Module:
+    """The module that `factory` gives: itself one, or called without arguments. BadInput saying what went
+    wrong."""
+    where, _, what = name.partition(":")
+    if not NAME.fullmatch(name):
+        raise BadInput(f"--torch {name}: expected module:factory, such as my_models:tiny")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(where), what)
+    except ImportError as error:
+        raise BadInput(f"--torch {name}: cannot import {where} ({_said(error)})") from error
+    except AttributeError as error:
+        raise BadInput(f"--torch {name}: {where} has no {what}") from error
+    except Exception as error:  # the module's own code: whatever it raises
+        raise BadInput(f"--torch {name}: importing {where} failed ({_said(error)})") from error
+    return _made(name, found)
+
+
+def _made(name: str, found: Any) -> nn.Module:
+    if not isinstance(found, nn.Module):
+        if not callable(found):
+            kind = type(found).__name__
+            raise BadInput(
+                f"--torch {name}: is a {kind}, expected a torch module or a function that gives one"
+            )
+        try:
+            found = found()
+        except Exception as error:
+            raise BadInput(f"--torch {name}: calling it without arguments failed ({_said(error)})") from error
+    if not isinstance(found, nn.Module):
+        raise BadInput(f"--torch {name}: gave a {type(found).__name__}, expected a torch module")
+    return found
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"

@@ -1,0 +1,66 @@
+"""Neurons of other libraries, by the equation of their type and not by how their code happens to be written.
+
+Known by name, so that none of them need be installed. One step of one neuron:
+
+    spikingjelly  IFNode          v = v + x                                    1 add, 1 compare
+                  LIFNode         v = v + (x - (v - v_reset)) / tau            1 multiply, 2 adds, 1 compare
+                  ParametricLIF   the same, tau learned
+    snntorch      Leaky           v = beta v + x                               1 multiply, 1 add, 1 compare
+                  Synaptic        i = alpha i + x;  v = beta v + i             2 multiplies, 2 adds, 1 compare
+    norse         LIF*, LIFBox*   as train.norse_neurons says: LIF 2, 3, 1; box 1, 2, 1
+
+The reset is a select. Other neurons are counted operation by operation (`elementwise`).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten
+
+from energy.operand import BINARY
+from energy.torch_counts.note import Cell, Note, carried
+from energy.torch_counts.operand import per_step
+from energy.torch_counts.record import Steady
+from energy.torch_counts.rules import module_rule
+from energy.torch_counts.trace import Call
+
+EQUATIONS: dict[tuple[str, str], tuple[int, int, int]] = {  # (package, class): multiplies, adds, compares
+    ("spikingjelly", "IFNode"): (0, 1, 1),
+    ("spikingjelly", "LIFNode"): (1, 2, 1),
+    ("spikingjelly", "ParametricLIFNode"): (1, 2, 1),
+    ("snntorch", "Leaky"): (1, 1, 1),
+    ("snntorch", "Synaptic"): (2, 2, 1),
+    ("norse", "LIFCell"): (2, 3, 1),
+    ("norse", "LIF"): (2, 3, 1),
+    ("norse", "LIFBoxCell"): (1, 2, 1),
+}
+
+
+def equation(module: nn.Module) -> tuple[int, int, int] | None:
+    """(multiplies, adds, compares) of one step of one neuron, or None for a module that is not known."""
+    for kind in type(module).__mro__:
+        if found := EQUATIONS.get((kind.__module__.split(".")[0], kind.__name__)):
+            return found
+    return None
+
+
+@module_rule(lambda module: equation(module) is not None)
+def _neuron(call: Call) -> None:
+    x = call.args[0]
+    spikes, *states = (o for o in tree_flatten(call.out)[0] if isinstance(o, Tensor))
+    found = equation(call.module)  # type: ignore[arg-type]
+    assert found is not None
+    size = spikes.numel()
+    fields = ("neuron_multiplies", "neuron_adds", "neuron_compares")
+    counts = {"neuron_steps": size, **{f: n * size for f, n in zip(fields, found, strict=True)}}
+    record = Steady(call.where(x), counts)
+    call.trace.read(call.note(x), None)
+    call.record(record)
+    time = carried(call.note(x).time, call.name, (), x.shape, spikes.shape)
+    for state in states:
+        call.give(Note(Cell()), state)
+    call.give(Note(Cell(BINARY, spikes=True, discrete=True), time=time), spikes)
+    if not spikes.is_meta:
+        fired = per_step(spikes != 0, 1, time)
+        counts["spikes_out"] = int(fired.sum())
+        record.by_step = None if time is None else {"spikes_out": fired}

@@ -1,0 +1,45 @@
+"""The rules: name of an ATen operation, or type of a module -> what it costs and what its result is.
+
+An operation rule is `(call) -> None`: it records what was done and gives the result its note. A module rule
+is `(call) -> None` of a whole call of the module, for what dispatch does not show or shows in another order;
+the operations inside are then not looked at. What has no rule is recorded as missing, never passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from convert.ir import GraphError
+
+Rule = Callable[[Any], None]
+RULES: dict[str, Rule] = {}
+MODULES: list[tuple[Callable[[Any], bool], Rule]] = []
+
+
+def rule(*names: str) -> Callable[[Rule], Rule]:
+    """Register the rule of operations, by name without overload; a second rule for one name is refused."""
+
+    def register(function: Rule) -> Rule:
+        for name in names:
+            if name in RULES:
+                raise GraphError(f"aten.{name} has two counting rules; keep one")
+            RULES[name] = function
+        return function
+
+    return register
+
+
+def module_rule(known: Callable[[Any], bool]) -> Callable[[Rule], Rule]:
+    """Register the rule of the modules that `known` names."""
+
+    def register(function: Rule) -> Rule:
+        MODULES.append((known, function))
+        return function
+
+    return register
+
+
+def of_module(module: Any) -> Rule | None:
+    """The rule of a module as a whole, or None: its operations are counted one by one."""
+    return next((function for known, function in MODULES if known(module)), None)

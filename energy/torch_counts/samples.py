@@ -1,0 +1,74 @@
+"""Samples for a torch module: a shape to draw from, or a file."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from convert.ir import BadInput
+
+SHAPE = re.compile(r"\d+(x\d+)*")
+SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """x [n, *shape], labels [n] or None; what: where they come from, in words."""
+
+    x: np.ndarray
+    labels: np.ndarray | None
+    what: str
+
+    def first(self, limit: int | None) -> Given:
+        """At most `limit` samples, from the first on."""
+        labels = None if self.labels is None else self.labels[:limit]
+        return Given(self.x[:limit], labels, self.what)
+
+
+def given(text: str, limit: int | None) -> Given:
+    """`3x32x32`: normal noise of seed 0, one sample or `limit` of them. Else a .npy file [n, *shape], or a
+    .npz with x [n, *shape] and, if known, y [n]. BadInput for a file that is none of these."""
+    if SHAPE.fullmatch(text):
+        return drawn(tuple(map(int, text.split("x"))), limit or 1)
+    path = Path(text)
+    if not path.is_file():
+        raise BadInput(f"--input {text}: no such file, and not a shape; give a .npy or .npz file, or 3x32x32")
+    x, labels = _read(path)
+    if x.ndim < 2 or not len(x) or x.dtype.kind not in "fiub":
+        raise BadInput(
+            f"{path}: holds {x.dtype} {x.shape}, expected numbers (samples, ...), one sample at least"
+        )
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise BadInput(f"{path}: holds NaN or infinity; expected finite values, mend the input")
+    if labels is not None and (labels.shape != (len(x),) or labels.dtype.kind not in "iu"):
+        want = f"a whole number for each of {len(x)} samples"
+        raise BadInput(f"{path}: y is {labels.dtype} {labels.shape}, expected {want}")
+    return Given(x, labels, str(path)).first(limit)
+
+
+def drawn(shape: tuple[int, ...], samples: int) -> Given:
+    """Normal noise."""
+    if 0 in shape:
+        raise BadInput(f"--input {'x'.join(map(str, shape))}: a side is 0; give sizes from 1")
+    x = np.random.default_rng(SEED).normal(size=(samples, *shape)).astype(np.float32)
+    return Given(x, None, f"normal noise of seed {SEED}, not data")
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    try:
+        with path.open("rb") as file:
+            held = np.load(file, allow_pickle=False)
+            if isinstance(held, np.ndarray):
+                return held, None
+            if "x" not in held:
+                raise BadInput(f"{path}: holds {', '.join(held) or 'nothing'}, expected x, and y if known")
+            return held["x"], held.get("y")
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        if isinstance(error, BadInput):
+            raise
+        reason = " ".join(str(error).split())[:120]
+        raise BadInput(f"{path}: not a readable .npy or .npz file ({reason})") from error
