@@ -17,7 +17,8 @@ PATH = click.Path(path_type=Path)
 @click.option("--video", type=PATH, required=True, metavar="DIR|FILE", help="Folder of frames, or a video.")
 @click.option("--pose", type=PATH, required=True, metavar="RUN|ARTIFACT|FILE.json",
               help="Pose network, or poses that are there already (PoseTrack18, COCO).")  # fmt: skip
-@click.option("--action", type=PATH, required=True, metavar="RUN|ARTIFACT", help="Action model.")
+@click.option("--action", type=PATH, required=True, metavar="RUN|ARTIFACT",
+              help="Action model.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR",
               help="Folder of the results; appears whole or not at all.")  # fmt: skip
 @click.option("--boxes", default="hog", show_default=True, metavar="hog|whole|FILE.json",
@@ -28,8 +29,10 @@ PATH = click.Path(path_type=Path)
               help="Frames that the action model sees at a time.")  # fmt: skip
 @click.option("--hop", type=click.IntRange(min=1), default=15, show_default=True, metavar="N",
               help="Frames between windows.")  # fmt: skip
+@click.option("--travel", type=click.Choice(["keep", "drop"]), default="keep", show_default=True,
+              help="drop: take out the way across the picture (models of people on the spot).")  # fmt: skip
 @click.option("--render", type=click.Choice(["auto", "mp4", "png", "none"]), default="auto",
-              show_default=True, help="auto: mp4 where OpenCV can encode it, else a PNG a frame.")  # fmt: skip
+              show_default=True, help="auto: mp4 if OpenCV can encode it, else a PNG a frame.")  # fmt: skip
 @click.option("--fps", type=click.FloatRange(0, 240, min_open=True), default=None, metavar="F",
               help="Frames a second. Default: the file's; 15 for a folder.")  # fmt: skip
 @click.option("--score-threshold", type=click.FloatRange(0, 1), default=0.3, show_default=True, metavar="S",
@@ -52,8 +55,8 @@ PATH = click.Path(path_type=Path)
 @json_option
 def pipeline(
     video: Path, pose: Path, action: Path, out: Path, boxes: str, cost_table: str, window: int, hop: int,
-    render: str, fps: float | None, target: str | None, threads: int | None, json_path: Path | None,
-    **rules: Any,
+    travel: str, render: str, fps: float | None, target: str | None, threads: int | None,
+    json_path: Path | None, **rules: Any,
 ) -> None:  # fmt: skip
     """Frames to boxes, poses, tracks, skeletons and actions; the energy of each stage; a rendered video.
 
@@ -73,13 +76,15 @@ def pipeline(
     """
     from convert.ir.files import whole_folder
     from deploy.pose.footage import open_footage
+    from deploy.pose.windows import LEAST, Cut
     from energy.costs import cost_table as shipped
     from energy.costs import load_cost_table
     from verbs.pipeline_run import Plan, run
 
     prices = load_cost_table(Path(cost_table)) if cost_table.endswith(".toml") else shipped(cost_table)
     footage = open_footage(video, fps)
-    plan = Plan(footage, pose, action, boxes, prices, window, hop, render, target, threads, rules)
+    cut = Cut(window, hop, min(LEAST, window), travel == "keep")
+    plan = Plan(footage, pose, action, boxes, prices, cut, render, target, threads, rules)
     with whole_folder(out) as draft:
         body = run(plan, draft)
     write_json(json_path, {"out": str(out), **body})

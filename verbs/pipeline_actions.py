@@ -26,8 +26,8 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """What the action model says of one window. scores: float64 [classes] as the model gives them; share: their
-    softmax; pj: what it cost, None where it was not counted."""
+    """What the action model says of one window. scores: float64 [classes] as the model gives them; share:
+    their softmax; pj: what it cost, None where it was not counted."""
 
     window: Window
     scores: np.ndarray

@@ -52,11 +52,11 @@ class StageEnergy:
             return {"stage": self.name, "counted": False, "why": "nothing ran: no sample came to this stage"}
         made = self._report.close()
         total = None if self.refused else sum(self.pj.values()) / 1e9
-        return {
-            "stage": self.name, "counted": not self.refused, **({"why": self.refused} if self.refused else {}),
-            **self.header, "samples": made["n_samples"], "convention": CONVENTION, "total_mj": total,
-            "mean_mj": None if total is None else total / made["n_samples"], "report": f"energy/{self.out.name}",
-        }  # fmt: skip
+        mean = None if total is None else total / made["n_samples"]
+        line = {"stage": self.name, "counted": not self.refused, **self.header, "samples": made["n_samples"]}
+        joules = {"convention": CONVENTION, "total_mj": total, "mean_mj": mean}
+        why = {"why": self.refused} if self.refused else {}
+        return {**line, **joules, **why, "report": f"energy/{self.out.name}"}
 
 
 def uncounted(name: str, by: str, why: str) -> dict[str, Any]:

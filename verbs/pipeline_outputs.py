@@ -23,8 +23,8 @@ MJ = 1e-9  # millijoules of a picojoule
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
-    """All that was found. answers: of judged windows; left: windows that were not judged; pose_pj: annotation id
-    -> picojoules of its crop, empty where poses were not counted."""
+    """All that was found. answers: of judged windows; left: windows that were not judged; pose_pj: annotation
+    id -> picojoules of its crop, empty where poses were not counted."""
 
     video: Video
     classes: tuple[str, ...]

@@ -47,7 +47,7 @@ class PoseStage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """How candidate boxes are chosen, and poses on one person are thinned out: OKS above `oks` is a double."""
+    """How candidate boxes are chosen; of poses more alike than `oks` the better one stays."""
 
     rule: Rule
     oks: float
@@ -118,7 +118,7 @@ class NetworkPoses:
         detector = uncounted(
             "boxes", self.detector.name,
             "boxes of a file: whoever made them paid" if isinstance(self.detector, FileDetector)
-            else "it runs on the CPU outside any graph: its operations are not known here",
+            else "on the CPU, outside any graph: its operations are not known here",
         )  # fmt: skip
         if self._counting is None:
             return [detector, uncounted("pose", str(self.opened.path), self._why)]
@@ -199,8 +199,8 @@ def _detector(boxes: str, footage: Footage) -> tuple[Detector, FrameIds]:
     frames = range(footage.frames) if ids.found is None else ids.found.values()
     if found.boxes and not set(found.boxes) & set(frames):
         raise BadInput(
-            f"{path}: its boxes are of image {min(found.boxes)} and others, none of them a frame of {footage.path}; "
-            "a list of results counts frames from 0"
+            f"{path}: its boxes are of image {min(found.boxes)} and others, none of them a frame of "
+            f"{footage.path}; a list of results counts frames from 0"
         )
     return found, ids
 

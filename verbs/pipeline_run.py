@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from deploy.pose.joints import sigmas
 from deploy.pose.people import Video
 from deploy.pose.posetrack import write_poses
 from deploy.pose.tracking import Rules, Tracked, track
-from deploy.pose.windows import windows
+from deploy.pose.windows import Cut, windows
 from verbs.output import bar, say, table, write_json
 from verbs.pipeline_actions import ActionStage
 from verbs.pipeline_energy import CONVENTION, StageEnergy, uncounted
@@ -25,8 +25,7 @@ from verbs.pose_options import show_notes
 if TYPE_CHECKING:
     from energy.costs import CostTable
 
-LEAST_SEEN = 8  # frames of a window in which a person must be seen; fewer where windows are shorter
-TRACKER = "deploy.pose.tracking: matching on the CPU, outside any graph: its operations are not known here"
+TRACKER = "matching on the CPU, outside any graph: its operations are not known here"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +37,7 @@ class Plan:
     action: Path
     boxes: str
     prices: CostTable
-    window: int
-    hop: int
+    cut: Cut
     render: str
     target: str | None
     threads: int | None
@@ -83,17 +81,17 @@ def _fill(
 ) -> dict[str, Any]:
     found = _found(plan.footage, poses)
     tracked = track(found, plan.tracking, sigmas(poses.joints))
-    cut = list(windows(tracked.video, acts.mapping, plan.window, plan.hop, min(LEAST_SEEN, plan.window)))
-    answers = acts.answers([w for w in cut if w.joints is not None])
+    found_windows = list(windows(tracked.video, acts.mapping, plan.cut))
+    answers = acts.answers([w for w in found_windows if w.joints is not None])
     pose_pj = next((stage.pj for stage in stages if stage.name == "pose"), {})
-    told = Told(tracked.video, acts.classes, answers, [w for w in cut if w.joints is None], pose_pj)
+    told = Told(tracked.video, acts.classes, answers, [w for w in found_windows if w.joints is None], pose_pj)
     form = _rendered(plan, told, draft)
     write_poses(draft / "poses.json", [found])
     write_poses(draft / "tracks.json", [tracked.video])
     entries = actions(told)
     about = {
         "video": str(plan.footage.path), "fps": plan.footage.fps, "frames": len(found.frames), **acts.about,
-        **poses.about, "window": plan.window, "hop": plan.hop, "thresholds": dict(plan.rules),
+        **poses.about, "windows": asdict(plan.cut), "thresholds": dict(plan.rules),
         "rendering": form, "notes": dict(poses.notes), "dropped": tracked.dropped,
     }  # fmt: skip
     body = {**about, "classes": list(acts.classes), "tracks": entries}
@@ -151,7 +149,8 @@ def _print(tracked: Tracked, entries: list[dict[str, Any]], energy: dict[str, An
         for window in entry["windows"]:
             if "why" in window:
                 say(
-                    f"track {entry['track_id']}, frames {window['start']}-{window['stop'] - 1}: {window['why']}"
+                    f"track {entry['track_id']}, frames {window['start']} to {window['stop'] - 1}: "
+                    f"{window['why']}"
                 )
     rows = [
         (s["stage"], s.get("samples", "-"), *(f"{s[k]:.4g}" if s.get(k) is not None else "-" for k in

@@ -21,6 +21,8 @@ COLOURS: tuple[Colour, ...] = (
 INK, PAPER, PALE = (24, 22, 20), (250, 250, 250), (200, 196, 190)
 FONT = cv2.FONT_HERSHEY_DUPLEX
 LEAST_WIDTH = 960  # of a rendered frame: words must be legible on a small video too
+FACE, _FACE = 0.5, frozenset(("nose", "left_eye", "right_eye", "left_ear", "right_ear"))
+"""Joints of the face are drawn smaller by this, or they hide it."""
 LIMBS = (
     ("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"), ("left_shoulder", "left_hip"),
     ("right_shoulder", "right_hip"), ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"),
@@ -45,6 +47,7 @@ class Painter:
     def __init__(self, joints: Sequence[str], size: tuple[int, int]) -> None:
         place = {plain(name): k for k, name in enumerate(joints)}
         self._limbs = [(place[a], place[b]) for a, b in LIMBS if a in place and b in place]
+        self._sizes = np.array([FACE if plain(name) in _FACE else 1.0 for name in joints])
         self.scale = max(1, -(-LEAST_WIDTH // size[0]))
         self._unit = self.scale * size[0] / LEAST_WIDTH  # grows with frames that are wide of themselves
         self._foot = round(62 * self._unit)
@@ -76,8 +79,8 @@ class Painter:
         for thick, ink in ((6.5, INK), (3.2, colour)):
             for a, b in limbs:
                 cv2.line(canvas, tuple(a), tuple(b), ink, max(1, round(thick * self._unit)), cv2.LINE_AA, 4)
-        for point in points[person.there]:
-            for radius, ink in ((5.0, INK), (3.4, PAPER)):
+        for point, share in zip(points[person.there], self._sizes[person.there], strict=True):
+            for radius, ink in ((5.0 * share, INK), (3.4 * share, PAPER)):
                 cv2.circle(canvas, tuple(point), round(16 * radius * self._unit), ink, -1, cv2.LINE_AA, 4)
 
     def _label(

@@ -18,7 +18,7 @@ FORMS = ("auto", "mp4", "png", "none")
 
 
 class Film:
-    """Writes frames as they come into `folder`. form: mp4, png, none, or auto: mp4 where it can be encoded."""
+    """Writes frames as they come into `folder`. form: mp4, png, none, or auto: mp4 if it can be encoded."""
 
     def __init__(
         self, folder: Path, size: tuple[int, int], fps: float, frames: int, form: str = "auto"

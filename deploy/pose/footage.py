@@ -66,8 +66,8 @@ class Folder:
             image = read_image(file)
             if first is not None and image.shape != first:
                 raise BadInput(
-                    f"{file}: is {image.shape[1]}x{image.shape[0]}, the frames before are {first[1]}x{first[0]}; "
-                    "expected one size, as in a video"
+                    f"{file}: is {image.shape[1]}x{image.shape[0]}, the frames before are "
+                    f"{first[1]}x{first[0]}; expected one size, as in a video"
                 )
             first = image.shape
             yield Shot(number, file.name, image)

@@ -21,7 +21,7 @@ from deploy.pose.json_file import load, part
 
 @dataclass(frozen=True, slots=True)
 class FrameIds:
-    """found: frame number -> image id, for frames of which a file has an image; None: the number is the id."""
+    """found: frame number -> image id, for frames that a file has an image of; None: the number is the id."""
 
     found: Mapping[int, int] | None = None
 
@@ -54,8 +54,8 @@ def _by_name(named: Sequence[tuple[int, PurePosixPath]], footage: Footage, path:
             fitting = [(image, file) for image, file in fitting if file.parent.name == folder]
             if len(fitting) != 1:
                 raise BadInput(
-                    f"{path}: has several images {name}, and not one of them in a folder {folder}; give a file of "
-                    "this video alone"
+                    f"{path}: has several images {name}, and not one of them in a folder {folder}; "
+                    "give a file of this video alone"
                 )
         if fitting:
             found[number] = fitting[0][0]
@@ -65,8 +65,8 @@ def _by_name(named: Sequence[tuple[int, PurePosixPath]], footage: Footage, path:
 def _by_place(images: Sequence[Any], footage: Footage, path: Path) -> dict[int, int]:
     if len(images) != footage.frames:
         raise BadInput(
-            f"{path}: lists {len(images)} images, {footage.path} has {footage.frames} frames; expected as many, as "
-            "frames of a video file have no names"
+            f"{path}: lists {len(images)} images, {footage.path} has {footage.frames} frames; expected as "
+            "many, as frames of a video file have no names"
         )
     order = images
     if all(isinstance(entry.get("frame_id"), int) for entry in images):

@@ -6,8 +6,8 @@ hips, and f the elbow-to-wrist vector, s the knee-to-ankle vector of the side:
 
     limbs            shoulder, elbow, wrist, hip, knee, ankle: as they are
     hip centre       N + 0.14 (M - N)      spine  N + 0.29 (M - N)      shoulder centre  N + 1.20 (M - N)
-    head             middle of the ears; else an ear, the eyes' middle, an eye, the nose, the head, the middle of
-                     neck and top of the head
+    head             middle of the ears; else an ear, the eyes' middle, an eye, the nose, the head, the middle
+                     of neck and top of the head
     hand             wrist + f / 3         hand tip  wrist + f / 2      thumb  wrist + f / 3
     foot             ankle + s / 8: the heel's side; image joints say nothing of the toes
 
@@ -79,6 +79,11 @@ class SkeletonMap:
     joints: tuple[str, ...]
     choices: tuple[np.ndarray, ...]
 
+    @property
+    def hips(self) -> list[int]:
+        """Places of the hips in the layout."""
+        return [self.joints.index(f"{side} hip") for side in _SIDES]
+
     def skeletons(self, xy: np.ndarray, known: np.ndarray) -> np.ndarray:
         """xy float64 [F, K, 2], known bool [K] -> float32 [F, V, 3]: x, -y, 0.
 
@@ -119,8 +124,8 @@ def skeleton_map(names: Sequence[str], layout: str) -> SkeletonMap:
         if not fitting:
             wanted = " or ".join("+".join(c) for c in combinations(joint))
             raise BadInput(
-                f"poses of {len(names)} joints: none gives {joint} of {layout}, which takes {wanted}; use a pose "
-                "network of COCO's, PoseTrack18's, CrowdPose's, MPII's or LSPET's joints"
+                f"poses of {len(names)} joints: none gives {joint} of {layout}, which takes {wanted}; use a "
+                "pose network of COCO's, PoseTrack18's, CrowdPose's, MPII's or LSPET's joints"
             )
         rows = np.zeros((len(fitting), len(names)))
         for row, combination in zip(rows, fitting, strict=True):

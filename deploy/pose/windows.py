@@ -10,6 +10,8 @@ import numpy as np
 from deploy.pose.people import Person, Video
 from deploy.pose.skeleton import SkeletonMap
 
+LEAST = 8  # frames of a window in which a person must be seen
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
@@ -45,19 +47,33 @@ def spans(first: int, last: int, length: int, hop: int) -> Iterator[tuple[int, i
     yield max(first, end - length), end
 
 
-def windows(video: Video, mapping: SkeletonMap, length: int, hop: int, least: int) -> Iterator[Window]:
-    """All windows of all tracks. least: frames of a window in which the person must be seen."""
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How tracks are cut. length, hop: frames; least: frames of a window in which the person must be seen.
+
+    travel False: the way across the picture is taken out, the middle of the hips stays at one x (heights
+    stay: jumping is no travel). For models of people who act on the spot.
+    """
+
+    length: int = 45
+    hop: int = 15
+    least: int = LEAST
+    travel: bool = True
+
+
+def windows(video: Video, mapping: SkeletonMap, cut: Cut) -> Iterator[Window]:
+    """All windows of all tracks."""
     for track, people in sorted(tracks(video).items()):
-        for start, stop in spans(min(people), max(people), length, hop):
+        for start, stop in spans(min(people), max(people), cut.length, cut.hop):
             here = {place: person for place, person in people.items() if start <= place < stop}
-            yield _window(track, (start, stop), here, mapping, least)
+            yield _window(track, (start, stop), here, mapping, cut)
 
 
 def _window(
-    track: int, span: tuple[int, int], people: dict[int, Person], mapping: SkeletonMap, least: int
+    track: int, span: tuple[int, int], people: dict[int, Person], mapping: SkeletonMap, cut: Cut
 ) -> Window:
-    if len(people) < least:
-        why = f"seen in {len(people)} frames, {least} are needed"
+    if len(people) < cut.least:
+        why = f"seen in {len(people)} frames, {cut.least} are needed"
         return Window(track, *span, len(people), None, why)
     places = np.array(sorted(people))
     there = np.stack([people[p].there for p in places])
@@ -66,7 +82,11 @@ def _window(
         return Window(track, *span, len(people), None, f"never seen: what gives {', '.join(lost)}")
     points = filled(np.stack([people[p].keypoints for p in places]), there, places)
     joints = np.zeros((span[1] - span[0], len(mapping.joints), 3), np.float32)
-    joints[places - span[0]] = mapping.skeletons(points, known)
+    made = mapping.skeletons(points, known)
+    if not cut.travel:
+        hips = made[:, mapping.hips, 0].mean(axis=1, keepdims=True)
+        made[..., 0] -= hips - hips[0]
+    joints[places - span[0]] = made
     return Window(track, *span, len(people), joints)
 
 

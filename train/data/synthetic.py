@@ -6,8 +6,8 @@ test split. Clips last 25 to 60 frames, begin and end about the action, are seen
 degrees, and carry a tracker's errors: drift, tremble and limbs that are lost for some frames. In actions of
 the legs an arm may do something else.
 
-`flat` leaves of every joint what a camera sees, x and y, and makes z zero: skeletons as poses of an image give
-them (docs/pipeline.md). The clips are otherwise the same.
+`flat` leaves of every joint what a camera sees, x and y, and makes z zero: skeletons as poses of an image
+give them (docs/pipeline.md). The clips are otherwise the same.
 
 Every draw is numpy's PCG64 with an explicit seed; coordinates are rounded to 0.1 mm, so that the last bit
 of a platform's sine does not reach the data.
