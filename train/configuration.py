@@ -31,14 +31,10 @@ from train.pose.recipe import PoseRecipe
 
 FOLDER = Path(__file__).parent / "configs"
 FROM_DATA = {
-    "in_channels",
-    "classes",
-    "layout",
-    "frames",
-    "joints",
-    "heads",
-    "kinds",
-}  # of a model: they follow from data and recipe
+    "action": {"in_channels", "classes", "layout", "frames"},
+    "pose": {"joints", "heads", "kinds"},
+}
+"""Task -> fields of a model that follow from data and recipe, for poses from the codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +129,7 @@ def _unknown(content: Mapping[str, Any], model: str) -> list[str]:
         "train": {f.name for f in fields(train)} - elsewhere,
     }
     if model:
-        known["settings"] = fields_of(model) - FROM_DATA
+        known["settings"] = fields_of(model) - FROM_DATA[entry(model).task]
     odd = sorted(set(content) - {"what", "dataset", "model", "data", *known})
     for table in ("data", *known):
         if not isinstance(content.get(table, {}), dict):

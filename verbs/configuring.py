@@ -21,6 +21,8 @@ ELSEWHERE = {
     "teacher": "use --teacher", "init": "use --init",
     "model_settings": "set the model's fields one by one", "in_channels": "it follows from --stream",
     "classes": "it follows from the data", "layout": "it follows from the data",
+}  # fmt: skip
+OF_POSES = {
     "joints": "it follows from the data", "heads": "they follow from codec",
     "kinds": "they follow from codec", "weights": "use --weights",
 }  # fmt: skip
@@ -79,10 +81,11 @@ def settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     owners = {"train": train, "recipe": recipe, "model": named(given["model"]).config}
     known = {(owner, f.name): f for owner, kind in owners.items() for f in dataclasses.fields(kind)}
     found: dict[str, dict[str, Any]] = {owner: {} for owner in owners}
+    elsewhere = ELSEWHERE | (OF_POSES if named(given["model"]).task == "pose" else {})
     for item in given["settings"]:
         key, value = pair(item)
-        if key in ELSEWHERE:
-            raise click.UsageError(f"--set {key}: {ELSEWHERE[key]}")
+        if key in elsewhere:
+            raise click.UsageError(f"--set {key}: {elsewhere[key]}")
         owner = next((o for o in owners if (o, key) in known), None)
         if owner is None:
             names = ", ".join(sorted({name for _, name in known}))

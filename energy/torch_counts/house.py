@@ -24,12 +24,11 @@ from energy.torch_counts.record import Numbers, Stage, Steady, Synaptic
 from energy.torch_counts.rules import module_rule
 from energy.torch_counts.trace import Call
 from energy.updates import neuron_ops
+from train.stepwise import Stepwise
 
 
 def ours(module: nn.Module) -> bool:
     """Whether the module is a layer of train/ with a node of its own."""
-    from train.stepwise import Stepwise
-
     kind = next((c for c in type(module).__mro__ if c in HANDLERS), None)
     known = kind is not None and kind.__module__.startswith("train.") and kind is not Stepwise
     return known and handler_of(module, HANDLERS) is not None
@@ -41,9 +40,7 @@ def _layer(call: Call) -> None:
     if isinstance(module, nn.BatchNorm1d):
         running(call, x, call.out, 2)
         return
-    handler = handler_of(module, HANDLERS)
-    assert handler is not None
-    node = handler(call.trace.path, module, tuple(x.shape[2:]))
+    node = handler_of(module, HANDLERS)(call.trace.path, module, tuple(x.shape[2:]))
     if isinstance(node, type):  # a node without numbers
         node = node()
     if isinstance(node, JointMean):
