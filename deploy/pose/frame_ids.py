@@ -1,7 +1,7 @@
 """Which image of a file of boxes or poses is which frame of a video.
 
-the file lists images and the frames have names   the image of that file name (folders aside; where a file
-                                                  holds several videos, the one whose folder is the video's)
+the file lists images and the frames have names   the image of that file name; where the file names a folder
+                                                  too it must be the video's: every video has a 000000.jpg
 it lists images, the frames are a video file's    the n-th image by frame_id, else as listed, is frame n;
                                                   there must be as many
 it lists none (COCO's results)                    image_id is the frame's number, from 0
@@ -47,19 +47,18 @@ def frame_ids(path: Path, footage: Footage) -> FrameIds:
 
 
 def _by_name(named: Sequence[tuple[int, PurePosixPath]], footage: Footage, path: Path) -> dict[int, int]:
-    folder, found = footage.path.resolve().name, {}
-    for number, name in enumerate(footage.names):
-        fitting = [(image, file) for image, file in named if file.name == name]
-        if len(fitting) > 1:
-            fitting = [(image, file) for image, file in fitting if file.parent.name == folder]
-            if len(fitting) != 1:
-                raise BadInput(
-                    f"{path}: has several images {name}, and not one of them in a folder {folder}; "
-                    "give a file of this video alone"
-                )
-        if fitting:
-            found[number] = fitting[0][0]
-    return found
+    folder = footage.path.resolve().name
+    other = [file for _, file in named if file.parent.name not in ("", folder)]
+    here = [(image, file.name) for image, file in named if file.parent.name in ("", folder)]
+    if not here and other:
+        raise BadInput(
+            f"{path}: its images are of folder {other[0].parent.name}, the frames of {folder}; give the file "
+            "of this video, or name the folder as the file does"
+        )
+    images = {name: image for image, name in here}
+    if len(images) < len(here):
+        raise BadInput(f"{path}: lists two images of one file name in {folder}; expected each once")
+    return {n: images[name] for n, name in enumerate(footage.names) if name in images}
 
 
 def _by_place(images: Sequence[Any], footage: Footage, path: Path) -> dict[int, int]:
