@@ -57,9 +57,8 @@ class Film:
 
 def _writer(path: Path, size: tuple[int, int], fps: float) -> Any:
     """A writer that works, or None."""
-    before = cv2.getLogLevel() if hasattr(cv2, "getLogLevel") else None
-    if before is not None:
-        cv2.setLogLevel(0)  # a codec that is not there is no news
+    logging = cv2.utils.logging
+    before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # a codec that is not there is no news
     try:
         for codec in CODECS:
             writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, size)
@@ -67,8 +66,7 @@ def _writer(path: Path, size: tuple[int, int], fps: float) -> Any:
                 return writer
             path.unlink(missing_ok=True)
     finally:
-        if before is not None:
-            cv2.setLogLevel(before)
+        logging.setLogLevel(before)
     return None
 
 

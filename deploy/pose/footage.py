@@ -7,6 +7,7 @@ place.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class File:
     def __init__(self, path: Path, fps: float | None = None) -> None:
         import cv2
 
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # its own lines would stand beside ours
         capture = cv2.VideoCapture(str(path))
         told, announced = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         good, _ = capture.read() if capture.isOpened() else (False, None)

@@ -87,7 +87,8 @@ def test_the_whole_way(run, clip, finder, trained, tmp_path):
     assert not energy["boxes"]["counted"] and not energy["track"]["counted"] and energy["track"]["why"]
     report = body_of(out, "energy/pose/summary.json")
     assert report["totals"]["mac"] > 0 and report["energy"]["exact"]["total_pj"] == pytest.approx(
-        1e9 * energy["pose"]["mean_mj"], rel=1e-9  # sums of float64 in another order
+        1e9 * energy["pose"]["mean_mj"],
+        rel=1e-9,  # sums of float64 in another order
     )
     total = energy["pose"]["total_mj"] + energy["action"]["total_mj"]
     assert body_of(out, "energy.json")["counted_mj"] == pytest.approx(total, rel=1e-12)
@@ -96,7 +97,9 @@ def test_the_whole_way(run, clip, finder, trained, tmp_path):
     windows = [w for track in actions["tracks"] for w in track["windows"] if w["class"] is not None]
     assert len(windows) == energy["action"]["samples"] > 0
     assert sum(w["mj"] for w in windows) == pytest.approx(energy["action"]["total_mj"], rel=1e-9)
-    assert all(len(w["scores"]) == len(actions["classes"]) and sum(w["share"]) == pytest.approx(1) for w in windows)
+    assert all(
+        len(w["scores"]) == len(actions["classes"]) and sum(w["share"]) == pytest.approx(1) for w in windows
+    )
     if actions["rendering"] == "mp4":
         film = cv2.VideoCapture(str(out / "video.mp4"))
         assert sum(film.read()[0] for _ in range(FRAMES + 5)) == FRAMES
@@ -141,7 +144,9 @@ def test_nobody_in_it_is_no_error(run, clip, finder, trained, tmp_path):
                    "--out", out, "--render", "png", "--threads", 1, "--birth", 1)  # fmt: skip
         assert done.code == 0, done.err
         assert "no person in any frame" in done.out
-        assert body_of(out, "actions.json")["tracks"] == [] and len(list((out / "frames").iterdir())) == FRAMES
+        assert (
+            body_of(out, "actions.json")["tracks"] == [] and len(list((out / "frames").iterdir())) == FRAMES
+        )
         assert body_of(out, "tracks.json")["annotations"] == []
     pose = body_of(tmp_path / "out-nobody", "energy.json")["stages"][1]
     assert pose["stage"] == "pose" and not pose["counted"] and "nothing ran" in pose["why"]
@@ -168,7 +173,9 @@ def damaged(tmp_path, what):
 def test_bad_footage(run, finder, trained, tmp_path, what):
     option, value, message = damaged(tmp_path, what)
     out = tmp_path / "out"
-    done = run("pipeline", option, value, "--boxes", "whole", "--pose", finder, "--action", trained, "--out", out)
+    done = run(
+        "pipeline", option, value, "--boxes", "whole", "--pose", finder, "--action", trained, "--out", out
+    )
     assert done.code == 3 and len(done.error_lines) == 1 and message in done.err
     assert not out.exists() and not list(tmp_path.glob(".*"))
 
@@ -176,8 +183,12 @@ def test_bad_footage(run, finder, trained, tmp_path, what):
 def test_wrong_models_joints_and_files(run, clip, finder, trained, tmp_path):
     frames, truth = clip
     whole = json.loads(truth.read_text())
-    few = whole | {"categories": [{"id": 1, "name": "person", "keypoints": [f"point {k}" for k in range(17)]}]}
-    elsewhere = whole | {"images": [i | {"file_name": "other/" + i["file_name"][7:]} for i in whole["images"]]}
+    few = whole | {
+        "categories": [{"id": 1, "name": "person", "keypoints": [f"point {k}" for k in range(17)]}]
+    }
+    elsewhere = whole | {
+        "images": [i | {"file_name": "other/" + i["file_name"][7:]} for i in whole["images"]]
+    }
     for name, content in (("few", few), ("elsewhere", elsewhere), ("list", [
         {"image_id": 900, "category_id": 1, "bbox": [1, 1, 5, 5], "score": 1.0}
     ])):  # fmt: skip

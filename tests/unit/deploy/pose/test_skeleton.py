@@ -37,7 +37,10 @@ def test_kinect20_by_hand():
         "left shoulder": (70, -100), "right wrist": (54, -130), "left hand": (76, -170),
         "right hand": (64, -130), "left hip": (62, -200), "right ankle": (38, -280), "left foot": (62, -285),
     }  # fmt: skip
-    for name, (x, y) in expected.items():  # float32 of numbers below 300: 2e-5 is half a unit in the last place
+    for name, (
+        x,
+        y,
+    ) in expected.items():  # float32 of numbers below 300: 2e-5 is half a unit in the last place
         assert joint(made, "kinect20", name) == pytest.approx([x, y, 0], abs=1e-4), name
 
 
@@ -53,7 +56,12 @@ def test_ntu25_by_hand():
 
 def test_the_head_is_the_best_that_is_known():
     mapping, known = skeleton_map(COCO, "kinect20"), ALL.copy()
-    steps = [("left_ear", (44, -58)), ("right_ear", (50, -57)), ("left_eye", (47, -57)), ("right_eye", (50, -60))]
+    steps = [
+        ("left_ear", (44, -58)),
+        ("right_ear", (50, -57)),
+        ("left_eye", (47, -57)),
+        ("right_eye", (50, -60)),
+    ]
     for lost, expected in steps:
         known[COCO.index(lost)] = False
         assert joint(mapping.skeletons(POINTS[None], known)[0], "kinect20", "head")[:2] == list(expected)
