@@ -52,11 +52,12 @@ def test_cross_view_holds_out_performances(made, tmp_path, run):
 
 
 def test_every_configuration_can_be_used():
-    assert configuration.names() == (
+    actions = [name for name in configuration.names() if not name.endswith("-ogn")]  # poses: tests/pose
+    assert actions == [
         "ntu120-xset", "ntu120-xsub", "ntu60-xsub", "ntu60-xview", "nw-ucla", "nw-ucla-gcn-teacher",
         "nw-ucla-mk-sgn", "nw-ucla-signal-sgn",
-    )  # fmt: skip
-    for name in configuration.names():
+    ]  # fmt: skip
+    for name in actions:
         found = configuration.configuration(name)
         config = TrainConfig.from_dict(dict(found.train))
         Recipe.from_dict(found.recipe)
