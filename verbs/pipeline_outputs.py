@@ -115,6 +115,11 @@ class _Sayings:
         for answer in told.answers:
             self._answers[answer.window.track].append(answer)
         self._spent: dict[int, float] = defaultdict(float)
+        self._crops: dict[int, list[float]] = defaultdict(list)  # image id -> picojoules
+        for annotation, pj in told.pose_pj.items():
+            self._crops[int(annotation) // 100].append(pj)
+        costs = [a.pj for a in told.answers if a.pj is not None]
+        self._each = f"actions: {_mj(float(np.mean(costs)) * MJ)} mJ a window" if costs else ""
 
     def label(self, person: Person, number: int) -> Label:
         """Track, action of the window round this frame, and what knowing it has cost so far."""
@@ -130,14 +135,11 @@ class _Sayings:
 
     def footer(self, frame: Frame, number: int) -> str:
         """Frame, people, and energy of stages."""
-        crops = [pj for i, pj in self._told.pose_pj.items() if int(i) // 100 == frame.image_id]
+        crops = self._crops.get(frame.image_id)
         parts = [f"frame {number + 1} of {len(self._told.video.frames)}", f"people: {len(frame.people)}"]
         if crops:
             parts.append(f"poses: {len(crops)} crops, {_mj(sum(crops) * MJ)} mJ")
-        costs = [a.pj for a in self._told.answers if a.pj is not None]
-        if costs:
-            parts.append(f"actions: {_mj(float(np.mean(costs)) * MJ)} mJ a window")
-        return "    ".join(parts)
+        return "    ".join([*parts, self._each])
 
 
 def _mj(value: float | None) -> str:

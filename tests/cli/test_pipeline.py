@@ -67,9 +67,9 @@ def body_of(folder, name):
 def test_the_whole_way(run, clip, finder, trained, tmp_path):
     frames, truth = clip
     out = tmp_path / "out"
-    thresholds = ["--joint-threshold", 0, "--birth", 0, "--nms-oks", 1]  # the network is untrained
+    thresholds = ["--joint-threshold", 0, "--min-hits", 1, "--birth", 0, "--nms-oks", 1]  # the network is untrained
     done = run("pipeline", "--video", frames, "--boxes", truth, "--pose", finder, "--action", trained,
-               "--out", out, "--window", 3, "--hop", 1, "--min-hits", 1, "--threads", 1, *thresholds)  # fmt: skip
+               "--out", out, "--window", 3, "--hop", 1, "--threads", 1, *thresholds)  # fmt: skip
     assert done.code == 0, done.err
     poses, tracks = read_poses(out / "poses.json"), read_poses(out / "tracks.json")
     assert [f.image_id for f in poses.videos[0].frames] == list(range(500, 500 + FRAMES))

@@ -12,8 +12,9 @@ from train.skeletons import LAYOUTS
 
 # A person in pixels, y down: shoulders at y 100, hips at y 200, one arm bent, legs straight down.
 AT = {
-    "nose": (50, 60), "left_eye": (53, 57), "right_eye": (47, 57), "left_ear": (56, 58), "right_ear": (44, 58),
-    "left_shoulder": (70, 100), "right_shoulder": (30, 100), "left_elbow": (76, 130), "right_elbow": (24, 130),
+    "nose": (50, 60), "left_eye": (53, 57), "right_eye": (47, 57), "left_ear": (56, 58),
+    "right_ear": (44, 58), "left_shoulder": (70, 100), "right_shoulder": (30, 100),
+    "left_elbow": (76, 130), "right_elbow": (24, 130),
     "left_wrist": (76, 160), "right_wrist": (54, 130), "left_hip": (62, 200), "right_hip": (38, 200),
     "left_knee": (62, 240), "right_knee": (38, 240), "left_ankle": (62, 280), "right_ankle": (38, 280),
 }  # fmt: skip
@@ -26,7 +27,7 @@ def joint(made, layout, name):
 
 
 def test_layouts_are_those_of_the_action_models():
-    assert TARGETS == {name: layout.joints for name, layout in LAYOUTS.items()}
+    assert {name: layout.joints for name, layout in LAYOUTS.items()} == TARGETS
 
 
 def test_kinect20_by_hand():
