@@ -67,7 +67,7 @@ def body_of(folder, name):
 def test_the_whole_way(run, clip, finder, trained, tmp_path):
     frames, truth = clip
     out = tmp_path / "out"
-    thresholds = ["--joint-threshold", 0, "--min-hits", 1, "--birth", 0, "--nms-oks", 1]  # the network is untrained
+    thresholds = ["--joint-threshold", 0, "--min-hits", 1, "--birth", 0, "--nms-oks", 1]  # untrained
     done = run("pipeline", "--video", frames, "--boxes", truth, "--pose", finder, "--action", trained,
                "--out", out, "--window", 3, "--hop", 1, "--threads", 1, *thresholds)  # fmt: skip
     assert done.code == 0, done.err
