@@ -34,6 +34,7 @@ VERBS = {
     "boxes": "verbs.boxes:boxes",
     "track": "verbs.track:track",
     "evaluate-poses": "verbs.evaluate_poses:evaluate_poses",
+    "pipeline": "verbs.pipeline:pipeline",
     "prepare": "verbs.prepare:prepare",
     "draw-people": "verbs.draw_people:draw_people",
     "datasets": "verbs.listing:datasets",

@@ -78,13 +78,22 @@ def histograms(sums: Sums) -> Json:
     out: Json = {}
     for name, totals in sums.totals.items():
         values = np.frombuffer(totals)
-        edges = np.histogram_bin_edges(values, BINS)
+        edges = np.histogram_bin_edges(values, BINS, _range(values))
         classes: list[Any] = []
         for label in sorted(set(labels.tolist())):
             counts, _ = np.histogram(values[labels == label], edges)
             classes.append({"label": None if label == UNKNOWN else label, "counts": counts.tolist()})
         out[name] = {"edges": edges.tolist(), "classes": classes}
     return out
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """Least and largest; wider where all are one value but for rounding, which has no room for bins."""
+    low, high = float(values.min()), float(values.max())
+    if high - low > 1e-9 * abs(high):
+        return low, high
+    room = max(0.5, 1e-6 * abs(high))
+    return low - room, high + room
 
 
 def _occurs(body: Json, part: str) -> bool:

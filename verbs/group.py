@@ -25,6 +25,7 @@ HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with th
   cost-tables    what energy-report can price operations by
   map            ARTIFACT on the cores of a chip              -> map.json
   boxes, track, evaluate-poses   candidate boxes, identities over frames, scores of both
+  pipeline       a video to poses, tracks, actions and joules -> DIR
   lint, run-net  a .net file of lava-dl: what netx gets wrong in it; run it without lava-dl
 
 \b

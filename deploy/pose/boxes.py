@@ -94,3 +94,15 @@ def read_image(path: Path) -> np.ndarray:
     if made is None:
         raise BadInput(f"{path}: does not decode as an image")
     return made
+
+
+class WholeFrame:
+    """The frame itself as the one box: for a video of one person who fills it."""
+
+    name = "whole frame"
+
+    def find(self, image_id: int, image: np.ndarray | None) -> Boxes:
+        if image is None:
+            raise BadInput(f"image {image_id}: its size is not known without it; give the image")
+        height, width = image.shape[:2]
+        return Boxes(np.array([[0.0, 0.0, width, height]]), np.ones(1))

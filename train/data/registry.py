@@ -33,7 +33,7 @@ SOURCES: dict[str, Source] = {
         synthetic.load,
         f"kinematic actions of our own making: {len(synthetic.CLASS_NAMES)} classes, 10 subjects, "
         "Kinect v1 joints, cross-subject",
-        "no --data; options seed, train_per_class, test_per_class",
+        "no --data; options seed, train_per_class, test_per_class, flat",
         files=False,
     ),
     NTU60.name: Source(
@@ -87,8 +87,9 @@ def load(name: str, root: Path | None, split: str, **options: object) -> ClipSet
         raise DataError(f"{name}: unknown option {', '.join(unknown)}; expected {', '.join(known) or 'none'}")
     for p in parameters:
         given = options.get(p.name, p.default)
-        if isinstance(p.default, int) and (not isinstance(given, int) or isinstance(given, bool)):
-            raise DataError(f"{name}: option {p.name} is {given!r}; expected a whole number")
+        if isinstance(p.default, int) and type(given) is not type(p.default):
+            wanted = "true or false" if isinstance(p.default, bool) else "a whole number"
+            raise DataError(f"{name}: option {p.name} is {given!r}; expected {wanted}")
     if not source.files:
         if root is not None:
             raise DataError(f"{name}: found --data {root}; expected none, the data is generated")

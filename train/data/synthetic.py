@@ -6,6 +6,9 @@ test split. Clips last 25 to 60 frames, begin and end about the action, are seen
 degrees, and carry a tracker's errors: drift, tremble and limbs that are lost for some frames. In actions of
 the legs an arm may do something else.
 
+`flat` leaves of every joint what a camera sees, x and y, and makes z zero: skeletons as poses of an image
+give them (docs/pipeline.md). The clips are otherwise the same.
+
 Every draw is numpy's PCG64 with an explicit seed; coordinates are rounded to 0.1 mm, so that the last bit
 of a platform's sine does not reach the data.
 """
@@ -13,7 +16,7 @@ of a platform's sine does not reach the data.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +55,10 @@ class Subject:
     right: float
 
 
-def load(split: str, *, seed: int = 0, train_per_class: int = 60, test_per_class: int = 24) -> ClipSet:
-    """The clips (M = 1) of train, test or all; subjects take turns within a class.
+def load(
+    split: str, *, seed: int = 0, train_per_class: int = 60, test_per_class: int = 24, flat: bool = False
+) -> ClipSet:
+    """The clips (M = 1) of train, test or all; subjects take turns within a class. flat: z is zero.
 
     More clips per class add clips and leave the others as they are.
     """
@@ -67,6 +72,8 @@ def load(split: str, *, seed: int = 0, train_per_class: int = 60, test_per_class
         )
     parts = tuple(counts) if split == "all" else (split,)
     clips = [clip for part in parts for clip in _part(seed, SUBJECTS[part], counts[part])]
+    if flat:
+        clips = [replace(clip, joints=clip.joints * np.array([1, 1, 0], np.float32)) for clip in clips]
     return ClipSet(NAME, LAYOUT, CLASS_NAMES, tuple(clips))
 
 

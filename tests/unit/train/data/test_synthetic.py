@@ -5,7 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from train.data import synthetic
+from train.data import registry, synthetic
+from train.data.errors import DataError
 from train.data.recipe import Recipe
 from train.data.transform import prepare
 from train.skeletons import layout
@@ -72,3 +73,19 @@ def test_bad_requests(refused):
     refused(lambda: synthetic.load("val"), "val", "train, test or all")
     refused(lambda: synthetic.load("train", seed=-1), "seed -1")
     refused(lambda: synthetic.load("test", test_per_class=0), "at least one")
+
+
+def test_flat_clips_are_the_same_without_depth():
+    solid, flat = (synthetic.load("test", test_per_class=2, flat=flat).clips for flat in (False, True))
+    assert len(solid) == len(flat) > 0
+    for one, other in zip(solid, flat, strict=True):
+        assert one.id == other.id and not other.joints[..., 2].any() and one.joints[..., 2].any()
+        assert np.array_equal(one.joints[..., :2], other.joints[..., :2])
+
+
+@pytest.mark.parametrize(
+    ("option", "words"), [({"flat": 1}, "true or false"), ({"seed": True}, "a whole number")]
+)
+def test_options_have_the_type_of_their_default(option, words):
+    with pytest.raises(DataError, match=words):
+        registry.load("synthetic", None, "test", **option)
