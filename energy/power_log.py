@@ -106,4 +106,9 @@ def _integrated(path: Path, readings: list[tuple[float, float, str]]) -> PowerLo
             f"{path}: {len(readings)} readings, no two in a row of a run; expected a run to integrate"
         )
     idle_w = sums["idle"][0] / sums["idle"][1] if sums["idle"][1] else None
+    if idle_w is not None and idle_w * seconds > joule:
+        raise BadInput(
+            f"{path}: idle at {idle_w:g} W takes more than the run at {joule / seconds:g} W; expected less, "
+            "check the phase column"
+        )
     return PowerLog(joule - (idle_w or 0.0) * seconds, seconds, idle_w, len(readings), path.name)

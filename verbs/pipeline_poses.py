@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from convert.artifact import is_artifact, open_artifact
 from convert.ir import BadInput, Unsupported
 from deploy.pose.boxes import Detector, FileDetector, HogDetector, WholeFrame
 from deploy.pose.coco_file import Boxes
@@ -66,6 +67,11 @@ def pose_stage(
     if not is_pose(pose):
         raise BadInput(
             f"{pose}: is no pose network; name a run of `train --model ogn`, or what it converts to"
+        )
+    if is_artifact(pose) and open_artifact(pose).kind == "sdnn":
+        raise BadInput(
+            f"{pose}: is a sigma-delta network, whose changes the pipeline neither keeps from crop to crop "
+            "nor counts; name its run, or `convert RUN --to onnx`"
         )
     return NetworkPoses(open_pose(pose, threads), boxes, footage, candidates, energy)
 
@@ -177,10 +183,11 @@ class FilePoses:
 def poses_of(footage: Footage, stage: PoseStage, advance: Callable[[], None]) -> Video:
     """The people of every frame, before they are followed."""
     frames = []
+    unused = 1 + max((stage.ids.found or {}).values(), default=-1)  # for frames that the file does not list
     for shot in footage:
         height, width = shot.image.shape[:2]
         known = stage.ids.of(shot.number)
-        image_id = shot.number if known is None else known
+        image_id = unused + shot.number if known is None else known
         name = shot.name or f"{footage.path.name}#{shot.number}"
         frames.append(
             Frame(image_id, stage.find(shot), name, width, height, fields={"frame_id": shot.number})
@@ -216,7 +223,6 @@ def _boxed(box: np.ndarray, pixels: np.ndarray, joints: int, image_id: int) -> B
 
 def _counter(opened: PoseRun) -> tuple[Any, str]:
     """The counter of the network's graph, or None and why there is no graph."""
-    from convert.artifact import open_artifact
     from energy.counts import counter
     from verbs.pose_convert import network_graph
 

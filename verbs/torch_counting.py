@@ -75,6 +75,7 @@ def checked(artifact: Path | None, factory: str | None, source: str | None) -> N
 
 def report_torch(asked: Asked) -> None:
     """The report of a module on its samples, one sample at a time."""
+    from convert.ir import BadInput
     from energy.bills import check_conventions, check_host
     from energy.costs import open_cost_table
     from energy.priced import Terms
@@ -87,6 +88,11 @@ def report_torch(asked: Asked) -> None:
 
     prices, conventions = open_cost_table(asked.cost_table), chosen(asked.conventions, asked.switches)
     check_conventions(prices, conventions)
+    if prices.memory is not None and prices.memory.in_total:
+        raise BadInput(
+            f"{prices.name}: its total holds memory accesses, which are counted on a converted model alone; "
+            "choose an arithmetic table, or report on an artifact"
+        )
     host = None if asked.host_table is None else open_cost_table(asked.host_table)
     check_host(prices, host)
     terms = Terms(conventions, asked.allow_uncounted, host=host)
@@ -127,7 +133,7 @@ def _fill(report: Any, model: Any, samples: Any, settings: Any, time_major: bool
         for n, x in enumerate(samples.x):
             try:
                 answer, counts = counter.count(torch.as_tensor(x).to(dtype))
-            except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+            except Exception as error:  # whatever code of the user's raises
                 if isinstance(error, BadInput):
                     raise
                 said = " ".join(str(error).split())[:160]
@@ -165,9 +171,7 @@ def _provenance(model: Any, samples: Any) -> dict[str, Any]:
     sealed = hashlib.sha256()
     for name, values in model.state_dict().items():
         sealed.update(name.encode())
-        sealed.update(
-            values.detach().contiguous().cpu().view(torch.uint8).numpy().tobytes() if values.dim() else b""
-        )
+        sealed.update(values.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return {
         "fingerprint": sealed.hexdigest(),
         "parameters": sum(p.numel() for p in model.parameters()),

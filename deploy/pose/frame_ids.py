@@ -56,7 +56,7 @@ def _by_name(named: Sequence[tuple[int, PurePosixPath]], footage: Footage, path:
             "of this video, or name the folder as the file does"
         )
     images = {name: image for image, name in here}
-    if len(images) < len(here):
+    if len(images) < len(set(here)):  # the same entry twice is read once
         raise BadInput(f"{path}: lists two images of one file name in {folder}; expected each once")
     return {n: images[name] for n, name in enumerate(footage.names) if name in images}
 

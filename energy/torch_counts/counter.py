@@ -72,7 +72,7 @@ class TorchCounter:
             with trace.watching():
                 out = self._model(batch)
             for given in tree_flatten(out)[0]:
-                if isinstance(given, Tensor) and given in trace:
+                if isinstance(given, Tensor):  # of one that no operation gave, that it is not counted
                     trace.read(trace.note(given), None)
         records = settled(trace.records, self._settings.fold_norm)
         found = Counts(

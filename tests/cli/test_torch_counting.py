@@ -22,6 +22,10 @@ class Odd(Net):
     def forward(self, x):
         return super().forward(x) + torch.linalg.svdvals(x[:, 0])[:, :3]
 
+class Picky(Net):
+    def forward(self, x):
+        raise AssertionError("squares alone")
+
 def tiny():
     return Net()
 
@@ -30,6 +34,9 @@ def odd():
 
 def number():
     return 3
+
+def picky():
+    return Picky()
 
 def broken():
     raise RuntimeError("no weights here")
@@ -114,6 +121,7 @@ def test_what_has_no_rule_refuses_the_headline(run, folder):
         ("mine_of_a_test:seven", "1x4x4", "is a int, expected"),
         ("mine_of_a_test:broken", "1x4x4", "no weights here"),
         ("mine_of_a_test:tiny", "2x4x4", "the model does not take"),
+        ("mine_of_a_test:picky", "1x4x4", "squares alone"),
         ("mine_of_a_test:tiny", "0x4", "a side is 0"),
         ("mine_of_a_test:tiny", "missing.npy", "no such file"),
         ("mine_of_a_test:tiny", "nan.npy", "NaN"),
@@ -140,3 +148,10 @@ def test_bad_input_is_one_line_and_nothing_is_written(run, folder, factory, sour
 )
 def test_a_wrong_command_line_is_code_2(run, folder, args):
     assert run("energy-report", *args, *TABLE, "--out", "r").code == 2
+
+
+def test_a_table_whose_total_is_mostly_memory_is_refused(run, folder):
+    """Accesses are counted on a converted model; a total without them would be another quantity."""
+    args = ("--torch", "mine_of_a_test:tiny", "--input", "good.npz", "--cost-table", "lemaire2022-interp")
+    done = run("energy-report", *args, "--out", "r")
+    assert done.code == 3 and "holds memory accesses" in done.err and not (folder / "r").exists()

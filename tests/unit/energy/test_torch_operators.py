@@ -315,6 +315,24 @@ def test_what_has_no_rule_is_listed_with_its_share():
     assert 0 < sum(u.share for u in counts.uncounted) < 1
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda y: torch.tensor(y.numpy()),
+        lambda y: torch.from_numpy(y.numpy().copy()),
+        lambda y: torch.tensor(y.tolist()),
+    ],
+)
+def test_a_way_through_numpy_is_no_weight(way):
+    """What lies behind it is counted, and the values that no operation gave are listed."""
+    net = Fn(lambda m, x: m.b(way(m.a(x))), a=nn.Linear(8, 100), b=nn.Linear(100, 100))
+    counts = counted(net, rnd(8))
+    assert counts.total("mac")[0] == 8 * 100 + 100 * 100
+    assert {u.type for u in counts.uncounted} == {"untracked tensor"}
+    last = counted(Fn(lambda m, x: way(m.a(x)), a=nn.Linear(8, 100)), rnd(8))
+    assert {u.type for u in last.uncounted} == {"untracked tensor"}
+
+
 def test_steps_of_a_time_major_model_add_up():
     counts = counted(lif_net(), rnd(4, 2, 8, 8), time_major=True)
     for line in counts.lines:
