@@ -30,7 +30,7 @@ from train.skeletons import adjacency
 
 VARIANTS = ("binary", "released")
 GRAPHS = ("skeleton", "identity")
-BINARY_ALONE = {"fft_axis": "joint", "steps": 5, "merge": "currents"}
+BINARY_ALONE = {"spectrum": True, "fft_axis": "joint", "steps": 5, "merge": "currents"}
 """Fields of the binary variant and their defaults: the released form has no choice there."""
 
 
@@ -40,6 +40,7 @@ class SignalSGNConfig:
 
     frames      T, the steps of a window        heads     of the attention over joints, 0: none
     frequency   whether blocks hold FSC         fft_axis  joint (on chip) or time (whole window)
+    spectrum    whether FSC holds its transform; without it its convolution alone is left
     steps       K of FSC's causal convolution over steps; 0: over 3 joints, as in the paper
     wavelet     none, legendre8, or an orthogonal wavelet of PyWavelets; levels: J of MWTF
     graph       what the learned adjacency starts from: skeleton or identity
@@ -56,6 +57,7 @@ class SignalSGNConfig:
     channels: tuple[int, ...] = (64, 64, 128, 256)
     heads: int = 8
     frequency: bool = True
+    spectrum: bool = True
     fft_axis: str = "joint"
     steps: int = 5
     wavelet: str = "haar"
@@ -127,7 +129,9 @@ class Block(nn.Module):
         joints, neurons = graph.shape[1], config.neurons
         self.spatial = SpatialGraphConv(c_in, c_out, graph, neurons, config.heads, config.merge)
         self.frequency = (
-            FrequencyConv(c_out, joints, config.frames, neurons, config.fft_axis, config.steps)
+            FrequencyConv(
+                c_out, joints, config.frames, neurons, config.fft_axis if config.spectrum else None, config.steps
+            )
             if config.frequency
             else nn.Identity()
         )
