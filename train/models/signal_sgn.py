@@ -130,7 +130,12 @@ class Block(nn.Module):
         self.spatial = SpatialGraphConv(c_in, c_out, graph, neurons, config.heads, config.merge)
         self.frequency = (
             FrequencyConv(
-                c_out, joints, config.frames, neurons, config.fft_axis if config.spectrum else None, config.steps
+                c_out,
+                joints,
+                config.frames,
+                neurons,
+                config.fft_axis if config.spectrum else None,
+                config.steps,
             )
             if config.frequency
             else nn.Identity()
