@@ -12,7 +12,7 @@ real part for the imaginary one (a defect): train/blocks/released.py keeps that 
 
 from torch import Tensor, nn
 
-from train.blocks.neuron import BRANCH_GAIN, Neurons
+from train.blocks.neuron import Neurons
 from train.layers import ChannelMix, ChannelNorm, StepConv
 from train.signal_layers import ComplexColumns, ComplexMix, JointConv, JointFourier, StepFourier, Window
 
@@ -30,7 +30,7 @@ class FrequencyConv(nn.Module):
     ) -> None:
         super().__init__()
         self.local = StepConv(channels, channels, steps) if steps else JointConv(channels, channels)
-        self.local_norm = ChannelNorm(channels, BRANCH_GAIN)
+        self.local_norm = ChannelNorm(channels, neurons.branch_gain)
         self.local_spike = neurons.layer()
         self.spectrum = None
         if axis is None:
@@ -39,7 +39,7 @@ class FrequencyConv(nn.Module):
         self.spectrum_norm = ChannelNorm(2 * channels)
         self.spectrum_spike = neurons.layer()
         self.project = ChannelMix(2 * channels, channels)
-        self.project_norm = ChannelNorm(channels, BRANCH_GAIN)
+        self.project_norm = ChannelNorm(channels, neurons.branch_gain)
         self.spike = neurons.layer()
 
     def forward(self, s: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from train.blocks.fsc import AXES, FrequencyConv
 from train.blocks.mwtf import LEGENDRE, WaveletFusion
-from train.blocks.neuron import KINDS, Neurons
+from train.blocks.neuron import BRANCH_GAIN, KINDS, Neurons
 from train.blocks.released import ReleasedBlock
 from train.blocks.sgc import MERGES, SpatialGraphConv
 from train.fixed_maps import wavelet_bands
@@ -46,6 +46,7 @@ class SignalSGNConfig:
     graph       what the learned adjacency starts from: skeleton or identity
     threshold   0.7: a spike that comes round a branch (1 into the neuron) passes at once; at 1 it would not
     activation  spike; relu: the twin of real values, for comparing energy
+    branch_gain what the norms of residual branches start from: less the deeper the network
     merge       how the branches of 1D-SGC meet: currents (ours) or spikes (the paper's figure)
     """
 
@@ -70,6 +71,7 @@ class SignalSGNConfig:
     dv: float = 0.5
     learn_dv: bool = False
     threshold: float = 0.7
+    branch_gain: float = BRANCH_GAIN
     surrogate: str = "sigmoid"
     backend: str = "house"
 
@@ -89,6 +91,7 @@ class SignalSGNConfig:
                 ("activation", self.activation in KINDS, " or ".join(KINDS)),
                 ("graph", self.graph in GRAPHS, " or ".join(GRAPHS)),
                 ("merge", self.merge in MERGES, " or ".join(MERGES)),
+                ("branch_gain", self.branch_gain > 0, "a number above 0"),
                 ("dropout", 0.0 <= self.dropout < 1.0, "0 <= dropout < 1"),
             )
             if not legal
@@ -117,7 +120,7 @@ class SignalSGNConfig:
         """What the layers are made of."""
         return Neurons(
             self.dv, self.threshold, surrogate=self.surrogate, backend=self.backend, learn_dv=self.learn_dv,
-            kind=self.activation,
+            kind=self.activation, branch_gain=self.branch_gain,
         )  # fmt: skip
 
 
