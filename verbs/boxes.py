@@ -103,7 +103,7 @@ def _found(
     made = {}
     for frame in tqdm(frames, desc="detecting", unit="image", leave=False):
         made[frame.image_id] = detector.find(frame.image_id, read_image(images / frame.file_name))
-    return made, {}
+    return made, detector.notes
 
 
 def _write(path: Path | None, text: str) -> None:

@@ -238,7 +238,8 @@ def test_hog_runs_the_same_twice_and_needs_an_image():
     assert ((first.scores > 0) & (first.scores < 1)).all() and (np.diff(first.scores) <= 0).all()
     assert np.allclose(first.boxes[:, 3] / first.boxes[:, 2], 2, atol=0.05)  # 64 x 128 windows, cut alike
     assert first.boxes[:, 3].min() == pytest.approx(0.8 * 128)
-    assert len(detector.find(1, image[:60])) == 0
+    assert len(detector.find(1, image[:60])) == 0 and len(detector.find(1, image[:, :63])) == 0
+    assert detector.notes == {"images smaller than HOG's window, 64x128, in which it finds nobody": 2}
     with pytest.raises(BadInput, match="needs the image itself"):
         detector.find(1, None)
 
