@@ -66,13 +66,13 @@ def boxes(
     annotated = read(annotations)
     frames = [frame for frame in annotated.frames if frame.labelled]
     greedy = Rule(score_threshold, nms_iou, cap, enlarge)
-    found, notes = _found(frames, detections, images)
+    found, notes = _found(frames, detections, images, annotated.category)
     show_notes({**annotated.notes, **notes})
     kept = {image: chosen(some, greedy) for image, some in found.items()}
     plain = {image: chosen(some, PLAIN) for image, some in found.items()}
     curves = [curve(n, frames, b) for n, b in (("all", found), ("plain", plain), ("greedy", kept))]
     if out is not None:
-        write_results(out, box_results(kept))
+        write_results(out, box_results(kept, annotated.category))
     _write(csv_path, csv(curves))
     _write(svg_path, svg(curves, 0.5))
     write_json(json_path, _body(curves, str(annotations), greedy))
@@ -80,7 +80,7 @@ def boxes(
 
 
 def _found(
-    frames: Sequence[Any], detections: Path | None, images: Path | None
+    frames: Sequence[Any], detections: Path | None, images: Path | None, category: int
 ) -> tuple[dict[int, Any], Mapping[str, int]]:
     """Boxes of every image, and what was mended."""
     from convert.ir import BadInput
@@ -88,7 +88,7 @@ def _found(
 
     sizes = {f.image_id: (f.width, f.height) for f in frames if f.width and f.height}
     if detections is not None:
-        found = FileDetector(detections, sizes)
+        found = FileDetector(detections, sizes, category)
         known = {frame.image_id for frame in frames}
         strange = [image for image in found.boxes if image not in known]
         if strange and len(strange) == len(found.boxes):

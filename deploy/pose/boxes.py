@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from convert.ir import BadInput, Unsupported
-from deploy.pose.coco_file import Boxes, no_boxes, read_boxes
+from deploy.pose.coco_file import PERSON, Boxes, no_boxes, read_boxes
 
 # The detector's window has a margin round the person. What a box, x, y, w, h, is beyond its window, as shares
 # of the window's width and height; OpenCV's own example cuts the same.
@@ -35,11 +35,13 @@ class Detector(Protocol):
 
 
 class FileDetector:
-    """Boxes that another program found, in COCO's form."""
+    """Boxes that another program found, in COCO's form; category: of people, in a file that only lists."""
 
-    def __init__(self, path: Path, sizes: Mapping[int, tuple[int, int]] | None = None) -> None:
+    def __init__(
+        self, path: Path, sizes: Mapping[int, tuple[int, int]] | None = None, category: int = PERSON
+    ) -> None:
         self.name = path.name
-        self.boxes, notes = read_boxes(path, sizes)
+        self.boxes, notes = read_boxes(path, sizes, category)
         self.notes = Counter(notes)
 
     def find(self, image_id: int, image: np.ndarray | None = None) -> Boxes:

@@ -177,6 +177,25 @@ def test_boxes_of_a_file(run, file, tmp_path):
     assert names["csv"].read_text().startswith("boxes,rank") and "<svg" in names["svg"].read_text()
 
 
+def test_people_may_be_of_any_category(run, file, tmp_path):
+    """The annotations say which it is; ours is 1, as in COCO."""
+    body, _ = coco()
+    truth = {
+        **body, "categories": [{**body["categories"][0], "id": 7}],
+        "annotations": [{**a, "category_id": 7} for a in body["annotations"]],
+    }  # fmt: skip
+    poses = body | {"annotations": [{**a, "score": 0.9} for a in body["annotations"]]}
+    out, json_path = tmp_path / "b.json", tmp_path / "f.json"
+    args = (file("gt.json", truth), file("p.json", poses), "--metric", "oks", "--json", json_path)
+    assert run("evaluate-poses", *args).code == 0
+    assert json.loads(json_path.read_text())["figures"]["AP"] == 1
+    listed = [
+        {k: a[k] for k in ("image_id", "category_id", "bbox")} | {"score": 0.9} for a in truth["annotations"]
+    ]
+    got = run("boxes", tmp_path / "gt.json", "--detections", file("d.json", listed), "--out", out)
+    assert got.code == 0 and [b["category_id"] for b in json.loads(out.read_text())] == [7, 7, 7], got.err
+
+
 def test_boxes_of_opencv(run, file, tmp_path):
     cv2 = pytest.importorskip("cv2", reason="opencv is not installed")
     body, _ = coco()
