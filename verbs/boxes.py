@@ -10,6 +10,8 @@ import click
 from tqdm import tqdm
 
 from convert.ir.files import whole
+from deploy.pose.greedy import GREEDY, PLAIN, Rule, chosen
+from verbs.candidate_options import candidate_options
 from verbs.options import json_option
 from verbs.output import say, table, write_json
 
@@ -25,14 +27,9 @@ RANKS = (1, 2, 3, 5, 10, 20, 50, 100)
               help="Find them here: hog, OpenCV's people detector (weak, nothing to download).")  # fmt: skip
 @click.option("--images", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
               help="Folder of the images, for --detector.")  # fmt: skip
-@click.option("--score-threshold", type=click.FloatRange(0, 1), default=0.05, show_default=True, metavar="S",
-              help="Greedy rule: leave out boxes that score below.")  # fmt: skip
-@click.option("--nms-iou", type=click.FloatRange(0, 1), default=0.8, show_default=True, metavar="IOU",
-              help="Greedy rule: leave out boxes that overlap a better one by more.")  # fmt: skip
-@click.option("--cap", type=click.IntRange(min=1), default=50, show_default=True, metavar="N",
-              help="Greedy rule: at most N boxes an image.")  # fmt: skip
-@click.option("--enlarge", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
-              metavar="F", help="Greedy rule: scale each box about its middle.")  # fmt: skip
+@candidate_options(GREEDY)
+@click.option("--enlarge", type=click.FloatRange(0, min_open=True), default=GREEDY.enlarge,
+              show_default=True, metavar="F", help="Boxes: scale each about its middle.")  # fmt: skip
 @click.option("--out", type=FILE, default=None, metavar="FILE.json",
               help="Write the boxes that the greedy rule keeps, in COCO's form.")  # fmt: skip
 @click.option("--csv", "csv_path", type=FILE, default=None, metavar="FILE",
@@ -56,7 +53,6 @@ def boxes(
     """
     from deploy.pose.annotations import read
     from deploy.pose.coco_file import box_results, write_results
-    from deploy.pose.greedy import PLAIN, Rule, chosen
     from deploy.pose.recall import csv, curve
     from deploy.pose.recall_drawing import svg
     from verbs.pose_options import show_notes
