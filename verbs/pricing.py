@@ -58,13 +58,15 @@ def _cores(path: Path, fingerprint: str) -> Any:
 
 
 def _twin(opened: Artifact) -> Any:
-    """The float graph without spikes: one pass of a repeated clip, else one of each frame; None where the
-    recipe does not say how many steps there are."""
+    """The float graph without spikes: one pass of a repeated clip, else one of each frame; why there is none
+    where the recipe does not say how many steps there are."""
     from energy.baselines import twin
 
     recipe = opened.about["source"]["recipe"]
     run = int(recipe.get("repeat", 0) or recipe.get("frames", 0))
-    return twin(opened.graph("float"), run, 1 if recipe.get("repeat") else run) if run else None
+    if not run:
+        return "the artifact's recipe does not say how many steps a sample has"
+    return twin(opened.graph("float"), run, 1 if recipe.get("repeat") else run)
 
 
 def described(chosen: Terms) -> dict[str, Any]:

@@ -95,7 +95,8 @@ def report_torch(asked: Asked) -> None:
         )
     host = None if asked.host_table is None else open_cost_table(asked.host_table)
     check_host(prices, host)
-    terms = Terms(conventions, asked.allow_uncounted, host=host)
+    why = "a torch module was counted by itself: report on an artifact for it"
+    terms = Terms(conventions, asked.allow_uncounted, host=host, twin=why, bits=why)
     model = build(str(asked.factory))
     samples = given(str(asked.source), asked.limit)
     header = {
