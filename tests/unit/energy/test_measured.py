@@ -62,7 +62,7 @@ def test_idle_power_is_subtracted(tmp_path):
 
 
 def test_a_machine_that_is_busier_while_idle_measures_nothing(tmp_path):
-    """Something else ran in the idle spells: less than nothing is left for the run, and no joules are told."""
+    """Something else ran in the idle spells: less than nothing is left for the run; no joules are told."""
     found = Machine(tmp_path, run_w=-5).measure()
     assert isinstance(found, Unmeasured) and found.as_json(3)["joule_per_sample"] is None
     assert "idle at 20 W the machine took no less than at work (-12.5 J a run are left)" in found.reason
