@@ -14,7 +14,7 @@ from energy.conventions import DEFAULT, Convention
 from energy.costs import CostTable
 from energy.energy import Bill, Variant, incomplete, refusal, spread
 from energy.line import Counts
-from energy.movement import Machine
+from energy.movement import NOT_GIVEN, Machine
 from energy.operations import COMPONENTS
 
 PARTS = (
@@ -29,17 +29,19 @@ class Terms:
     """How counts are priced. conventions: the first is the headline's.
 
     allow_uncounted: joules are named though nodes are uncounted, and say so wherever they stand.
-    machine: sizes of layers and a core map, for memory, addressing and routing.  host: prices what a chip's
-    table does not.  twin, bits: the same architecture without spikes, and bits of weights, for baselines and
-    bit budget; or why there are none.
+    machine: sizes of layers and a core map, for memory, addressing and routing; or why there are none.
+    host: prices what a chip's table does not.  twin, bits: the same architecture without spikes, and bits of
+    weights, for baselines and bit budget; or why there are none.  unstepped: why no line has numbers of each
+    step, where none has.
     """
 
     conventions: tuple[Convention, ...] = DEFAULT
     allow_uncounted: bool = False
-    machine: Machine | None = None
+    machine: Machine | str = NOT_GIVEN
     host: CostTable | None = None
     twin: Twin | str = "the architecture without spikes was not given"
     bits: Bits | str = "bits of weights were not given"
+    unstepped: str = "no layer's values were recorded step by step"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,8 @@ class Priced:
 
     variants: the headline's convention with one switch changed.  incomplete: the warning that stands beside
     every headline, or None.  baselines: the network without spikes, or None.  budget: 'ace', 'ace_dense' ->
-    int64 [N] bits, or None.  absent: 'twins', 'bit_budget' -> why the two before are None.
+    int64 [N] bits, or None.  absent: 'twins', 'bit_budget' -> why the two before are None; 'by_step' -> why
+    no line has one.
     """
 
     bills: Mapping[str, Bill] = field(default_factory=dict)
@@ -74,6 +77,8 @@ def priced(counts: Counts, table: CostTable, terms: Terms, persons: np.ndarray |
     """
     twins = budget = None
     absent: dict[str, str] = {}
+    if all(line.by_step is None for line in counts.lines):
+        absent["by_step"] = terms.unstepped
     if isinstance(terms.bits, str):
         absent["bit_budget"] = terms.bits
     else:

@@ -71,7 +71,7 @@ def _twin(opened: Artifact) -> Any:
 
 def described(chosen: Terms) -> dict[str, Any]:
     """What a report's header says of its terms, beside the cost table itself."""
-    cores = chosen.machine.cores if chosen.machine is not None else None
+    cores = None if isinstance(chosen.machine, str) else chosen.machine.cores
     return {
         "host_table": None if chosen.host is None else chosen.host.describe(),
         "core_map": None if cores is None else cores.describe(),
