@@ -39,7 +39,9 @@ def bills(
     check_host(table, host)
     if table.kind == "chip":
         complete(counts, allow_uncounted)
-        found = chip_bills(counts if isinstance(machine, str) else placed(counts, machine.hosted), table, host)
+        found = chip_bills(
+            counts if isinstance(machine, str) else placed(counts, machine.hosted), table, host
+        )
     else:
         found = price(counts, table, conventions, allow_uncounted)
     moved = movement(counts, table, machine)
