@@ -90,8 +90,8 @@ def test_table_is_aligned_and_names_its_unit(tmp_path):
     assert "not measured" in lines[-6]
     assert lines[-5:] == [
         *(f"{part}: null: sizes of layers were not given" for part in ("memory", "addressing", "routing")),
-        "twins: null: the architecture without spikes was not given",
         "bit_budget: null: bits of weights were not given",
+        "twins: null: the architecture without spikes was not given",
     ]
 
 
