@@ -95,7 +95,11 @@ def report_torch(asked: Asked) -> None:
         )
     host = None if asked.host_table is None else open_cost_table(asked.host_table)
     check_host(prices, host)
-    terms = Terms(conventions, asked.allow_uncounted, host=host)
+    why = "a torch module was counted by itself: report on an artifact for it"
+    axis = "is not followed to any layer" if asked.time_major else "is not known: --time-major says the first"
+    terms = Terms(
+        conventions, asked.allow_uncounted, why, host, why, why, f"the module's axis of steps {axis}"
+    )
     model = build(str(asked.factory))
     samples = given(str(asked.source), asked.limit)
     header = {

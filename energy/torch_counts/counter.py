@@ -76,7 +76,7 @@ class TorchCounter:
                     trace.read(trace.note(given), None)
         records = settled(trace.records, self._settings.fold_norm)
         found = Counts(
-            lines(records), 1, steps or 1, self._settings, uncounted(records, trace.values)
+            lines(records, steps or 1), 1, steps or 1, self._settings, uncounted(records, trace.values)
         )  # fmt: skip
         return out, found
 

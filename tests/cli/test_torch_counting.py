@@ -2,10 +2,13 @@
 
 import json
 import sys
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
+SCHEMA = Path(__file__).parents[2] / "energy" / "schema" / "summary-2.json"
 GOOD = """
 import torch
 from torch import nn
@@ -82,6 +85,26 @@ def test_samples_of_a_file_are_counted_one_by_one(run, folder):
     summary = json.loads((folder / "r" / "summary.json").read_text())
     assert summary["energy"]["exact"] and summary["header"]["counted"] == "one sample at a time"
     assert (folder / "r" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("more", [(), ("--time-major",)])
+def test_what_a_torch_report_lacks_has_its_reason(run, folder, more):
+    """Null is not known, and every null says why, in the file and in print."""
+    shape = ("--input", "2x4x4") if more else ("--input", "1x4x4")
+    done = run("energy-report", "--torch", "mine_of_a_test:tiny", *shape, *TABLE, *more, "--out", "r")
+    assert done.code == 0, done.err
+    summary = json.loads((folder / "r" / "summary.json").read_text())
+    jsonschema.validate(summary, json.loads(SCHEMA.read_text()))
+    exact = summary["energy"]["exact"]
+    for part in ("memory", "addressing", "routing"):
+        assert exact[f"{part}_pj"] is None and exact["beside"][f"{part}_pj"] is None
+        assert "counted by itself" in exact["unpriced"][part] and f"{part}: null: a torch module" in done.out
+    for part in ("twins", "bit_budget"):
+        assert summary[part] is None and "counted by itself" in summary["absent"][part]
+        assert f"{part}: null: a torch module" in done.out
+    steps = [layer["by_step"] for layer in summary["layers"]]
+    assert any(steps) == bool(more) and ("by_step" in summary["absent"]) == (not more)
+    assert ("by_step: null: the module's axis of steps is not known: --time-major" in done.out) == (not more)
 
 
 def test_a_shape_is_noise_and_says_so(run, folder):
