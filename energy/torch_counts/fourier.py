@@ -21,7 +21,7 @@ from energy.torch_counts.rules import rule
 from energy.torch_counts.trace import Call
 
 
-@rule("_fft_r2c", "_fft_c2c", "_fft_c2r")
+@rule("_fft_r2c", "_fft_c2c", "_fft_c2r", complex_values=True)
 def _transform(call: Call) -> None:
     x, dims = call.args[0], call.args[1]
     macs, adds = fft_ops(x.shape, dims, call.out.shape, call.name != "_fft_c2c")

@@ -21,7 +21,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from energy.torch_counts.note import VIEWS, Cell, Note, constant
 from energy.torch_counts.record import Missing, Record, Steady, Synaptic, Where
-from energy.torch_counts.rules import RULES, Rule, of_module
+from energy.torch_counts.rules import COMPLEX, RULES, NotCounted, Rule, of_module
 from energy.torch_counts.settings import Settings
 
 ROOT = "model"
@@ -89,6 +89,7 @@ class Trace(TorchDispatchMode):
         self.model, self.settings, self.steps = model, settings, steps
         self.records: list[Record] = []
         self.values = 0  # outputs of operations that are no mere moves
+        self.fault: Exception | None = None  # raised by a rule, not by the model
         self._notes = WeakTensorKeyDictionary()
         self._stack: list[Scope] = [Scope("", model, None)]
         self._hidden = 0  # depth inside a module that is counted whole
@@ -149,6 +150,14 @@ class Trace(TorchDispatchMode):
         return out
 
     def _apply(self, rule: Rule | None, call: Call) -> None:
+        try:
+            self._look(rule, call)
+        except Exception as error:  # passed on: `fault` tells it from what the model raises
+            error.add_note(f"raised while {call.name} of {self.path} was counted, not by the model")
+            self.fault = error
+            raise
+
+    def _look(self, rule: Rule | None, call: Call) -> None:
         outs = [o for o in tree_flatten(call.out)[0] if isinstance(o, Tensor)]
         ins = [] if call.name in LIFTED else call.tensors()
         if ins and call.name not in VIEWS and all(self.note(t).cell.constant for t in ins):
@@ -156,19 +165,27 @@ class Trace(TorchDispatchMode):
                 self.give(out, constant(any(self.note(t).cell.fixed for t in ins)), call.in_place)
             return
         before = len(self.records)
-        if rule is None:
-            values = sum(o.numel() for o in outs)
-            self.records.append(Missing(call.where(ins[0] if ins else None), values))
-            for tensor in ins:
-                self.read(self.note(tensor), None)
-            for out in outs:
-                self.give(out, Note(Cell()))
-        else:
+        if call.name not in COMPLEX and any(t.is_complex() for t in (*ins, *outs)):
+            rule = None
+        try:
+            if rule is None:
+                raise NotCounted
             with self.aside():
                 rule(call)
+        except NotCounted:
+            self._missing(call, ins, outs)
         self._ends(ins, outs, self.records[before:])
         if len(self.records) > before:
             self.values += sum(o.numel() for o in outs)
+
+    def _missing(self, call: Call, ins: list[Tensor], outs: list[Tensor]) -> None:
+        """No rule: listed, and nothing is known of the results."""
+        values = sum(o.numel() for o in outs)
+        self.records.append(Missing(call.where(ins[0] if ins else None), values))
+        for tensor in ins:
+            self.read(self.note(tensor), None)
+        for out in outs:
+            self.give(out, Note(Cell()), call.in_place)
 
     def _ends(self, ins: list[Tensor], outs: list[Tensor], done: list[Record]) -> None:
         """Which layers lie at the two ends: a norm, a scale, a sum or an activation is none, a neuron ends
