@@ -32,8 +32,10 @@ from energy.torch_counts.moves import beside, made, widest
 from energy.torch_counts.note import Cell, Note, carried
 from energy.torch_counts.operand import per_step
 from energy.torch_counts.record import Steady
-from energy.torch_counts.rules import rule
+from energy.torch_counts.rules import Rules
 from energy.torch_counts.trace import Call
+
+RULES = Rules()
 
 FUNCTIONS: dict[str, tuple[int, int, int]] = {  # multiplies (functions with them), adds, compares an output
     "relu": (0, 0, 1), "relu6": (0, 0, 2), "hardtanh": (0, 0, 2), "clamp": (0, 0, 2), "clamp_min": (0, 0, 1),
@@ -78,8 +80,8 @@ def passed(call: Call, cell: Cell) -> None:
     call.give(Note(cell, time=time))
 
 
-@rule("complex", "angle", complex_values=True)
-@rule(*(name for name in FUNCTIONS if name not in ("complex", "angle", "floor_divide")))
+@RULES.operation("complex", "angle", complex_values=True)
+@RULES.operation(*(name for name in FUNCTIONS if name not in ("complex", "angle", "floor_divide")))
 def _function(call: Call) -> None:
     x, out = call.args[0], call.out if isinstance(call.out, Tensor) else call.out[0]
     steady(call, x, *(n * out.numel() for n in FUNCTIONS[call.name]))
@@ -88,7 +90,7 @@ def _function(call: Call) -> None:
     passed(call, Cell())
 
 
-@rule("pow")
+@RULES.operation("pow")
 def _power(call: Call) -> None:
     base, exponent = call.args[0], call.arg(1, "exponent")
     weighs = not isinstance(base, Tensor) or call.note(base).cell.constant
@@ -106,7 +108,7 @@ def power_ops(k: float) -> int:
     return root + max(0, whole.bit_length() + whole.bit_count() - 2) + (k < 0)
 
 
-@rule("add", "sub", "rsub", complex_values=True)
+@RULES.operation("add", "sub", "rsub", complex_values=True)
 def _add(call: Call) -> None:
     operands = [a for a in (call.args[0], call.arg(1, "other")) if isinstance(a, Tensor)]
     cells = [call.note(x).cell for x in operands]
@@ -126,7 +128,7 @@ def _add(call: Call) -> None:
 _PLACED = {"index_add": 3, "scatter_add": 3}  # place of what is added, among the arguments
 
 
-@rule(*_PLACED)
+@RULES.operation(*_PLACED)
 def _added(call: Call) -> None:
     """Values added up at places of a tensor: one add each. A sum of discrete values is a whole number."""
     x, source = call.args[0], call.args[_PLACED[call.name]]
@@ -152,7 +154,7 @@ def _sum(cells: list[Cell], out: Tensor, plain: bool) -> Cell:
     return cell
 
 
-@rule("gt", "ge", "lt", "le", "heaviside")
+@RULES.operation("gt", "ge", "lt", "le", "heaviside")
 def _threshold(call: Call) -> None:
     """A comparison: its ones are spikes."""
     size = call.out.numel()
@@ -165,7 +167,7 @@ def _threshold(call: Call) -> None:
         record.by_step = None if time is None else {"spikes_out": spikes}
 
 
-@rule("bernoulli")
+@RULES.operation("bernoulli")
 def _drawn(call: Call) -> None:
     """Spikes by chance, of a rate that the sample gives: a comparison with a random number."""
     rates = [a for a in call.args[call.in_place :] if isinstance(a, Tensor)]
@@ -175,7 +177,7 @@ def _drawn(call: Call) -> None:
         made(call)
 
 
-@rule("normal")
+@RULES.operation("normal")
 def _noisy(call: Call) -> None:
     """Mean and deviation of the sample's: one multiply, one add."""
     if any(not call.note(x).cell.constant for x in call.tensors()[call.in_place :]):
@@ -185,26 +187,28 @@ def _noisy(call: Call) -> None:
         made(call)
 
 
-@rule("eq", "ne", "isnan", "isinf", "isfinite", "signbit")
+@RULES.operation("eq", "ne", "isnan", "isinf", "isfinite", "signbit")
 def _test(call: Call) -> None:
     steady(call, _first(call), compares=call.out.numel())
     passed(call, Cell(BINARY, discrete=True))
 
 
-@rule("maximum", "minimum", "fmax", "fmin", "logical_or", "bitwise_or", "logical_xor", "bitwise_xor")
+@RULES.operation(
+    "maximum", "minimum", "fmax", "fmin", "logical_or", "bitwise_or", "logical_xor", "bitwise_xor"
+)
 def _larger(call: Call) -> None:
     """Of truth values the larger is OR. AND is a product (`products`)."""
     steady(call, _first(call), compares=call.out.numel())
     passed(call, _of(call, call.tensors()))
 
 
-@rule("sign", "sgn")
+@RULES.operation("sign", "sgn")
 def _sign(call: Call) -> None:
     steady(call, call.args[0], compares=call.out.numel())
     passed(call, Cell(TERNARY, spikes=True, discrete=True))
 
 
-@rule("round", "floor", "ceil", "trunc", "floor_divide")
+@RULES.operation("round", "floor", "ceil", "trunc", "floor_divide")
 def _round(call: Call) -> None:
     if call.name in FUNCTIONS:
         steady(call, _first(call), *(n * call.out.numel() for n in FUNCTIONS[call.name]))
@@ -212,7 +216,7 @@ def _round(call: Call) -> None:
     passed(call, Cell(whole, discrete=True))
 
 
-@rule("neg", "abs", "positive", complex_values=True)
+@RULES.operation("neg", "abs", "positive", complex_values=True)
 def _signed(call: Call) -> None:
     """Free, but of complex values; a negative spike is a ternary one."""
     if call.name == "abs" and call.args[0].is_complex():
@@ -224,7 +228,7 @@ def _signed(call: Call) -> None:
     passed(call, Cell(cls, spikes=cell.spikes, discrete=cell.discrete))
 
 
-@rule("where", complex_values=True)
+@RULES.operation("where", complex_values=True)
 def _select(call: Call) -> None:
     """A select is a wire: the widest class of what may come through."""
     chosen = call.tensors()[1:]
@@ -232,13 +236,15 @@ def _select(call: Call) -> None:
     passed(call, _of(call, chosen) if varies else Cell())
 
 
-@rule("logical_not", "bitwise_not")
+@RULES.operation("logical_not", "bitwise_not")
 def _not(call: Call) -> None:
     """A wire."""
     passed(call, _of(call, call.tensors()))
 
 
-@rule("one_hot", "argmax", "argmin", "argsort", "topk", "sort", "nonzero", "bucketize", "searchsorted")
+@RULES.operation(
+    "one_hot", "argmax", "argmin", "argsort", "topk", "sort", "nonzero", "bucketize", "searchsorted"
+)
 def _choice(call: Call) -> None:
     """Order: values keep their class, places are whole numbers."""
     x = next(t for t in call.tensors() if not call.note(t).cell.constant)
@@ -276,14 +282,14 @@ def sort_compares(n: int) -> int:
     return math.ceil(math.lgamma(n + 1) / math.log(2) - 1e-9) if n > 1 else 0
 
 
-@rule("dropout", "native_dropout", "feature_dropout", "alpha_dropout")
+@RULES.operation("dropout", "native_dropout", "feature_dropout", "alpha_dropout")
 def _dropout(call: Call) -> None:
     outs = call.out if isinstance(call.out, tuple | list) else (call.out,)
     for out in outs:
         call.give(call.note(call.args[0]), out)
 
 
-@rule("_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax")
+@RULES.operation("_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax")
 def _softmax(call: Call) -> None:
     x = call.args[0]
     n = x.shape[call.arg(1, "dim")] if x.dim() else 1

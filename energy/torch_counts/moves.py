@@ -16,8 +16,10 @@ from torch import Tensor
 
 from energy.operand import BINARY, INTEGER, REAL, TERNARY
 from energy.torch_counts.note import VIEWS, Cell, Note, carried, constant
-from energy.torch_counts.rules import NotCounted, rule
+from energy.torch_counts.rules import NotCounted, Rules
 from energy.torch_counts.trace import Call
+
+RULES = Rules()
 
 _KEPT = (
     "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "clone", "alias",
@@ -38,7 +40,7 @@ def moved(call: Call, x: Tensor, out: Tensor, keeps: bool) -> Note:
         pooled = note.pooled
         if pooled is not None and pooled.events is not None:
             pooled = pooled.moved(lambda values: _again(call, values, out))
-        return Note(cell, note.users, note.makers, time, channels, pooled)
+        return Note(cell, note.users, note.makers, time, channels, pooled, note.scores)
     call.trace.read(note, None)
     return Note(cell, (), (), time, channels)
 
@@ -54,20 +56,20 @@ def _again(call: Call, values: Tensor, out: Tensor) -> Tensor:
     return (getattr(packet, overload) if overload else packet)(values, *call.args[1:], **call.kwargs)
 
 
-@rule(*_KEPT, complex_values=True)
+@RULES.operation(*_KEPT, complex_values=True)
 def _keep(call: Call) -> None:
     x = call.args[0]
     for out in _outs(call.out):
         call.give(moved(call, x, out, keeps=True), out)
 
 
-@rule("lift_fresh", "lift", complex_values=True)
+@RULES.operation("lift_fresh", "lift", complex_values=True)
 def _lift(call: Call) -> None:
     """A number of Python's, taken in. More than one value may be the sample's, by way of numpy or a list."""
     call.give(constant() if call.out.numel() <= 1 else call.note(call.args[0]))
 
 
-@rule(
+@RULES.operation(
     "select", "slice", "expand", "as_strided", "split", "split_with_sizes", "unbind", "diagonal", "unfold",
     "chunk",
     "unsafe_split", "unsafe_split_with_sizes", "narrow", "gather", "index", "index_select", "masked_select",
@@ -99,7 +101,7 @@ def _chosen(call: Call, x: Tensor, cell: Cell) -> Cell:
     return replace(beside(call, x), constant=False, spikes=False) if cell.constant else cell
 
 
-@rule("embedding")
+@RULES.operation("embedding")
 def _rows_of_table(call: Call) -> None:
     """Rows that the sample's numbers choose: moves, no product with one-hot vectors."""
     table, places = call.args[:2]
@@ -114,7 +116,7 @@ def _number(call: Call) -> float:
     return float(value) if isinstance(value, int | float) else 0.5
 
 
-@rule("cat", "stack", "hstack", "vstack", "concat", complex_values=True)
+@RULES.operation("cat", "stack", "hstack", "vstack", "concat", complex_values=True)
 def _join(call: Call) -> None:
     """The widest class of the parts; still the output of weights, where every part is."""
     notes = [call.note(x) for x in call.args[0]]
@@ -171,7 +173,7 @@ def _class_of(x: Tensor) -> int:
     return TERNARY if bool((x.abs() <= 1).all()) else INTEGER
 
 
-@rule("_to_copy", "to", "type_as", "float", "double", "int", "long", "bool", complex_values=True)
+@RULES.operation("_to_copy", "to", "type_as", "float", "double", "int", "long", "bool", complex_values=True)
 def _cast(call: Call) -> None:
     """A cast keeps the class; one to whole numbers makes integers, one to truth values binary ones."""
     x = call.args[0]
@@ -182,7 +184,7 @@ def _cast(call: Call) -> None:
     call.give(note)
 
 
-@rule(
+@RULES.operation(
     "zeros", "ones", "empty", "full", "arange", "linspace", "eye", "zeros_like", "ones_like", "empty_like",
     "full_like",
     "new_zeros", "new_ones", "new_empty", "new_full", "scalar_tensor", "empty_strided", "new_empty_strided",
@@ -204,7 +206,7 @@ _SOURCE = {  # place of what is written, among the arguments
 }  # fmt: skip
 
 
-@rule(*_SOURCE, complex_values=True)
+@RULES.operation(*_SOURCE, complex_values=True)
 def _write(call: Call) -> None:
     """Values written into another tensor: their memory is then of both. What adds up there is no move."""
     if "reduce" in call.kwargs or (call.name == "index_put" and call.arg(3, "accumulate", False)):
@@ -224,9 +226,11 @@ def _write(call: Call) -> None:
     call.give(Note(replace(cell, constant=False), time=time))
 
 
-@rule("_local_scalar_dense", "equal", "is_nonzero", "item", "sym_size", "size", "stride", "is_same_size",
-      "_assert_async",
-      "_assert_tensor_metadata", "record_stream", "set", "resize", "random", complex_values=True)  # fmt: skip
+@RULES.operation(
+    "_local_scalar_dense", "equal", "is_nonzero", "item", "sym_size", "size", "stride", "is_same_size",
+    "_assert_async", "_assert_tensor_metadata", "record_stream", "set", "resize", "random",
+    complex_values=True,
+)  # fmt: skip
 def _nothing(call: Call) -> None:
     """No tensor comes out."""
 

@@ -22,8 +22,10 @@ from energy.operand import BINARY
 from energy.torch_counts.note import Cell, Note, carried
 from energy.torch_counts.operand import per_step
 from energy.torch_counts.record import Steady
-from energy.torch_counts.rules import module_rule
+from energy.torch_counts.rules import Rules
 from energy.torch_counts.trace import Call
+
+RULES = Rules()
 
 EQUATIONS: dict[tuple[str, str], tuple[int, int, int]] = {  # (package, class): multiplies, adds, compares
     ("spikingjelly", "IFNode"): (0, 1, 1),
@@ -43,7 +45,7 @@ def equation(module: nn.Module) -> tuple[int, int, int] | None:
     return EQUATIONS.get((kind.__module__.split(".")[0], kind.__name__))
 
 
-@module_rule(lambda module: equation(module) is not None)
+@RULES.module(lambda module: equation(module) is not None)
 def _neuron(call: Call) -> None:
     x = call.args[0]
     spikes, *states = (o for o in tree_flatten(call.out)[0] if isinstance(o, Tensor))

@@ -25,8 +25,10 @@ from energy.torch_counts.elementwise import steady
 from energy.torch_counts.note import Axis, Cell, Note, Pooled, carried
 from energy.torch_counts.operand import peak
 from energy.torch_counts.record import Pool
-from energy.torch_counts.rules import NotCounted, rule
+from energy.torch_counts.rules import NotCounted, Rules
 from energy.torch_counts.trace import Call
+
+RULES = Rules()
 
 
 def pool(
@@ -86,13 +88,13 @@ def _dims(call: Call, place: int = 1) -> tuple[tuple[int, ...], bool]:
     return dims, bool(call.arg(place + 1, "keepdim", False))
 
 
-@rule("mean")
+@RULES.operation("mean")
 def _mean(call: Call) -> None:
     dims, keep = _dims(call)
     mean_of(call, call.args[0], dims, keep)
 
 
-@rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
+@RULES.operation("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def _average(call: Call) -> None:
     x, rank = call.args[0], int(call.name[-2])
     kernel = _sides(call.args[1], rank)
@@ -128,7 +130,9 @@ def _joins(
     return math.prod(x.shape[:-rank]) * under - out.numel()
 
 
-@rule("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_avg_pool1d", "_adaptive_avg_pool1d")
+@RULES.operation(
+    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_avg_pool1d", "_adaptive_avg_pool1d"
+)
 def _adaptive(call: Call) -> None:
     """Windows may overlap; their sizes differ: counted exactly, never folded."""
     x = call.args[0]
@@ -151,7 +155,7 @@ def _adaptive_sizes(size: int, outs: int) -> list[int]:
     return [-(-(i + 1) * size // outs) - i * size // outs for i in range(outs)]
 
 
-@rule(
+@RULES.operation(
     "max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices",
     "max_pool3d_with_indices", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
 )  # fmt: skip
@@ -183,14 +187,14 @@ def _reduced(call: Call, x: Tensor, out: Tensor, compares: int) -> None:
     call.give(Note(cell, time=time), out)
 
 
-@rule("amax", "amin", "max", "min", "any", "all")
+@RULES.operation("amax", "amin", "max", "min", "any", "all")
 def _extreme(call: Call) -> None:
     x = call.args[0]
     out = call.out[0] if isinstance(call.out, tuple) else call.out
     _reduced(call, x, out, x.numel() - out.numel())
 
 
-@rule(
+@RULES.operation(
     "sum", "nansum", "cumsum", "prod", "cumprod", "logsumexp", "trace", "count_nonzero", complex_values=True
 )
 def _sum(call: Call) -> None:
@@ -216,7 +220,7 @@ def _sum(call: Call) -> None:
     )
 
 
-@rule("var", "std", "var_mean", "std_mean", "linalg_vector_norm", "norm")
+@RULES.operation("var", "std", "var_mean", "std_mean", "linalg_vector_norm", "norm")
 def _spread(call: Call) -> None:
     x = call.args[0]
     outs = call.out if isinstance(call.out, tuple) else (call.out,)

@@ -24,10 +24,13 @@ from torch import Tensor
 from energy.operand import BINARY, INTEGER, REAL
 from energy.torch_counts.note import Axis, Cell, Note, carried
 from energy.torch_counts.operand import Synapses, behind_pool, numbers, peak, per_step, sums
-from energy.torch_counts.record import Numbers, Stage, Synaptic, Users
-from energy.torch_counts.rules import NotCounted, rule
+from energy.torch_counts.record import Numbers, Scores, Stage, Synaptic, Users
+from energy.torch_counts.rules import NotCounted, Rules
 from energy.torch_counts.trace import Call
 
+RULES = Rules()
+
+MATRICES = ("mm", "bmm", "matmul")
 ELEMENTWISE = ("mul", "div", "true_divide", "multiply", "divide", "logical_and", "bitwise_and")
 
 
@@ -84,12 +87,25 @@ def meet(
     found = _pair_numbers(call, a, b, pairs, dense, time)
     where = replace(call.where(a), type="Multiply" if call.name in ELEMENTWISE else "MatMul")
     record = Synaptic(where, (Stage("", found),), call.out.numel())
+    scores = _attention(record, (a, b), notes) if call.name in MATRICES else None
     for note in notes:
-        call.trace.read(note, None)
+        call.trace.read(note, record if note.scores is not None and note.scores is record.scores else None)
     call.record(record)
     discrete = all(n.cell.discrete for n in notes)
     own = Cell(cls if cls == REAL else INTEGER, spikes=spikes, discrete=discrete, sums=spikes)
-    call.give(Note(cell or own, (record.users,), (), time))
+    call.give(Note(cell or own, (record.users,), (), time, scores=scores))
+
+
+def _attention(record: Synaptic, operands: tuple[Tensor, Tensor], notes: list[Note]) -> Scores:
+    """A product of matrices as the first of an attention; if an operand is one, `record` is the second."""
+    q, k = (x.numel() if x.is_meta else int(torch.count_nonzero(x)) for x in operands)
+    for side, note in enumerate(notes):
+        if note.scores is not None:
+            v, d_v = (k, operands[1].shape[-1]) if side == 0 else (q, operands[0].shape[-2])
+            record.scores = note.scores
+            record.pairs_kv = note.scores.q * d_v + min(note.scores.k * d_v, v * note.scores.d)
+            break
+    return Scores(record, q, k, operands[0].shape[-1])
 
 
 def _pair_numbers(
@@ -132,7 +148,7 @@ def _skips(call: Call, weight: Note) -> bool:
     return not call.settings.zero_weights or (call.settings.skip_zero_adjacency and weight.cell.fixed)
 
 
-@rule("mm", "bmm", "mv", "dot", "addmm", "baddbmm", "addmv", "linear", "matmul", complex_values=True)
+@RULES.operation(*MATRICES, "mv", "dot", "addmm", "baddbmm", "addmv", "linear", complex_values=True)
 def _matrix(call: Call) -> None:
     added = call.name.startswith(("add", "badd"))
     a, b = call.args[1:3] if added else call.args[:2]
@@ -203,7 +219,7 @@ def _pairs(a: Tensor, b: Tensor) -> Tensor:
     return (columns * rows).sum(-1).reshape(-1)
 
 
-@rule("convolution", "_convolution", "convolution_overrideable", "mkldnn_convolution")
+@RULES.operation("convolution", "_convolution", "convolution_overrideable", "mkldnn_convolution")
 def _convolution(call: Call) -> None:
     x, weight, bias = call.args[:3]
     if not call.note(weight).cell.constant:
@@ -276,7 +292,7 @@ def _made_kernel(call: Call, x: Tensor, weight: Tensor) -> None:
     meet(call, x, weight, pairs, dense, None)
 
 
-@rule(*ELEMENTWISE, complex_values=True)
+@RULES.operation(*ELEMENTWISE, complex_values=True)
 def _times(call: Call) -> None:
     """By a weight or a number: one synapse a value. Of two tensors: pairs, spikes by spikes are an AND."""
     a, b = call.args[0], call.arg(1, "other")

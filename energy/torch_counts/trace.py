@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,9 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from convert.ir import BasaltError
 from energy.torch_counts.note import VIEWS, Cell, Note, constant
 from energy.torch_counts.record import Missing, Record, Steady, Synaptic, Where
-from energy.torch_counts.rules import COMPLEX, RULES, NotCounted, Rule, of_module
+from energy.torch_counts.rules import NotCounted, Rule, RuleFailed, Rules
 from energy.torch_counts.settings import Settings
 
 ROOT = "model"
@@ -83,13 +84,12 @@ class Call:
 class Trace(TorchDispatchMode):
     """`with trace.watching(): model(x)`; then `trace.records`. Of one sample."""
 
-    def __init__(self, model: nn.Module, settings: Settings, steps: int | None) -> None:
+    def __init__(self, model: nn.Module, rules: Rules, settings: Settings, steps: int | None) -> None:
         """steps: length of the time axis, the first of the input; None where the model has none."""
         super().__init__()
-        self.model, self.settings, self.steps = model, settings, steps
+        self.model, self.rules, self.settings, self.steps = model, rules, settings, steps
         self.records: list[Record] = []
         self.values = 0  # outputs of operations that are no mere moves
-        self.fault: Exception | None = None  # raised by a rule, not by the model
         self._notes = WeakTensorKeyDictionary()
         self._stack: list[Scope] = [Scope("", model, None)]
         self._hidden = 0  # depth inside a module that is counted whole
@@ -123,7 +123,7 @@ class Trace(TorchDispatchMode):
 
     def _hooks(self, path: str) -> tuple[Any, Any]:
         def enter(module: nn.Module, args: Any) -> None:
-            whole = None if self._hidden else of_module(module)
+            whole = None if self._hidden else self.rules.of_module(module)
             self._stack.append(Scope(path, module, whole))
             self._hidden += whole is not None
 
@@ -146,16 +146,19 @@ class Trace(TorchDispatchMode):
         in_place = name.endswith("_") and not name.startswith("_") and bool(args)
         name = name.rstrip("_") if in_place else name
         call = Call(self, name, tuple(args), kwargs, out, in_place=in_place)
-        self._apply(RULES.get(name), call)
+        complex_values = any(
+            isinstance(t, Tensor) and t.is_complex() for t in tree_flatten((args, kwargs, out))[0]
+        )
+        self._apply(self.rules.of_operation(name, complex_values), call)
         return out
 
     def _apply(self, rule: Rule | None, call: Call) -> None:
         try:
             self._look(rule, call)
-        except Exception as error:  # passed on: `fault` tells it from what the model raises
-            error.add_note(f"raised while {call.name} of {self.path} was counted, not by the model")
-            self.fault = error
+        except BasaltError:  # says itself who is to mend what
             raise
+        except Exception as error:  # whatever it is, the model did not raise it
+            raise RuleFailed(f"counting {call.name} of {self.path}: a defect of its rule") from error
 
     def _look(self, rule: Rule | None, call: Call) -> None:
         outs = [o for o in tree_flatten(call.out)[0] if isinstance(o, Tensor)]
@@ -165,8 +168,6 @@ class Trace(TorchDispatchMode):
                 self.give(out, constant(any(self.note(t).cell.fixed for t in ins)), call.in_place)
             return
         before = len(self.records)
-        if call.name not in COMPLEX and any(t.is_complex() for t in (*ins, *outs)):
-            rule = None
         try:
             if rule is None:
                 raise NotCounted
@@ -238,10 +239,7 @@ class Trace(TorchDispatchMode):
             base = out._base
             whole = base is None or base.numel() == out.numel()
             old.cell.take(note.cell, whole)
-            if not whole:
-                note = Note(old.cell, time=note.time)
-            else:
-                note = Note(old.cell, note.users, note.makers, note.time, note.channels, note.pooled)
+            note = replace(note, cell=old.cell) if whole else Note(old.cell, time=note.time)
         self._notes[out] = note
 
     def source(self, tensor: Tensor, note: Note) -> None:

@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from energy.operand import BINARY, INTEGER, REAL
-from energy.torch_counts.counter import TorchCounter
+from energy.torch_counts import counter
+from energy.torch_counts.counter import ModelRaised, TorchCounter
 from energy.torch_counts.elementwise import power_ops, sort_compares
+from energy.torch_counts.rules import RuleFailed, Rules
 
 
 class Fn(nn.Module):
@@ -222,3 +224,44 @@ def test_graded_neurons_give_real_values():
     graded = neuron(lambda self, x: 0.5 * (x > 0).float())
     counts = counted(lambda m, x: m.head(m.n(x)), rnd(6), n=graded(), head=nn.Linear(6, 2))
     assert counts["head"].classes[0] == REAL
+
+
+def attention(between=lambda y: y, behind=lambda y, scores: y):
+    """Spikes q, k, v [2, 7, 5] of one input; `between` the two products, `behind` both."""
+
+    def forward(m, x):
+        q, k, v = (x > 0.2).float(), (x < 0).float(), (x > 0.9).float()
+        scores = q @ k.transpose(-1, -2)
+        return behind(between(scores) @ v, scores)
+
+    return forward
+
+
+def test_two_products_with_moves_alone_between_are_one_attention():
+    """K^T V first: nnz_Q d + min(nnz_K, nnz_V) d, here all at the second product."""
+    x = rnd(2, 7, 5)
+    q, k, v = (int(n.sum()) for n in (x > 0.2, x < 0, x > 0.9))
+    want = [0, 5 * q + 5 * min(k, v)]
+    for between in (lambda y: y, lambda y: y.transpose(-1, -2).contiguous().transpose(-1, -2)):
+        counts = counted(attention(between), x)
+        products = [line for line in counts.lines if line.type == "MatMul"]
+        assert [line.recounts["pairs_kv"][0] for line in products] == want
+    for apart in (
+        attention(lambda y: (y > 1).float()),
+        attention(lambda y: y * 0.5),
+        attention(behind=lambda y, scores: y.sum() + scores.sum()),
+    ):
+        assert not any("pairs_kv" in (line.recounts or {}) for line in counted(apart, x).lines)
+    left = counted(lambda m, x: (x > 0.9).float().mT @ ((x > 0.2).float() @ (x < 0).float().mT), x)
+    assert [line.recounts["pairs_kv"][0] for line in left.lines if line.type == "MatMul"] == want
+
+
+def test_who_is_to_blame_for_an_error(monkeypatch):
+    with pytest.raises(ModelRaised) as raised:
+        counted(lambda m, x: x @ x, rnd(3, 5))
+    assert isinstance(raised.value.__cause__, RuntimeError)
+    sick = Rules()
+    sick.operation("sin")(lambda call: 1 / 0)
+    monkeypatch.setattr(counter, "RULES", sick)
+    with pytest.raises(RuleFailed, match="sin of model"):
+        counted(lambda m, x: x.sin(), rnd(3, 5))
