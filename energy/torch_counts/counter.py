@@ -48,6 +48,7 @@ RULES = Rules(
         attention, elementwise, fourier, house, moves, neurons, norms, pooling, products, recurrent
     )
 )  # fmt: skip
+TOKENS = (torch.int32, torch.int64)  # given to the model as they are: they choose rows of a table
 OPERANDS = {"real": Cell(REAL), "binary": Cell(BINARY, spikes=True, discrete=True)}
 
 
@@ -73,6 +74,8 @@ class TorchCounter:
     def count(self, x: Tensor) -> tuple[Any, Counts]:
         """What the model gives for one sample, and its counts. x: [*shape], or [T, *shape] where
         time-major. ModelRaised for a sample that the model's code refuses."""
+        if self._operand == "binary" and not x.is_meta and not bool(((x == 0) | (x == 1)).all()):
+            raise BadInput("operand binary: the sample holds values beside 0 and 1; leave it real")
         batch = x.unsqueeze(1 if self._time_major else 0)
         steps = len(x) if self._time_major else None
         with at_rest(self._model):
