@@ -73,7 +73,7 @@ def open_run(path: Path, threads: int | None) -> Member:
     digest = checkpoint.about["sha256"]
 
     def scores(feed: Feed) -> np.ndarray:
-        return evaluate(model, feed.samples)
+        return evaluate(model, feed.samples.prepared())
 
     form = "integer" if "qat" in checkpoint.about else "float"
     return Member(path, source(checkpoint.about), digest, digest, "torch", form, scores, lambda: None)

@@ -10,11 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import cli
@@ -84,24 +82,6 @@ def test_a_cluster_counts_the_same_and_a_killed_worker_loses_nothing(job, expect
     made = killing(on_cluster(job, "local:2", len(expected), samples(expected)))
     assert lines(made) == lines(expected)
     assert sorted(json.dumps(c["sums"]) for c in made) == sorted(json.dumps(c["sums"]) for c in expected)
-
-
-def test_memory_does_not_grow_with_the_data(job):
-    """Six times the samples, the same peak: what one chunk takes, measured by tracemalloc, numpy included."""
-    counting, peaks = Counting.of(job), []
-    few = counting.feed.samples
-    for size in (12, 72):
-        many = few.take(np.arange(size) % len(few))
-        counting.feed = replace(counting.feed, samples=many)
-        for chunk in in_turn(counting):  # sizes of batches are met, maps are made
-            del chunk
-        tracemalloc.start()
-        assert sum(len(chunk.rows) for chunk in in_turn(counting)) == size
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    counting.loaded.runner.close()
-    # Clips have one or two persons, so that chunks differ a little; all 72 at once would be 6 times as much.
-    assert peaks[1] < 1.25 * peaks[0], peaks
 
 
 def test_no_scheduler_is_one_line(onnx_artifact, run, tmp_path, monkeypatch):
