@@ -93,5 +93,5 @@ def measured(loaded: Any, feed: Any, batch: int) -> dict[str, Any]:
     from verbs.running import run_all
 
     ready = feed.held()  # reading and preparing are not the target's
-    found = measure(lambda: run_all(loaded, ready, batch) and None)
+    found = measure(lambda: run_all(loaded, ready, batch))
     return found.as_json(len(feed.samples)) | {"what": f"this machine while it runs {loaded.target.name}"}

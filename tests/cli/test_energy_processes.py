@@ -18,10 +18,12 @@ import pytest
 import cli
 from convert.artifact import open_artifact
 from convert.ir import BadInput
+from deploy.record import RasterCounts
 from energy.conventions import DEFAULT
 from verbs import cluster, workers
 from verbs.cluster import on_cluster
 from verbs.counting import Counting, Job, WorkerError, in_turn
+from verbs.running import run_all
 from verbs.workers import in_processes
 
 TABLE = "horowitz45-fp32"
@@ -82,6 +84,16 @@ def test_a_cluster_counts_the_same_and_a_killed_worker_loses_nothing(job, expect
     made = killing(on_cluster(job, "local:2", len(expected), samples(expected)))
     assert lines(made) == lines(expected)
     assert sorted(json.dumps(c["sums"]) for c in made) == sorted(json.dumps(c["sums"]) for c in expected)
+
+
+def test_no_spikes_are_summed_that_nobody_asks_for(job, monkeypatch):
+    """A counter reads the rasters; `run_all` leaves their sums alone."""
+    counting = Counting.of(job)
+    seen = []
+    monkeypatch.setattr(RasterCounts, "__getitem__", lambda self, name: seen.append(name))
+    found = run_all(counting.loaded, counting.feed, 32, counting._counter.rasters)
+    counting.loaded.runner.close()
+    assert len(found) == len(counting.feed.samples) and seen == []
 
 
 def test_no_scheduler_is_one_line(onnx_artifact, run, tmp_path, monkeypatch):

@@ -18,9 +18,10 @@ from verbs import counting
 from verbs.counting import Job, counted
 
 TABLE = "horowitz45-fp32"
-# Bytes a sample may add: an entry of the index with its id, and 29 of the sums, are under 1 KB.
-# A clip alone, as it is read, has 25 to 60 frames of 240 bytes; its 8 prepared frames have 3.8 KB.
-ENTRY = 2000
+# Bytes a sample may add: an entry of the index is under 0.5 KB, a row of the page's list (400 at most) under
+# 1.3 KB. A clip alone, as it is read, has 25 to 60 frames of 240 bytes; its 8 prepared frames have 3.8 KB.
+ENTRY = 3000
+FEW, MANY = 4, 32  # test clips in each of 12 classes
 
 PEAKS = """
 import sys, tracemalloc
@@ -68,23 +69,27 @@ def lines(artifact):
 
 
 def test_memory_does_not_grow_with_the_samples(sized):
-    few, many = sized(8), sized(64)
+    few, many = sized(FEW), sized(MANY)
     found = peaks(few, many)
-    assert [len(lines(few)), len(lines(many))] == [96, 768]
-    assert found[1] - found[0] < ENTRY * (768 - 96), found
+    assert [len(lines(few)), len(lines(many))] == [12 * FEW, 12 * MANY]
+    assert found[1] - found[0] < ENTRY * 12 * (MANY - FEW), found
 
 
 def test_nor_does_that_of_a_process_that_counts_for_another(sized):
     """What a worker of --workers or --cluster does: open everything a job names, count two of its chunks."""
     found = []
-    for artifact in (sized(8), sized(8), sized(64)):  # the first run meets what is imported or compiled once
+    for artifact in (
+        sized(FEW),
+        sized(FEW),
+        sized(MANY),
+    ):  # the first run meets what is imported or compiled once
         job = Job(
             str(artifact), open_artifact(artifact).fingerprint, "onnx", None, None, None, "test", None, TABLE,
             DEFAULT, alone=False, threads=1,
         )  # fmt: skip
         counting._opened.cache_clear()
         tracemalloc.start()
-        assert all(counted(job, index)["chunk"]["rows"] for index in (0, 2))
+        assert all(counted(job, index)["chunk"]["rows"] for index in (0, 1))
         found.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert found[2] - found[1] < ENTRY * (768 - 96), found
+    assert found[2] - found[1] < ENTRY * 12 * (MANY - FEW), found
