@@ -59,6 +59,11 @@ def _decoded(path: Path) -> NDArray[np.uint8]:
     return cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
 
 
+def leaves(name: str) -> bool:
+    """Whether a file name of annotations points out of the folder that it is looked for in."""
+    return Path(name).is_absolute() or ".." in Path(name).parts
+
+
 def same(one: Image, other: Image | None) -> bool:
     """Whether both are one image: the same file, or the same object."""
     return one is other or (isinstance(one, Path) and one == other)
