@@ -33,6 +33,8 @@ def shared(role: str, path: Path, about: Mapping[str, Any], recipe: Recipe, data
            if getattr(other, key) != getattr(recipe, key)]  # fmt: skip
     if (here := about["dataset"]["layout"]) != data.layout:
         odd.append(f"joints of {here}, the run's data have {data.layout}")
+    if recipe.mean and (recipe.mean, recipe.spread) != (other.mean, other.spread):
+        odd.append("another mean and spread than those of the run's teacher")
     if classes != list(data.class_names):
         odd.append(f"{len(classes)} classes that are not the run's {len(data.class_names)}")
     if odd:

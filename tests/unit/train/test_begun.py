@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from train import checkpoint
-from train.begun import UnlikeRun, begin
-from train.config import TrainConfig
+from train.begun import UnlikeRun, begin, shared
+from train.config import OPTIMIZERS, TrainConfig
 from train.data import registry as data
 from train.data.transform import Recipe
 from train.loop import fit
 from train.models import registry
+from train.optimizer import STATE
 from train.trainer import TrainingError
 
 RECIPE = Recipe(frames=8, stream="joint")
@@ -75,3 +76,17 @@ def test_what_does_not_fit_is_refused_and_leaves_no_folder(parent, clips, tmp_pa
     with pytest.raises(checkpoint.CheckpointError, match="no such file"):
         fit(nowhere, RECIPE, clips, run, progress=False)
     assert not run.exists()
+
+
+def test_a_teacher_s_mean_and_spread_are_not_taken_away(parent, clips):
+    """What it begins with must have been shown numbers of the mean and spread that the teacher knows."""
+    start = checkpoint.load(parent)
+    taken = shared("teacher", start.path, start.about, RECIPE, clips)
+    assert taken.mean and shared("init", start.path, start.about, taken, clips) == taken
+    moved = dataclasses.replace(taken, mean=tuple(m + 0.5 for m in taken.mean))
+    with pytest.raises(UnlikeRun, match="another mean and spread than those of the run's teacher"):
+        shared("init", start.path, start.about, moved, clips)
+
+
+def test_every_optimiser_of_the_settings_has_a_state():
+    assert set(STATE) == set(OPTIMIZERS)
