@@ -1,7 +1,8 @@
 """Images, read when they are needed: a file, pixels, or whatever draws itself.
 
 Only the image at work is in memory. RGB throughout; grey images become RGB, an alpha channel is dropped, and
-the orientation tag of a photograph is ignored, as annotations count in the pixels of the file.
+the orientation tag of a photograph is ignored, as annotations count in the pixels of the file. So does
+`deploy.pose.boxes.read_image`.
 """
 
 from __future__ import annotations
