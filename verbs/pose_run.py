@@ -69,14 +69,15 @@ class PoseRun:
 
 
 def is_pose(path: Path) -> bool:
-    """Whether a run folder, a checkpoint or an artifact is of a pose network; what is unreadable is not."""
-    from train.checkpoint import CheckpointError, load
+    """Whether a run folder, a checkpoint or an artifact is of a pose network, by its description alone; what
+    is unreadable is not."""
+    from train.checkpoint import CheckpointError, description
     from train.models.registry import MODELS
 
     if is_artifact(path):
         return open_artifact(path).kind in ("pose", "sdnn")
     try:
-        model = load(path).about["model"]
+        model = description(path)["model"]
     except CheckpointError:
         return False  # whoever opens it says what is wrong with it
     return model in MODELS and MODELS[model].task == "pose"
