@@ -31,7 +31,9 @@ from convert.torch_layers import HANDLERS, Handler, handler_of, stepwise
 from train import neurons
 
 _ADDITIONS = {operator.add, operator.iadd, torch.add}
-_IMAGE = (nn.Conv2d, nn.AvgPool2d, nn.BatchNorm1d, nn.BatchNorm2d)  # torch's axes: batch, channels, ...
+_IMAGE = (  # torch's axes: batch, channels, ...
+    nn.Conv2d, nn.ConvTranspose2d, nn.AvgPool2d, nn.MaxPool2d, nn.Upsample, nn.BatchNorm1d, nn.BatchNorm2d,
+)  # fmt: skip
 _MOVES = {"contiguous", "float", "clone"}
 
 

@@ -23,13 +23,16 @@ from convert.ir import (
     ChannelMix,
     ChannelScale,
     Conv2d,
+    ConvTranspose2d,
     CubaLIF,
     GraphConv,
     JointMap,
     JointMean,
     LeakyIntegrator,
+    MaxPool2d,
     Node,
     Relu,
+    Repeat2d,
     Reshape,
     Shape,
     StepConv,
@@ -184,8 +187,40 @@ def _avg_pool(name: str, m: nn.AvgPool2d, shape: Shape) -> Node:
     return AvgPool2d(_pair(m.kernel_size), _pair(m.stride))
 
 
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[return-value]
+@_handles(nn.MaxPool2d)
+def _max_pool(name: str, m: nn.MaxPool2d, shape: Shape) -> Node:
+    if m.ceil_mode or m.return_indices or _pair(m.dilation) != (1, 1):
+        raise Unsupported(
+            name, "maximum pooling with ceil_mode, dilation or indices", "use none of them; padding may be"
+        )
+    return MaxPool2d(_pair(m.kernel_size), _pair(m.stride), _pair(m.padding))
+
+
+@_handles(nn.ConvTranspose2d)
+def _conv_transpose(name: str, m: nn.ConvTranspose2d, shape: Shape) -> Node:
+    if m.groups != 1 or _pair(m.dilation) != (1, 1):
+        raise Unsupported(
+            name, f"transposed convolution of {m.groups} groups, dilation {m.dilation}",
+            "use one group and no dilation",
+        )  # fmt: skip
+    weight = _values(m.weight).transpose(1, 0, 2, 3)  # torch has [in, out, kh, kw]
+    return ConvTranspose2d(weight, _values(m.bias), m.stride, m.padding, m.output_padding)
+
+
+@_handles(nn.Upsample)
+def _upsample(name: str, m: nn.Upsample, shape: Shape) -> Node:
+    times = () if m.scale_factor is None else _pair(m.scale_factor)
+    if m.mode != "nearest" or len(times) != 2 or any(f != int(f) or f < 1 for f in times):
+        found = f"to size {m.size}" if m.scale_factor is None else f"by {m.scale_factor}"
+        raise Unsupported(
+            name, f"upsampling {found} in mode {m.mode!r} interpolates, or repeats no whole cells",
+            "use mode='nearest' with whole scale_factor, or a ConvTranspose2d",
+        )  # fmt: skip
+    return Repeat2d(times)  # type: ignore[arg-type]
+
+
+def _pair(value: float | tuple[Any, Any]) -> tuple[Any, Any]:
+    return (value, value) if isinstance(value, int | float) else tuple(value)  # type: ignore[return-value]
 
 
 @_handles(nn.Flatten)

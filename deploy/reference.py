@@ -14,7 +14,7 @@ from typing import final
 
 import numpy as np
 
-from convert.ir import activations, linear, neurons, parts, products, window
+from convert.ir import activations, enlarging, linear, neurons, parts, products, window
 from convert.ir.check import check
 from convert.ir.errors import Unsupported
 from convert.ir.graph import Graph
@@ -123,6 +123,24 @@ def _avg_pool(node: linear.AvgPool2d, x: np.ndarray) -> np.ndarray:
     return view[:, :, :, :: node.stride[0], :: node.stride[1]].mean(axis=(-2, -1))
 
 
+@_rule(enlarging.ConvTranspose2d)
+def _conv_transpose(node: enlarging.ConvTranspose2d, x: np.ndarray) -> np.ndarray:
+    out, _, kh, kw = node.weight.shape
+    (s0, s1), (p0, p1), (rows, cols) = node.stride, node.padding, x.shape[3:]
+    _, high, wide = node.out_shape("reference", x.shape[2:])
+    # As large as all kernels reach, `extra` included; padding is what is cut off it.
+    whole = np.zeros((*x.shape[:2], out, high + 2 * p0, wide + 2 * p1))
+    for p, q in np.ndindex(kh, kw):
+        tap = np.einsum("tncyx,oc->tnoyx", x, node.weight[:, :, p, q], optimize=True)
+        whole[..., p : p + s0 * (rows - 1) + 1 : s0, q : q + s1 * (cols - 1) + 1 : s1] += tap
+    return _finish(node, whole[..., p0 : p0 + high, p1 : p1 + wide])
+
+
+@_rule(enlarging.Repeat2d)
+def _repeat(node: enlarging.Repeat2d, x: np.ndarray) -> np.ndarray:
+    return x.repeat(node.times[0], axis=3).repeat(node.times[1], axis=4)
+
+
 @_rule(linear.BatchNorm)
 def _batch_norm(node: linear.BatchNorm, x: np.ndarray) -> np.ndarray:
     column = (-1,) + (1,) * (x.ndim - 3)
@@ -200,7 +218,14 @@ def _relu(node: activations.Relu, x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0.0)
 
 
-ACTIVATIONS: dict[type[Node], Rule] = {activations.Relu: _relu}
+def _max_pool(node: activations.MaxPool2d, x: np.ndarray) -> np.ndarray:
+    (p0, p1), (s0, s1) = node.padding, node.stride
+    padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (p0, p0), (p1, p1)), constant_values=-np.inf)
+    view = np.lib.stride_tricks.sliding_window_view(padded, node.kernel, axis=(3, 4))
+    return view[:, :, :, ::s0, ::s1].max(axis=(-2, -1))
+
+
+ACTIVATIONS: dict[type[Node], Rule] = {activations.Relu: _relu, activations.MaxPool2d: _max_pool}
 
 
 def combined(node: Node, *inputs: np.ndarray) -> np.ndarray:

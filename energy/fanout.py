@@ -21,6 +21,7 @@ from convert.ir import (
     ChannelMix,
     ChannelScale,
     Conv2d,
+    ConvTranspose2d,
     GraphConv,
     GraphError,
     JointMap,
@@ -198,6 +199,29 @@ def conv_fanout(
     nonzero = np.einsum("cpx,py->cyx", np.einsum("cpq,qx->cpx", filled, cols), rows)
     dense = steps * math.prod(weight.shape) * math.prod(out_shape[1:])
     return Fanout(dense, synapses.reshape(1, -1), nonzero.reshape(1, -1))
+
+
+@fanout_rule(ConvTranspose2d)
+def _conv_transpose(node: ConvTranspose2d, in_shape: Shape, steps: int) -> tuple[Fanout, ...]:
+    """The convolution backwards: an input position meets the taps that land within the output. Its padding,
+    in `dense`, are those that are cut off."""
+    out_shape = node.out_shape("ConvTranspose2d", in_shape)
+    rows, cols = (
+        _lands(in_shape[1 + a], out_shape[1 + a], node.weight.shape[2 + a], node.stride[a], node.padding[a])
+        for a in (0, 1)
+    )
+    plane = out_shape[0] * np.outer(rows.sum(axis=0), cols.sum(axis=0))
+    synapses = np.repeat(plane[None], in_shape[0], axis=0)
+    filled = np.count_nonzero(node.weight, axis=0).astype(np.int64)
+    nonzero = np.einsum("cpx,py->cyx", np.einsum("cpq,qx->cpx", filled, cols), rows)
+    dense = steps * node.weight.size * math.prod(in_shape[1:])
+    return (Fanout(dense, synapses.reshape(1, -1), nonzero.reshape(1, -1)),)
+
+
+def _lands(size: int, outs: int, taps: int, stride: int, padding: int) -> np.ndarray:
+    """int64 [taps, size]: 1 where this position through this tap lands within the output."""
+    at = np.arange(size)[None] * stride + np.arange(taps)[:, None] - padding
+    return ((at >= 0) & (at < outs)).astype(np.int64)
 
 
 def _reach(size: int, outs: int, taps: int, stride: int, padding: int, dilation: int) -> np.ndarray:

@@ -8,7 +8,8 @@
              as a parameter), maps of joints and of the window, pools that are not folded, batch norms
     neurons  populations and neuron nodes
 
-Nodes of no work of their own (Add, Relu, moves, a folded pool) have no entry. A line may have a reason
+Nodes of no work of their own (Add, moves, a folded pool; Relu and MaxPool2d, which compare values as they
+are written) have no entry. A line may have a reason
 instead of a layer: why its sizes are not known.
 """
 

@@ -11,6 +11,7 @@ of what made it. Rules, by structure:
     spiking neuron                       binary, ternary or integer: as its messages are
     Input binary | graded | real         binary | integer (ternary where its limit is 1) | real
     Reshape, Permute, Delay, Slice       as their input
+    Repeat2d, MaxPool2d                  as their input: the largest of spikes is a spike
     Concat                               the widest class of its inputs
     SpikeAnd                             the wider class of its operands
     SpikeMatMul                          real if an operand is real, else integer: a count
@@ -41,10 +42,12 @@ from convert.ir import (
     Graph,
     GraphConv,
     Input,
+    MaxPool2d,
     Neuron,
     Node,
     Permute,
     Product,
+    Repeat2d,
     Reshape,
     Shape,
     Slice,
@@ -54,9 +57,9 @@ from convert.ir import (
 )
 from energy import tally
 from energy.fanout import weighted
-from energy.pools import POOLS, mean, overlaps, route
+from energy.pools import POOLS, largest, mean, overlaps, route
 
-_MOVES = (Reshape, Permute, Delay, Concat, Slice)
+_MOVES = (Reshape, Permute, Delay, Concat, Slice, Repeat2d, MaxPool2d)  # keep the class of their input
 CLASSES = ("binary", "ternary", "integer", "real")
 BINARY, TERNARY, INTEGER, REAL = range(4)
 
@@ -246,6 +249,8 @@ class Operands:
             return _delayed(self[inputs[0]], node.steps)
         if isinstance(node, Slice):
             return _sliced(self[inputs[0]], node, self._graph.shapes[inputs[0]])
+        if isinstance(node, Repeat2d | MaxPool2d):
+            return _imaged(self[inputs[0]], node, self._graph.shapes[inputs[0]])
         if isinstance(node, Concat):
             return _joined([self[i] for i in inputs])
         if isinstance(node, Product):
@@ -325,6 +330,17 @@ def _sliced(x: Tensor, node: Slice, shape: Shape) -> Tensor:
     whole = x.values
     kept = None if whole is None else whole[:, :, node.start * places : node.stop * places]
     return Tensor(kept, x.classes)
+
+
+def _imaged(x: Tensor, node: Repeat2d | MaxPool2d, shape: Shape) -> Tensor:
+    """Nor do they lie before these."""
+    if x.values is None:
+        return Tensor(None, x.classes)
+    if isinstance(node, MaxPool2d):
+        return Tensor(largest(node, x.values, shape), x.classes)
+    image = x.values.reshape(*x.values.shape[:2], *shape)
+    wide = image.repeat(node.times[0], axis=3).repeat(node.times[1], axis=4)
+    return Tensor(wide.reshape(*x.values.shape[:2], -1), x.classes)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Poolings and means over positions: which window an input value falls into, and the mean over windows.
+"""Poolings and means over positions: which window an input value falls into, what each window gives.
 
 A mean over windows that do not overlap is linear and sends every input to at most one output, so it can be
 folded into the weights behind it: `y = W mean(x) = (W / k) x`. `route` is that assignment.
@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from convert.ir import AvgPool2d, JointMean, LinearNode, Shape
+from convert.ir import AvgPool2d, JointMean, LinearNode, MaxPool2d, Shape
 
 POOLS: tuple[type[LinearNode], ...] = (AvgPool2d, JointMean)
 
@@ -43,6 +43,36 @@ def _side(size: int, kernel: int, stride: int) -> np.ndarray:
     at = np.arange(size, dtype=np.int64)
     count = (size - kernel) // stride + 1
     return np.where((at % stride < kernel) & (at // stride < count), at // stride, -1)
+
+
+def seen(node: MaxPool2d, in_shape: Shape) -> int:
+    """Values within the image under all windows of one channel: the border holds none."""
+    _, *outs = node.out_shape("MaxPool2d", in_shape)
+    total = 1
+    for side in (0, 1):
+        at = np.arange(outs[side])[:, None] * node.stride[side] - node.padding[side]
+        taps = at + np.arange(node.kernel[side])
+        total *= int(np.count_nonzero((taps >= 0) & (taps < in_shape[1 + side])))
+    return total
+
+
+def largest(node: MaxPool2d, values: np.ndarray, in_shape: Shape) -> np.ndarray:
+    """values [T, N, P] -> [T, N, P_out], of the same type: the largest of each window."""
+    _, high, wide = node.out_shape("MaxPool2d", in_shape)
+    (k0, k1), (s0, s1), (p0, p1) = node.kernel, node.stride, node.padding
+    whole = values.dtype.kind in "iu"
+    least = np.iinfo(values.dtype).min if whole else -np.inf if values.dtype.kind == "f" else False
+    x = values.reshape(*values.shape[:2], *in_shape)
+    x = np.pad(x, ((0, 0), (0, 0), (0, 0), (p0, p0), (p1, p1)), constant_values=least)
+    taps = (
+        x[..., p : p + s0 * (high - 1) + 1 : s0, q : q + s1 * (wide - 1) + 1 : s1]
+        for p in range(k0)
+        for q in range(k1)
+    )
+    out = next(taps)
+    for tap in taps:
+        out = np.maximum(out, tap)
+    return out.reshape(*values.shape[:2], -1)
 
 
 def mean(node: LinearNode, values: np.ndarray, in_shape: Shape) -> np.ndarray:

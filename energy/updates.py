@@ -21,11 +21,12 @@ Each rule gives the operations of ONE step as a function of the node alone, from
     Add                                                     (addends - 1) adds an output
     BatchNorm                                               1 MAC a value
     Relu              y = max(x, 0)                         1 compare a value
+    MaxPool2d         the largest of k values in the image  k - 1 compares an output
     bias of a weighted node                                 1 add an output
 
 The reset is a select and costs nothing; shifts of integer graphs are wires; Reshape, Permute, Delay, Concat,
-Slice, Input: nothing. A new node needs one rule here, in `energy.fanout` or in `energy.products`; without one
-it is reported as uncounted.
+Slice, Repeat2d, Input: nothing. A new node needs one rule here, in `energy.fanout` or in `energy.products`;
+without one it is reported as uncounted.
 """
 
 from __future__ import annotations
@@ -58,16 +59,18 @@ from convert.ir import (
     LoihiSigma,
     LoihiSigmaDelta,
     LoihiTernaryLIF,
+    MaxPool2d,
     Neuron,
     Node,
     Permute,
     Relu,
+    Repeat2d,
     Reshape,
     Shape,
     Slice,
 )
 from convert.ir.loihi import DECAY_MAX
-from energy.pools import window
+from energy.pools import seen, window
 
 Ops = dict[str, int]
 Rule = Callable[[Node, tuple[Shape, ...], Shape], Ops]
@@ -167,6 +170,11 @@ def _compare(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
     return {"neuron_compares": math.prod(out_shape)}
 
 
-@update_rule(Input, Reshape, Permute, Delay, Concat, Slice)
+@update_rule(MaxPool2d)
+def _maximum(node: MaxPool2d, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
+    return {"neuron_compares": out_shape[0] * seen(node, in_shapes[0]) - math.prod(out_shape)}
+
+
+@update_rule(Input, Reshape, Permute, Delay, Concat, Slice, Repeat2d)
 def _free(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops:
     return {}

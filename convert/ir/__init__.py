@@ -4,8 +4,9 @@
 neuromorphic chip holds. Nodes say their equation in their docstring.
 """
 
-from convert.ir.activations import Relu
+from convert.ir.activations import MaxPool2d, Relu
 from convert.ir.check import LEGAL, check
+from convert.ir.enlarging import ConvTranspose2d, Repeat2d
 from convert.ir.errors import (
     ArtifactError,
     BadInput,
@@ -74,13 +75,13 @@ from convert.ir.window import StepMap, StepMean, refuse_windows
 
 __all__ = [
     "IF", "LEGAL", "LIF", "NODES", "Activation", "Add", "Affine", "ArtifactError", "AvgPool2d", "BadInput",
-    "BasaltError", "BatchNorm", "ChannelMix", "ChannelScale", "Concat", "Conv2d", "ConvWeights", "CubaLIF",
-    "Delay", "DenseWeights", "Graph", "GraphConv", "GraphError", "Input", "JointMap", "JointMean",
-    "LeakyIntegrator", "LimitError", "LinearNode", "LoihiDelta", "LoihiIntegrator", "LoihiLIF",
-    "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron", "LoihiRF", "LoihiRFIZ", "LoihiSigma",
-    "LoihiSigmaDelta", "LoihiTernaryLIF", "Neuron", "Node", "Permute", "Population", "Product", "Program",
-    "Projection", "Relu", "Reshape", "Shape", "ShapeError", "Slice", "Source", "SparseWeights", "SpikeAnd",
-    "SpikeMatMul", "StageError", "StepConv", "StepMap", "StepMean", "Unsupported", "Weights", "WindowNode",
-    "check", "load_graph", "load_program", "packed", "refuse_windows", "save_graph", "save_program", "steps",
-    "text", "unpacked",
+    "BasaltError", "BatchNorm", "ChannelMix", "ChannelScale", "Concat", "Conv2d", "ConvTranspose2d",
+    "ConvWeights", "CubaLIF", "Delay", "DenseWeights", "Graph", "GraphConv", "GraphError", "Input",
+    "JointMap", "JointMean", "LeakyIntegrator", "LimitError", "LinearNode", "LoihiDelta", "LoihiIntegrator",
+    "LoihiLIF", "LoihiLIFRefractory", "LoihiLIFReset", "LoihiNeuron", "LoihiRF", "LoihiRFIZ", "LoihiSigma",
+    "LoihiSigmaDelta", "LoihiTernaryLIF", "MaxPool2d", "Neuron", "Node", "Permute", "Population", "Product",
+    "Program", "Projection", "Relu", "Repeat2d", "Reshape", "Shape", "ShapeError", "Slice", "Source",
+    "SparseWeights", "SpikeAnd", "SpikeMatMul", "StageError", "StepConv", "StepMap", "StepMean",
+    "Unsupported", "Weights", "WindowNode", "check", "load_graph", "load_program", "packed", "refuse_windows",
+    "save_graph", "save_program", "steps", "text", "unpacked",
 ]  # fmt: skip

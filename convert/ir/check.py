@@ -9,18 +9,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from convert.ir import activations, linear, loihi, neurons, parts, products, sigma_delta, sources, window
+from convert.ir import (
+    activations,
+    enlarging,
+    linear,
+    loihi,
+    neurons,
+    parts,
+    products,
+    sigma_delta,
+    sources,
+    window,
+)  # fmt: skip
 from convert.ir.errors import StageError
 from convert.ir.graph import Graph
 from convert.ir.node import Node
 
-_SHAPING = (linear.JointMap, linear.JointMean, linear.AvgPool2d, parts.Concat, parts.Slice)
+_SHAPING = (
+    linear.JointMap, linear.JointMean, linear.AvgPool2d, enlarging.ConvTranspose2d, enlarging.Repeat2d,
+    parts.Concat, parts.Slice,
+)  # fmt: skip
 _WINDOW = (window.StepMap, window.StepMean)
 _WEIGHTED = (
     linear.Affine, linear.ChannelMix, linear.GraphConv, linear.StepConv, linear.Conv2d, linear.ChannelScale
 )  # fmt: skip
 _MOVING = (linear.Reshape, linear.Permute, linear.Delay, linear.Add)
-_ACTIVATIONS = (activations.Relu,)
+_ACTIVATIONS = (activations.Relu, activations.MaxPool2d)
 _PRODUCTS = (products.SpikeMatMul, products.SpikeAnd)
 _FLOAT_NEURONS = (neurons.LIF, neurons.CubaLIF, neurons.IF, neurons.LeakyIntegrator)
 _INTEGER_NEURONS = (  # resonators have two ports: they are populations of a program, no nodes of a graph

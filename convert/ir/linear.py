@@ -11,40 +11,8 @@ import math
 import numpy as np
 
 from convert.ir.errors import GraphError, ShapeError
-from convert.ir.node import LinearNode, Shape, array, node
-
-
-def _freeze(self: object, **dtypes: object) -> None:
-    for name, dtype in dtypes.items():
-        value = getattr(self, name)
-        if value is not None:
-            object.__setattr__(self, name, array(value, dtype))
-
-
-def _weights(self: object, axes: str, name: str = "weight", out_axis: int = 0) -> None:
-    """Freeze weights and bias; refuse weights without these axes, or a bias that is not [out]."""
-    _freeze(self, **{name: None, "bias": None})
-    weight, bias = getattr(self, name), self.bias  # type: ignore[attr-defined]
-    if weight.ndim != len(axes.split(", ")):
-        raise GraphError(f"{type(self).__name__}: {name} has shape {weight.shape}, expected [{axes}]")
-    if bias is not None and bias.shape != (weight.shape[out_axis],):
-        raise GraphError(
-            f"{type(self).__name__}: bias has shape {bias.shape}, expected ({weight.shape[out_axis]},)"
-        )
-
-
-def _pairs(self: object, **least: int) -> None:
-    """Pairs (height, width) of whole numbers, none below its least value."""
-    for name, low in least.items():
-        pair = tuple(int(n) for n in getattr(self, name))
-        if len(pair) != 2 or min(pair) < low:
-            raise GraphError(f"{type(self).__name__}: {name} {pair} is not a pair of numbers from {low} up")
-        object.__setattr__(self, name, pair)
-
-
-def _channels(name: str, expected: int, in_shape: Shape) -> None:
-    if not in_shape or in_shape[0] != expected:
-        raise ShapeError(name, expected=f"({expected}, ...)", got=in_shape, hint="channels do not meet")
+from convert.ir.fields import channels, freeze, pairs, weights
+from convert.ir.node import LinearNode, Shape, node
 
 
 @node
@@ -63,8 +31,8 @@ class Affine(LinearNode):
     synapses: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        _weights(self, "out, in")
-        _freeze(self, synapses=np.int8)
+        weights(self, "out, in")
+        freeze(self, synapses=np.int8)
         if self.synapses is not None and self.synapses.shape != self.weight.shape:
             raise GraphError(f"Affine: synapses {self.synapses.shape} of weights {self.weight.shape}")
         if self.synapses is not None and np.any(self.weight[self.synapses == 0]):
@@ -88,10 +56,10 @@ class ChannelMix(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _weights(self, "out, in")
+        weights(self, "out, in")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
-        _channels(name, self.weight.shape[1], in_shapes[0])
+        channels(name, self.weight.shape[1], in_shapes[0])
         return (self.weight.shape[0], *in_shapes[0][1:])
 
 
@@ -110,8 +78,8 @@ class GraphConv(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _weights(self, "K, out, in", out_axis=1)
-        _freeze(self, adjacency=None)
+        weights(self, "K, out, in", out_axis=1)
+        freeze(self, adjacency=None)
         if self.adjacency.ndim != 3 or len(self.weight) != len(self.adjacency):
             raise GraphError(
                 f"GraphConv: weight {self.weight.shape} and adjacency {self.adjacency.shape} do not share K"
@@ -136,10 +104,10 @@ class StepConv(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _weights(self, "out, in, K")
+        weights(self, "out, in, K")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
-        _channels(name, self.weight.shape[1], in_shapes[0])
+        channels(name, self.weight.shape[1], in_shapes[0])
         return (self.weight.shape[0], *in_shapes[0][1:])
 
 
@@ -160,13 +128,13 @@ class Conv2d(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _weights(self, "out, in / groups, kh, kw")
-        _pairs(self, stride=1, padding=0, dilation=1)
+        weights(self, "out, in / groups, kh, kw")
+        pairs(self, stride=1, padding=0, dilation=1)
         if self.groups < 1 or self.weight.shape[0] % self.groups:
             raise GraphError(f"Conv2d: {self.weight.shape[0]} outputs do not part into {self.groups} groups")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
-        _channels(name, self.weight.shape[1] * self.groups, in_shapes[0])
+        channels(name, self.weight.shape[1] * self.groups, in_shapes[0])
         if len(in_shapes[0]) != 3:
             raise ShapeError(name, expected="(C, H, W)", got=in_shapes[0])
         sides = [
@@ -188,7 +156,7 @@ class AvgPool2d(LinearNode):
     stride: tuple[int, int]
 
     def __post_init__(self) -> None:
-        _pairs(self, kernel=1, stride=1)
+        pairs(self, kernel=1, stride=1)
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         if len(in_shapes[0]) != 3:
@@ -214,13 +182,13 @@ class BatchNorm(LinearNode):
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
-        _freeze(self, gamma=None, beta=None, mean=None, var=None)
+        freeze(self, gamma=None, beta=None, mean=None, var=None)
         shapes = {n: getattr(self, n).shape for n in ("gamma", "beta", "mean", "var")}
         if len(set(shapes.values())) != 1 or self.gamma.ndim != 1:
             raise GraphError(f"BatchNorm: {shapes}, expected four arrays [C]")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
-        _channels(name, len(self.gamma), in_shapes[0])
+        channels(name, len(self.gamma), in_shapes[0])
         return in_shapes[0]
 
 
@@ -233,10 +201,10 @@ class ChannelScale(LinearNode):
     weight_exp: int = 0
 
     def __post_init__(self) -> None:
-        _weights(self, "C", "scale")
+        weights(self, "C", "scale")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
-        _channels(name, len(self.scale), in_shapes[0])
+        channels(name, len(self.scale), in_shapes[0])
         return in_shapes[0]
 
 
@@ -263,7 +231,7 @@ class JointMap(LinearNode):
     matrix: np.ndarray
 
     def __post_init__(self) -> None:
-        _freeze(self, matrix=None)
+        freeze(self, matrix=None)
         if self.matrix.ndim != 4:
             raise GraphError(f"JointMap: matrix has shape {self.matrix.shape}, expected [J, I, V', V]")
 

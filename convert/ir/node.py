@@ -6,7 +6,8 @@ nodes speak of. These kinds of node exist and nothing else asks a node what it i
 * `Source`  brings values in;
 * `Linear`  (abstract) is linear in its single input, or the sum of several, and may reach back in steps;
 * `Product` multiplies two tensors of the same step: linear in each, not in both;
-* `Activation` (abstract) maps each value alone, and not linearly; it holds nothing;
+* `Activation` (abstract) is not linear: a function of each value alone, or of values of one step; it holds
+            nothing;
 * `Neuron`  holds state and is the only thing that does;
 * `Window`  (abstract) is linear over all steps of a run at once: it waits until the run is whole, and what
             it gives has steps of its own (`convert.ir.steps`). No chip that works step by step holds one.
@@ -57,10 +58,13 @@ class Product(Node):
 
 
 class Activation(Node):
-    """A function of each value alone that is not linear; holds nothing. A linear region ends at it."""
+    """A function of values of one step that is not linear; holds nothing. A linear region ends at it.
 
-    def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
-        return in_shapes[0]
+    gives: what no chip of spikes makes of it; instead: what a network for one has in its place.
+    """
+
+    gives: ClassVar[str]
+    instead: ClassVar[str]
 
 
 class WindowNode(Node):

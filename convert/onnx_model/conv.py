@@ -1,13 +1,24 @@
-"""Convolutions, over steps and over images, and average pooling."""
+"""Convolutions, over steps and over images, transposed ones, pooling and repeating."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from convert.ir import AvgPool2d, Conv2d, Node, Shape, StepConv, Unsupported
+from convert.ir import (
+    AvgPool2d,
+    Conv2d,
+    ConvTranspose2d,
+    MaxPool2d,
+    Node,
+    Repeat2d,
+    Shape,
+    StepConv,
+    Unsupported,
+)
 from convert.onnx_model.arithmetic import choose, interval, magnitude
 from convert.onnx_model.builder import DTYPES
 from convert.onnx_model.context import TO_END, Context
+from convert.onnx_model.images import conv_transpose, max_pool, repeat
 from convert.onnx_model.linear import Rule, operand, product, registrar, result
 from convert.onnx_model.values import EXACT, Value, form, made, wide_enough
 
@@ -104,6 +115,25 @@ def _image_conv(
 def _avg_pool(c: Context, name: str, node: AvgPool2d, shape: Shape, x: Value) -> Value:
     images = _images(c, form(c.b, x, "first", "float32"), x.shape)
     y = c.b.op("AveragePool", images, kernel_shape=list(node.kernel), strides=list(node.stride))
+    return made(_windows(c, y, shape), shape, "first", "float32")
+
+
+@rule(ConvTranspose2d)
+def _conv_transpose(c: Context, name: str, node: ConvTranspose2d, shape: Shape, x: Value) -> Value:
+    """In float graphs alone, as the two rules below."""
+    y = conv_transpose(c.b, node, _images(c, form(c.b, x, "first", "float32"), x.shape))
+    return c.finish(name, node, made(_windows(c, y, shape), shape, "first", "float32"))
+
+
+@rule(MaxPool2d)
+def _max_pool(c: Context, name: str, node: MaxPool2d, shape: Shape, x: Value) -> Value:
+    y = max_pool(c.b, node, _images(c, form(c.b, x, "first", "float32"), x.shape))
+    return made(_windows(c, y, shape), shape, "first", "float32")
+
+
+@rule(Repeat2d)
+def _repeat(c: Context, name: str, node: Repeat2d, shape: Shape, x: Value) -> Value:
+    y = repeat(c.b, node, _images(c, form(c.b, x, "first", "float32"), x.shape))
     return made(_windows(c, y, shape), shape, "first", "float32")
 
 

@@ -10,8 +10,24 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convert.ir import Add, AvgPool2d, Concat, Conv2d, Graph, Input, Node, Permute, Relu, Reshape, Unsupported
+from convert.ir import (
+    Add,
+    AvgPool2d,
+    Concat,
+    Conv2d,
+    ConvTranspose2d,
+    Graph,
+    Input,
+    MaxPool2d,
+    Node,
+    Permute,
+    Relu,
+    Repeat2d,
+    Reshape,
+    Unsupported,
+)
 from convert.onnx_model.builder import Builder
+from convert.onnx_model.images import conv_transpose, max_pool, repeat
 
 Rule = Callable[[Builder, Node, list[str]], str]
 
@@ -29,7 +45,7 @@ def write_frames(b: Builder, graph: Graph) -> dict[str, str]:
         elif type(node) not in RULES:
             raise Unsupported(
                 name, f"{type(node).__name__} has no operator on a batch of images",
-                "use the backbone small or tiny, whose layers are convolutions, sums and ReLU",
+                "use layers of images: convolutions, pooling, upsampling, sums and ReLU",
             )  # fmt: skip
         else:
             tensors[name] = RULES[type(node)](b, node, [tensors[i] for i in inputs])
@@ -44,6 +60,11 @@ def _conv(b: Builder, node: Conv2d, xs: list[str]) -> str:
         strides=list(node.stride), pads=[*node.padding, *node.padding], dilations=list(node.dilation),
         group=node.groups,
     )  # fmt: skip
+
+
+def _conv_transpose(b: Builder, node: ConvTranspose2d, xs: list[str]) -> str:
+    bias = [b.const(node.bias, "float32", "bias")] if node.bias is not None else []
+    return conv_transpose(b, node, xs[0], *bias)
 
 
 def _reshape(b: Builder, node: Reshape, xs: list[str]) -> str:
@@ -70,8 +91,11 @@ RULES: dict[type[Node], Rule] = {
     AvgPool2d: _pool,
     Concat: lambda b, node, xs: b.op("Concat", *xs, axis=1),
     Conv2d: _conv,
+    ConvTranspose2d: _conv_transpose,
+    MaxPool2d: lambda b, node, xs: max_pool(b, node, xs[0]),
     Permute: _permute,
     Relu: lambda b, node, xs: b.op("Relu", xs[0]),
+    Repeat2d: lambda b, node, xs: repeat(b, node, xs[0]),
     Reshape: _reshape,
 }  # type: ignore[dict-item]
 

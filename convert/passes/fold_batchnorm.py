@@ -21,6 +21,7 @@ from convert.ir import (
     ChannelScale,
     Concat,
     Conv2d,
+    ConvTranspose2d,
     Graph,
     GraphConv,
     Node,
@@ -28,7 +29,7 @@ from convert.ir import (
 )
 from convert.passes.base import Pass
 
-_OUT_AXIS = {ChannelMix: 0, GraphConv: 1, StepConv: 0, Conv2d: 0}
+_OUT_AXIS = {ChannelMix: 0, GraphConv: 1, StepConv: 0, Conv2d: 0, ConvTranspose2d: 0}
 
 
 def _scaled(node: Node, scale: np.ndarray, shift: np.ndarray) -> Node:

@@ -21,6 +21,7 @@ from convert.ir import (
     ChannelScale,
     Concat,
     Conv2d,
+    ConvTranspose2d,
     ConvWeights,
     Delay,
     GraphConv,
@@ -28,6 +29,7 @@ from convert.ir import (
     JointMean,
     Node,
     Permute,
+    Repeat2d,
     Reshape,
     Shape,
     Slice,
@@ -219,6 +221,26 @@ def conv_weights(node: Conv2d, in_shape: Shape) -> ConvWeights:
 def _avg_pool(node: AvgPool2d, in_shape: Shape) -> Taps:
     kernel = np.full((in_shape[0], 1, *node.kernel), 1.0 / math.prod(node.kernel))
     return _conv2d(Conv2d(kernel, stride=node.stride, groups=in_shape[0]), in_shape)
+
+
+@_rule(ConvTranspose2d)
+def _conv_transpose(node: ConvTranspose2d, in_shape: Shape) -> Taps:
+    out, high, wide = node.out_shape("conv", in_shape)
+    o, c, p, q = (i.reshape(-1, 1) for i in np.indices(node.weight.shape))
+    a, b = (i.reshape(1, -1) for i in np.indices(in_shape[1:]))
+    i, j = a * node.stride[0] + p - node.padding[0], b * node.stride[1] + q - node.padding[1]
+    inside = (i >= 0) & (i < high) & (j >= 0) & (j < wide)
+    rows, cols = (o * high + i) * wide + j, (c * in_shape[1] + a) * in_shape[2] + b
+    values = np.broadcast_to(node.weight.reshape(-1, 1), inside.shape)
+    shape = (out * high * wide, math.prod(in_shape))
+    return {0: _entries(rows[inside], cols[inside], values[inside], shape)}
+
+
+@_rule(Repeat2d)
+def _repeat(node: Repeat2d, in_shape: Shape) -> Taps:
+    at = np.arange(math.prod(in_shape)).reshape(in_shape)
+    source = at.repeat(node.times[0], axis=1).repeat(node.times[1], axis=2).reshape(-1)
+    return {0: identity(at.size)[source]}
 
 
 @_rule(JointMean)

@@ -130,7 +130,7 @@ def _blocked(graph: Graph) -> dict[str, str]:
             root = found[behind[0]]
             found[name] = root if root.startswith("behind ") else f"behind {behind[0]}"
         elif isinstance(node, Activation):  # 2
-            found[name] = f"{type(node).__name__} gives real values, no spikes"
+            found[name] = f"{type(node).__name__} gives {node.gives}"
         elif not isinstance(node, Source | LinearNode | Neuron | Product):  # 2
             found[name] = f"{type(node).__name__} is a product of values, no sum of spikes"
         elif isinstance(node, Product) and (why := _no_coincidence(graph, name)):  # 2

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from convert.ir import (
+    Activation,
     Add,
     Affine,
     Concat,
@@ -64,8 +65,8 @@ def _paths(graph: Graph, name: str, after: tuple[str, ...], sides: Sides) -> Ite
         yield Branch(name, after, sides)
         return
     if not isinstance(node, LinearNode):
-        kind = type(node).__name__
-        raise Unsupported(name, f"{kind} is not linear", "put a spiking neuron before and after it")
+        instead = node.instead if isinstance(node, Activation) else "put a spiking neuron before and after it"
+        raise Unsupported(name, f"{type(node).__name__} is not linear", instead)
     chain = after if isinstance(node, Add) else (name, *after)
     for side, source in enumerate(graph.inputs_of(name)):
         here = ((name, side), *sides) if isinstance(node, Concat) else sides

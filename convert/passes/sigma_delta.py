@@ -268,9 +268,10 @@ def _refuse_foreign(graph: Graph) -> None:
     for name, node, _ in graph:
         if not isinstance(node, Input | LinearNode | Relu):
             kind = type(node).__name__
+            instead = node.instead if isinstance(node, Activation) else "leave it out"
             raise Unsupported(
                 name, f"{kind} is neither linear nor a ReLU, and a sigma-delta network holds nothing else",
-                "convert a spiking network with --to lava, or leave it out",
+                f"convert a spiking network with --to lava, or {instead}",
             )  # fmt: skip
         if isinstance(node, Input) and node.operand != "real":
             raise Unsupported(name, f"an input of {node.operand} values, expected real ones", "feed images")

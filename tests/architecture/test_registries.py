@@ -36,7 +36,7 @@ NO_FANOUT = {
     "AvgPool2d": "a sum of its window: an update, or folded into the next",
     "BatchNorm": "a scale per value: an update", "Concat": "moves values",
     "Delay": "moves values", "JointMean": "a sum over joints: an update, or folded into the next",
-    "Permute": "moves values", "Reshape": "moves values",
+    "Permute": "moves values", "Repeat2d": "copies values", "Reshape": "moves values",
     "Slice": "moves values",
 }  # fmt: skip
 PROGRAMS_ALONE = {
@@ -165,7 +165,9 @@ def test_the_face_of_the_graph_is_what_it_says():
     modules = {
         "activations",
         "check",
+        "enlarging",
         "errors",
+        "fields",
         "files",
         "graph",
         "linear",

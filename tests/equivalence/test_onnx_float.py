@@ -49,6 +49,12 @@ def linear_cases():
         "steps-longer-than-window": ((2, 2), ir.StepConv(grid(rng, 3, 2, 9))),
         "conv": ((4, 7, 5), ir.Conv2d(grid(rng, 6, 2, 3, 2), grid(rng, 6), (2, 1), (1, 0), (1, 2), 2)),
         "pool": ((2, 5, 7), ir.AvgPool2d((2, 2), (2, 3))),
+        "transposed": (
+            (3, 3, 2),
+            ir.ConvTranspose2d(grid(rng, 2, 3, 4, 3), grid(rng, 2), (2, 1), (1, 0), (1, 0)),
+        ),
+        "repeat": ((2, 2, 3), ir.Repeat2d((3, 2))),
+        "largest": ((2, 5, 4), ir.MaxPool2d((3, 2), (2, 1), (1, 0))),
         "scale": ((3, 4), ir.ChannelScale(grid(rng, 3), grid(rng, 3))),
         "joints": ((3, 4), ir.JointMap(grid(rng, 1, 1, 5, 4))),
         "joints-stacked-in": ((6, 4), ir.JointMap(grid(rng, 1, 2, 5, 4))),

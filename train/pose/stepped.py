@@ -13,7 +13,7 @@ from torch import nn
 from train.pose.backbones.small import Cells
 from train.stepwise import Stepwise
 
-_IMAGE = (nn.Conv2d, nn.BatchNorm2d, nn.AvgPool2d)
+_IMAGE = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.AvgPool2d, nn.MaxPool2d, nn.Upsample)
 
 
 def time_major(model: nn.Module) -> nn.Module:

@@ -116,6 +116,26 @@ def _avg_pool(f: Fields, x: Tensor) -> Tensor:
     return F.avg_pool2d(x.flatten(0, 1), f["kernel"], f["stride"]).view(*x.shape[:2], *f["out"])
 
 
+@_rule("ConvTranspose2d")
+def _conv_transpose(f: Fields, x: Tensor) -> Tensor:
+    weight = f["weight"].transpose(0, 1)
+    y = F.conv_transpose2d(x.flatten(0, 1), weight, f["bias"], f["stride"], f["padding"], f["extra"])
+    return y.view(*x.shape[:2], *f["out"])
+
+
+@_rule("Repeat2d")
+def _repeat(f: Fields, x: Tensor) -> Tensor:
+    return x.repeat_interleave(f["times"][0], dim=3).repeat_interleave(f["times"][1], dim=4)
+
+
+@_rule("MaxPool2d")
+def _max_pool(f: Fields, x: Tensor) -> Tensor:
+    # One pixel more than torch allows (half a kernel) may be padded here.
+    pads = [n for p in reversed(f["padding"]) for n in (p, p)]
+    padded = F.pad(x.flatten(0, 1), pads, value=float("-inf"))
+    return F.max_pool2d(padded, f["kernel"], f["stride"]).view(*x.shape[:2], *f["out"])
+
+
 @_rule("ChannelScale")
 def _channel_scale(f: Fields, x: Tensor) -> Tensor:
     return _biased(f, x * f["scale"].view(-1, *(1,) * (x.dim() - 3)))

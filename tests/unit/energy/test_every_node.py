@@ -18,6 +18,7 @@ FREE = {  # counted as no operation, and why
     "Input": "where values come from; encoding is not counted",
     "Reshape": "the same values in the same order", "Permute": "moves values", "Delay": "holds values back",
     "Concat": "puts values side by side", "Slice": "leaves values out",
+    "Repeat2d": "the same values more often",
 }  # fmt: skip
 one = np.ones
 SPIKES, REALS = Input((2, 2), "binary"), Input((2, 2))
@@ -34,6 +35,13 @@ EXAMPLES = {
     "ChannelScale": (ir.ChannelScale(one(2), one(2)), REALS, {"mac": 12, "bias_adds": 12}),
     "StepConv": (ir.StepConv(one((5, 2, 2))), SPIKES, {"ac": 4 * 5 * (2 + 2 + 1)}),
     "Conv2d": (ir.Conv2d(one((5, 1, 2, 2)), padding=(1, 1)), Input((1, 2, 2), "binary"), {"ac": 3 * 5 * 16}),
+    "ConvTranspose2d": (
+        ir.ConvTranspose2d(one((5, 1, 3, 3)), padding=(1, 1)), Input((1, 2, 2), "binary"), {"ac": 3 * 5 * 16},
+    ),
+    "Repeat2d": (ir.Repeat2d((2, 3)), Input((1, 2, 2), "binary"), {}),
+    "MaxPool2d": (
+        ir.MaxPool2d((2, 2), (1, 1), (1, 1)), Input((1, 2, 2)), {"neuron_compares": 3 * (4 + 4 * 2 + 4 - 9)},
+    ),
     "GraphConv": (
         ir.GraphConv(one((1, 5, 2)), one((1, 2, 2))), SPIKES, {"ac": 3 * 4 * 5, "mac": 3 * 5 * 2 * 2},
     ),
