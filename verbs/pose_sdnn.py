@@ -13,7 +13,7 @@ import numpy as np
 
 from convert.artifact import is_artifact, new_artifact
 from convert.ir import BadInput, Graph, Program, Unsupported, save_graph, save_program
-from convert.passes.sigma_delta import LayerReport, Ranges, SigmaDelta
+from convert.passes.sigma_delta import LayerReport, Ranges, SigmaDelta, refuse
 from verbs.configuring import said
 from verbs.options import cores
 from verbs.output import say, table, write_json
@@ -88,6 +88,7 @@ def maker(opened: PoseRun, people: PoseSet, bits: tuple[int, int]) -> Maker:
     from deploy.calibration import ranges
 
     graph, settings = network_graph(opened), opened.about["model_config"]
+    refuse(graph)  # before the network runs on people
     found = ranges(graph, (x[None].astype(np.float64) for x in seen(opened, people)))
     heads = tuple(settings["heads"]), tuple(settings["kinds"])
     return Maker(graph, found, opened.codec.description(), heads, bits)

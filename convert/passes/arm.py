@@ -2,11 +2,13 @@
 
 A branch with one weighted node keeps it, and every move of values before and after it (Reshape, Permute,
 Delay); a branch of moves alone counts as a ChannelScale of ones. Any other branch is composed into one Affine
-per delay, of exactly the synapses that its nodes join.
+per delay, of exactly the synapses that its nodes join; that matrix is dense while it is made, and one beyond
+DENSE entries is refused.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -24,12 +26,14 @@ from convert.ir import (
     Reshape,
     Shape,
     StepConv,
+    Unsupported,
 )
 from convert.passes.coincidence import MOVES, moved
 from convert.passes.operators import applied
 from convert.passes.region import Branch, compose
 
 KEPT = (Affine, ChannelMix, StepConv, Conv2d, ChannelScale)
+DENSE = 1 << 28  # entries of a composed matrix: 2 GiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +71,34 @@ class Arm:
         return moved(graph, self.after, total).reshape(-1)
 
 
+def composed(graph: Graph, branch: Branch) -> str | None:
+    """The node that makes the branch one that must be composed; None where it is kept or moves values alone.
+
+    Raises Unsupported, naming that node, where the matrix would have more than DENSE entries.
+    """
+    weighted = [n for n in branch.chain if not isinstance(graph.nodes[n], MOVES)]
+    odd = [n for n in weighted if not isinstance(graph.nodes[n], KEPT)]
+    if not odd and len(weighted) < 2:
+        return None
+    name = (odd or weighted)[0]
+    rows, columns = (math.prod(graph.shapes[n]) for n in (branch.chain[-1], branch.source))
+    if rows * columns > DENSE:
+        kind = type(graph.nodes[name]).__name__
+        raise Unsupported(
+            name, f"{kind}, composed with the linear nodes round it, is a matrix of {rows} x {columns}",
+            "take a smaller input, or a network of convolutions with a neuron or ReLU behind each",
+        )  # fmt: skip
+    return name
+
+
 def arms(graph: Graph, branch: Branch) -> list[Arm]:
     """The arms of a branch."""
     weighted = [k for k, n in enumerate(branch.chain) if not isinstance(graph.nodes[n], MOVES)]
     if not weighted:
         ones = ChannelScale(np.ones(graph.shapes[branch.source][0]))
         return [Arm(branch, ones, (), branch.chain)]
-    (at, *others) = weighted
-    if not others and isinstance(graph.nodes[branch.chain[at]], KEPT):
+    if composed(graph, branch) is None:
+        (at,) = weighted
         before, after = branch.chain[:at], branch.chain[at + 1 :]
         return [Arm(branch, graph.nodes[branch.chain[at]], before, after)]
     out = []

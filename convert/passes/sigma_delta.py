@@ -43,7 +43,7 @@ from convert.ir import (
     Unsupported,
     check,
 )
-from convert.passes.arm import Arm, arms, attach
+from convert.passes.arm import Arm, arms, attach, composed
 from convert.passes.region import bias, branches
 
 FINE = 12  # bits of a layer's largest message that are wanted
@@ -105,9 +105,8 @@ class SigmaDelta:
         """The two graphs; populations: the ReLUs' names, `x.delta` of an input, `y.sigma` of an output."""
         if check(graph).stage != "folded":
             raise StageError(f"sigma-delta: needs a folded graph, got {graph.stage}")
-        _refuse_foreign(graph)
+        ends, source = refuse(graph), graph.input()
         self.report.clear()
-        ends, source = _ends(graph), graph.input()
         first = f"{source}.delta"
         nodes: dict[str, Node] = {source: self._input(graph, source)}
         counts = {source: 1.0 / nodes[source].scale}  # type: ignore[attr-defined]
@@ -262,6 +261,18 @@ class _Layer:
 
 def _reaches_back(node: Node) -> bool:
     return type(node).__name__ in ("StepConv", "Delay")
+
+
+def refuse(graph: Graph) -> Graph:
+    """The graph with its regions' ends (`_ends`); Unsupported, by the node's name, where kinds or shapes of a
+    folded graph say that no sigma-delta network can be made of it. It needs no ranges: ask it first."""
+    _refuse_foreign(graph)
+    ends = _ends(graph)
+    for name, node, _ in ends:
+        if isinstance(node, LeakyIntegrator):
+            for branch in branches(ends, name):
+                composed(ends, branch)
+    return ends
 
 
 def _refuse_foreign(graph: Graph) -> None:
