@@ -48,6 +48,7 @@ from convert.ir import (
     Reshape,
     Shape,
     Slice,
+    SpikeAnd,
     SpikeMatMul,
     WindowNode,
     steps,
@@ -63,11 +64,13 @@ BINARY, TERNARY, INTEGER, REAL = range(4)
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """The values on one edge, flat, with their class per sample.
+    """The values on one edge, with their class per sample.
 
-    values: [T, N, P], or None where they were not computed (then every value counts as non-zero).
-    classes: int8 [N], indices into CLASSES.  route: int64 [P] to the flat positions of the consumer's input
-    where a folded pool lies between (-1: dropped), None where values are the input itself.
+    values: [T, N, *shape] in any memory order (a Permute moves none), or None where they were not computed
+    (then every value counts as non-zero).
+    classes: int8 [N], indices into CLASSES.  route: int64 [P], for each of the P values of a step its flat
+    position in the consumer's input, where a folded pool lies between (-1: dropped); None where values are
+    the input itself.
     """
 
     values: np.ndarray | None
@@ -75,36 +78,71 @@ class Tensor:
     route: np.ndarray | None = None
 
     @cached_property
+    def _axes(self) -> tuple[int, ...]:
+        """The axes of a step, slowest in memory first."""
+        strides = self.values.strides
+        return tuple(sorted(range(2, self.values.ndim), key=lambda axis: -strides[axis]))
+
+    def laid(self, values: np.ndarray) -> np.ndarray:
+        """`values`, or what was computed of each of them, as memory holds them: [T, N, P], mostly no copy."""
+        return values.transpose(0, 1, *self._axes).reshape(*values.shape[:2], -1)
+
+    def placed(self, map_: np.ndarray) -> np.ndarray:
+        """A map [S, P'] over the consumer's input as one over `laid` values, [S, P]; dropped ones get 0."""
+        return self._turned(map_ if self.route is None else np.where(self.route < 0, 0, map_[:, self.route]))
+
+    def _turned(self, map_: np.ndarray) -> np.ndarray:
+        """[S, P] over the values in the order of their axes -> as laid."""
+        if self._axes == tuple(range(2, self.values.ndim)):
+            return map_
+        shaped = map_.reshape(len(map_), *self.values.shape[2:])
+        return shaped.transpose(0, *(axis - 1 for axis in self._axes)).reshape(len(map_), -1)
+
+    @cached_property
     def kept(self) -> np.ndarray | None:
-        """`values`, less the positions that a folded pool drops."""
-        if self.values is None or self.route is None or (self.route >= 0).all():
-            return self.values
-        return self.values[:, :, self.route >= 0]
+        """`values` as laid, less the positions that a folded pool drops."""
+        if self.values is None:
+            return None
+        if self.route is None or (self.route >= 0).all():
+            return self.laid(self.values)
+        return self.laid(self.values)[:, :, self._turned(self.route[None] >= 0)[0]]
 
     @cached_property
     def events(self) -> np.ndarray:
-        """bool [T, N, P]: value is not zero."""
-        if self.values.dtype == np.uint8 and (self.classes == BINARY).all():
+        """bool [T, N, *shape]: value is not zero."""
+        if self.values.dtype in (np.uint8, np.bool_) and (self.classes == BINARY).all():
             return self.values.view(np.bool_)
         return self.values != 0
 
     @cached_property
     def events_by_step(self) -> np.ndarray:
         """int64 [N, T]: non-zero values of each step."""
-        return tally.nonzero(self.events)
+        return tally.nonzero(self.laid(self.events))
+
+    def through(self, map_: np.ndarray) -> np.ndarray:
+        """int64 [N, T]: what the non-zero values of each step pass by a map [1 or T, P'] of the consumer."""
+        if self.route is None and (map_ == map_[:, :1]).all():
+            return self.events_by_step * map_[:, 0]
+        events, map_ = self.laid(self.events), self.placed(map_)
+        if self._axes[0] == 2 and len(map_) == 1:  # a convolution's borders are the same in each channel
+            planes = map_.reshape(self.values.shape[2], -1)
+            if (planes == planes[0]).all():
+                return tally.through(tally.stacked(events, planes.shape[1]), planes[:1], self.events_by_step)
+        return tally.through(events, map_, self.events_by_step)
 
     @cached_property
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """(sum |x|, sum x) over the kept values of all steps, [N]: int64 of integers, float64 of reals."""
         kept = self.kept
         if (self.classes == BINARY).all():  # ones and zeros
-            found = self.events_by_step if kept is self.values else tally.nonzero(kept != 0)
+            whole = kept.shape[2] == math.prod(self.values.shape[2:])
+            found = self.events_by_step if whole else tally.nonzero(kept != 0)
             return found.sum(axis=1), found.sum(axis=1)
         if kept.dtype.kind in "iub":
             total = tally.totals(kept)
             return (tally.totals(np.abs(kept.astype(np.int64))) if tally.peaks(kept)[0] < 0 else total), total
-        rows = np.ascontiguousarray(np.moveaxis(kept, 1, 0)).reshape(kept.shape[1], -1)
-        # Of rows: the same in every batch.
+        # Of rows, in the order of the axes: the same in every batch and memory order.
+        rows = np.ascontiguousarray(np.moveaxis(self.values, 1, 0)).reshape(kept.shape[1], -1)
         return np.abs(rows).sum(axis=1, dtype=np.float64), rows.sum(axis=1, dtype=np.float64)
 
 
@@ -181,26 +219,27 @@ def input_class(node: Input) -> int:
     return BINARY if node.operand == "binary" else REAL
 
 
-def check_raster(name: str, raster: np.ndarray | None, size: int, cls: int) -> np.ndarray:
-    """raster as [T, N, size], if it is one and its values fit the class its producer declares."""
+def check_raster(name: str, raster: np.ndarray | None, shape: Shape, cls: int) -> np.ndarray:
+    """raster as [T, N, *shape], if it is one and its values fit the class its producer declares."""
+    size = math.prod(shape)
     if raster is None:
         raise BadInput(
             f"{name}: no raster; counting needs all its steps, ask the target for rasters={name!r}"
         )
     if raster.ndim < 2 or 0 in raster.shape[:2] or math.prod(raster.shape[2:]) != size:
         raise BadInput(f"{name}: raster {raster.shape}, expected (steps, samples, ...), {size} values a step")
-    flat = raster.reshape(*raster.shape[:2], size)
+    found = raster.reshape(*raster.shape[:2], *shape)
     if cls == REAL:
-        if not np.isfinite(flat).all():
+        if not np.isfinite(found).all():
             raise BadInput(f"{name}: raster holds NaN or infinity; expected finite values, mend the input")
-        return flat
-    if flat.dtype.kind not in "iub":
-        raise BadInput(f"{name}: raster of {flat.dtype}, expected integers; pass encoded values")
-    low, high = {BINARY: (0, 1), TERNARY: (-1, 1)}.get(cls, (None, None))
-    if low is not None and flat.size and (flat.min() < low or flat.max() > high):
-        found, want = f"{flat.min()}..{flat.max()}", f"{low}..{high} ({CLASSES[cls]})"
-        raise BadInput(f"{name}: raster values {found}, expected {want}; pass its spikes")
-    return flat
+        return found
+    if found.dtype.kind not in "iub":
+        raise BadInput(f"{name}: raster of {found.dtype}, expected integers; pass encoded values")
+    least, most = {BINARY: (0, 1), TERNARY: (-1, 1)}.get(cls, (None, None))
+    if least is not None and (tally.peaks(found)[0] < least or tally.peaks(found)[1] > most):
+        seen, want = f"{found.min()}..{found.max()}", f"{least}..{most} ({CLASSES[cls]})"
+        raise BadInput(f"{name}: raster values {seen}, expected {want}; pass its spikes")
+    return found
 
 
 class Operands:
@@ -217,7 +256,7 @@ class Operands:
         for name in (*self._graph.sources(), *self._graph.spiking()):
             node = self._graph.nodes[name]
             cls = input_class(node) if isinstance(node, Input) else neuron_class(node)  # type: ignore[arg-type]
-            values = check_raster(name, rasters.get(name), math.prod(self._graph.shapes[name]), cls)
+            values = check_raster(name, rasters.get(name), self._graph.shapes[name], cls)
             runs[name] = values.shape[:2]
             self._tensors[name] = Tensor(values, np.full(values.shape[1], cls, np.int8))
         run = one_run({n: runs[n] for n in self._graph.sources()})
@@ -239,18 +278,17 @@ class Operands:
     def _compute(self, name: str) -> Tensor:
         node, inputs = self._graph.nodes[name], self._graph.inputs_of(name)
         if isinstance(node, Reshape):
-            return self[inputs[0]]
+            return _reshaped(self[inputs[0]], self._graph.shapes[name])
         if isinstance(node, Permute):
             return _permuted(self[inputs[0]], node, self._graph.shapes[inputs[0]])
         if isinstance(node, Delay):
             return _delayed(self[inputs[0]], node.steps)
         if isinstance(node, Slice):
-            return _sliced(self[inputs[0]], node, self._graph.shapes[inputs[0]])
+            return _sliced(self[inputs[0]], node)
         if isinstance(node, Concat):
             return _joined([self[i] for i in inputs])
         if isinstance(node, Product):
-            shapes = tuple(self._graph.shapes[i] for i in inputs)
-            return _product(node, shapes, self[inputs[0]], self[inputs[1]])
+            return _product(node, self[inputs[0]], self[inputs[1]])
         if isinstance(node, Add):
             return _sum([self[i] for i in inputs])
         if isinstance(node, POOLS):
@@ -265,7 +303,7 @@ class Operands:
             step = route(node, in_shape)
             way = step if x.route is None else np.where(x.route < 0, -1, step[x.route])
             return Tensor(x.values, x.classes, way)
-        values = None if x.values is None else mean(node, x.values, in_shape)
+        values = None if x.values is None else mean(node, x.values)
         return Tensor(values, np.full(self.samples, REAL, np.int8))
 
 
@@ -278,6 +316,12 @@ def one_run(runs: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
     return run
 
 
+def _reshaped(x: Tensor, shape: Shape) -> Tensor:
+    if x.values is None or x.route is not None:  # flat positions stay
+        return x
+    return Tensor(x.values.reshape(*x.values.shape[:2], *shape), x.classes)
+
+
 def _permuted(x: Tensor, node: Permute, shape: Shape) -> Tensor:
     if x.route is not None:  # a folded pool lies before: its windows move
         source = np.arange(math.prod(shape)).reshape(shape).transpose(node.axes).reshape(-1)
@@ -285,30 +329,33 @@ def _permuted(x: Tensor, node: Permute, shape: Shape) -> Tensor:
         return Tensor(x.values, x.classes, np.where(x.route < 0, -1, place[x.route]))
     if x.values is None:
         return Tensor(None, x.classes)
-    lead = x.values.shape[:2]
-    moved = x.values.reshape(*lead, *shape).transpose(0, 1, *(axis + 2 for axis in node.axes))
-    return Tensor(moved.reshape(*lead, -1), x.classes)
+    return Tensor(x.values.transpose(0, 1, *(axis + 2 for axis in node.axes)), x.classes)
 
 
-def _product(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> Tensor:
+def _product(node: Product, a: Tensor, b: Tensor) -> Tensor:
     classes = np.maximum(a.classes, b.classes)
     if isinstance(node, SpikeMatMul):  # sums
         classes = np.where(classes == REAL, REAL, INTEGER).astype(np.int8)
     if a.values is None or b.values is None:
         return Tensor(None, classes)
-    return Tensor(_multiplied(node, shapes, a.values, b.values), classes)
+    return Tensor(_multiplied(node, *(x.events if _ones(x) else x.values for x in (a, b))), classes)
 
 
-def _multiplied(node: Product, shapes: tuple[Shape, ...], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The product of flat values [T, N, P] of these shapes, flat again; exact where both are integers."""
-    exact, kind, lead = np.dtype(np.float64), np.float64, a.shape[:2]
+def _ones(x: Tensor) -> bool:
+    return bool((x.classes == BINARY).all())
+
+
+def _multiplied(node: Product, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The product of values [T, N, *shape]; exact where both are integers."""
+    if isinstance(node, SpikeAnd) and a.dtype == b.dtype == np.bool_:
+        return (a & b).view(np.uint8)
+    exact, kind = np.dtype(np.float64), np.float64
     if a.dtype.kind in "iub" and b.dtype.kind in "iub":
-        reach = max(map(abs, tally.peaks(a))) * max(map(abs, tally.peaks(b)))
-        reach *= shapes[0][-1] if isinstance(node, SpikeMatMul) else 1
-        exact, kind = tally.whole(-reach, reach), tally.holding(reach)  # the float product is the fast one
-    left, right = a.reshape(*lead, *shapes[0]).astype(kind), b.reshape(*lead, *shapes[1]).astype(kind)
-    out = left @ right if isinstance(node, SpikeMatMul) else left * right
-    return out.reshape(*lead, -1).astype(exact)
+        (low, high), (least, most) = tally.peaks(a), tally.peaks(b)
+        reach = max(-low, high) * max(-least, most) * (a.shape[-1] if isinstance(node, SpikeMatMul) else 1)
+        exact, kind = tally.whole(-reach if min(low, least) < 0 else 0, reach), tally.holding(reach)
+    left, right = a.astype(kind), b.astype(kind)  # products of floats are the fast ones
+    return (left @ right if isinstance(node, SpikeMatMul) else left * right).astype(exact)
 
 
 def _delayed(x: Tensor, steps: int) -> Tensor:
@@ -319,12 +366,9 @@ def _delayed(x: Tensor, steps: int) -> Tensor:
     return Tensor(values, x.classes, x.route)
 
 
-def _sliced(x: Tensor, node: Slice, shape: Shape) -> Tensor:
+def _sliced(x: Tensor, node: Slice) -> Tensor:
     """Folded pools never lie before: `plan` folds none that a Slice or a Concat reads."""
-    places = math.prod(shape[1:])
-    whole = x.values
-    kept = None if whole is None else whole[:, :, node.start * places : node.stop * places]
-    return Tensor(kept, x.classes)
+    return Tensor(None if x.values is None else x.values[:, :, node.start : node.stop], x.classes)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
@@ -346,6 +390,7 @@ def _sum(addends: list[Tensor]) -> Tensor:
     values = addends[0].values.astype(kind)
     for x in addends[1:]:
         np.add(values, x.values, out=values, casting="unsafe")  # whole numbers that `kind` holds
-    peak = np.abs(values).max(axis=2, initial=0).max(axis=0)
+    sizes = Tensor(values if kind.kind == "u" else np.abs(values), base)
+    peak = sizes.kept.max(axis=2, initial=0).max(axis=0)
     alone = (classes <= TERNARY) & (peak == 1)  # peak 0: silent, nothing to be read from it
     return Tensor(values, np.where(alone, classes, base).astype(np.int8))

@@ -36,10 +36,10 @@ def product_line(
     )
     rate, mean, sized = np.ones(samples), np.full(samples, np.nan), np.full(samples, dense, np.int64)
     if known:
-        met, nnz = _met(node, shapes, a, b), a.events_by_step
+        met, nnz = _met(node, a, b), a.events_by_step
         rate, mean = (s / (steps * math.prod(shapes[0])) for s in a.sums)
         asked = role.sums and (classes == INTEGER).any()
-        sized = _sized(node, shapes, a, b) if asked else np.zeros(samples, np.int64)
+        sized = _sized(node, a, b) if asked else np.zeros(samples, np.int64)
     by_step = {"nnz_in": nnz, "sop_exact": met}
     nnz, met = nnz.sum(axis=1), met.sum(axis=1)
     counts = {
@@ -64,19 +64,16 @@ def product_line(
     )  # fmt: skip
 
 
-def _met(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.ndarray:
+def _met(node: Product, a: Tensor, b: Tensor) -> np.ndarray:
     """Pairs of which neither is zero, int64 [N, T]."""
-    left, right = (x.events.reshape(*x.events.shape[:2], *s) for x, s in zip((a, b), shapes[:2], strict=True))
     if isinstance(node, SpikeMatMul):
-        return tally.met(left, right)
-    return tally.nonzero((left & right).reshape(*left.shape[:2], -1))
+        return tally.met(a.events, b.events)
+    return Tensor(a.events & b.events, a.classes).events_by_step
 
 
-def _sized(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.ndarray:
+def _sized(node: Product, a: Tensor, b: Tensor) -> np.ndarray:
     """Pairs, each counted with the product of its sizes, int64 [N]."""
-    left, right = (
-        np.abs(x.values).reshape(*x.values.shape[:2], *s) for x, s in zip((a, b), shapes[:2], strict=True)
-    )
+    left, right = (np.abs(x.values) for x in (a, b))
     if isinstance(node, SpikeMatMul):
         return tally.met(left, right).sum(axis=1)
     pairs = left.astype(np.int64) * right

@@ -43,7 +43,7 @@ class ProgramCounter:
         population = self._program.populations[name]
         model = population.model
         cls = input_class(model) if isinstance(model, Input) else neuron_class(model)
-        values = check_raster(name, rasters.get(name), population.size, cls)
+        values = check_raster(name, rasters.get(name), (population.size,), cls)
         return Tensor(values, np.full(values.shape[1], cls, np.int8))
 
     def _projection(self, p: Projection, tensors: Mapping[str, Tensor], run: tuple[int, int]) -> Line:
