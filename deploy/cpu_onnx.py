@@ -64,7 +64,7 @@ class ScanRunner(Runner):
             raise BadInput(f"{self.base.where}: has no raster of {', '.join(missing)}; written with: {known}")
         # Counts inside the model take a fifth of its time; where all rasters come out they hold them.
         counts = not set(self.graph.spiking()) <= probes
-        model = scan_model(self.graph, sorted(probes), counts).SerializeToString()
+        model = scan_model(self.graph, sorted(probes), counts, laid=True).SerializeToString()
         self._sessions[probes] = Session(model, "graph", self.threads)
         return self._sessions[probes]
 
@@ -74,13 +74,20 @@ class ScanRunner(Runner):
         got = session.run({"x": x})
         wall_s = time.perf_counter() - start
         source = session.source_name
+        wanted = (*rasters, *(n for n in session.metadata.get("products", ()) if n not in rasters))
         return Record(
             outputs={n: _wide(got[n]) for n in session.metadata["graph_outputs"]},
             counts={n: got[f"{n}.count"] for n in session.metadata["spiking"] if f"{n}.count" in got},
             steps=len(x),
-            rasters={n: encoded if n == source else got[f"{n}.raster"] for n in rasters},
+            rasters={n: encoded if n == source else _raster(session, n, got) for n in wanted},
             wall_s=wall_s,
         )
+
+
+def _raster(session: Session, name: str, got: Mapping[str, np.ndarray]) -> np.ndarray:
+    """uint8 [T, N, *shape]: a view of what the runtime gave, so that nothing is moved."""
+    raster = got[f"{name}.raster"].view(np.uint8)
+    return np.moveaxis(raster, -1, 2) if name in session.metadata.get("last", ()) else raster
 
 
 def _wide(value: np.ndarray) -> np.ndarray:

@@ -95,7 +95,9 @@ class GraphCounter:
         left, right = inputs
         shapes = (*(self._graph.shapes[i] for i in inputs), self._graph.shapes[name])
         run, role = (operands.lengths[left], operands.samples), self._role(name, inputs)
-        line = product_line((name, node), shapes, operands[left], operands[right], run, role)
+        read = any(not isinstance(self._graph.nodes[u], Neuron) for u in self._graph.users_of(name))
+        made = operands[name] if read else None  # someone needs the values: they hold the pairs of spikes too
+        line = product_line((name, node), shapes, (operands[left], operands[right], made), run, role)
         for pair in self._attentions:
             if name in (pair.scores, pair.mixed):
                 return replace(line, recounts={**line.recounts, "pairs_kv": _pairs(pair, name, operands)})

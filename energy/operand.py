@@ -28,7 +28,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -56,94 +55,9 @@ from convert.ir import (
 from energy import tally
 from energy.fanout import weighted
 from energy.pools import POOLS, mean, overlaps, route
+from energy.tensor import BINARY, CLASSES, INTEGER, REAL, TERNARY, Tensor
 
 _MOVES = (Reshape, Permute, Delay, Concat, Slice)
-CLASSES = ("binary", "ternary", "integer", "real")
-BINARY, TERNARY, INTEGER, REAL = range(4)
-
-
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """The values on one edge, with their class per sample.
-
-    values: [T, N, *shape] in any memory order (a Permute moves none), or None where they were not computed
-    (then every value counts as non-zero).
-    classes: int8 [N], indices into CLASSES.  route: int64 [P], for each of the P values of a step its flat
-    position in the consumer's input, where a folded pool lies between (-1: dropped); None where values are
-    the input itself.
-    """
-
-    values: np.ndarray | None
-    classes: np.ndarray
-    route: np.ndarray | None = None
-
-    @cached_property
-    def _axes(self) -> tuple[int, ...]:
-        """The axes of a step, slowest in memory first."""
-        strides = self.values.strides
-        return tuple(sorted(range(2, self.values.ndim), key=lambda axis: -strides[axis]))
-
-    def laid(self, values: np.ndarray) -> np.ndarray:
-        """`values`, or what was computed of each of them, as memory holds them: [T, N, P], mostly no copy."""
-        return values.transpose(0, 1, *self._axes).reshape(*values.shape[:2], -1)
-
-    def placed(self, map_: np.ndarray) -> np.ndarray:
-        """A map [S, P'] over the consumer's input as one over `laid` values, [S, P]; dropped ones get 0."""
-        return self._turned(map_ if self.route is None else np.where(self.route < 0, 0, map_[:, self.route]))
-
-    def _turned(self, map_: np.ndarray) -> np.ndarray:
-        """[S, P] over the values in the order of their axes -> as laid."""
-        if self._axes == tuple(range(2, self.values.ndim)):
-            return map_
-        shaped = map_.reshape(len(map_), *self.values.shape[2:])
-        return shaped.transpose(0, *(axis - 1 for axis in self._axes)).reshape(len(map_), -1)
-
-    @cached_property
-    def kept(self) -> np.ndarray | None:
-        """`values` as laid, less the positions that a folded pool drops."""
-        if self.values is None:
-            return None
-        if self.route is None or (self.route >= 0).all():
-            return self.laid(self.values)
-        return self.laid(self.values)[:, :, self._turned(self.route[None] >= 0)[0]]
-
-    @cached_property
-    def events(self) -> np.ndarray:
-        """bool [T, N, *shape]: value is not zero."""
-        if self.values.dtype in (np.uint8, np.bool_) and (self.classes == BINARY).all():
-            return self.values.view(np.bool_)
-        return self.values != 0
-
-    @cached_property
-    def events_by_step(self) -> np.ndarray:
-        """int64 [N, T]: non-zero values of each step."""
-        return tally.nonzero(self.laid(self.events))
-
-    def through(self, map_: np.ndarray) -> np.ndarray:
-        """int64 [N, T]: what the non-zero values of each step pass by a map [1 or T, P'] of the consumer."""
-        if self.route is None and (map_ == map_[:, :1]).all():
-            return self.events_by_step * map_[:, 0]
-        events, map_ = self.laid(self.events), self.placed(map_)
-        if self._axes[0] == 2 and len(map_) == 1:  # a convolution's borders are the same in each channel
-            planes = map_.reshape(self.values.shape[2], -1)
-            if (planes == planes[0]).all():
-                return tally.through(tally.stacked(events, planes.shape[1]), planes[:1], self.events_by_step)
-        return tally.through(events, map_, self.events_by_step)
-
-    @cached_property
-    def sums(self) -> tuple[np.ndarray, np.ndarray]:
-        """(sum |x|, sum x) over the kept values of all steps, [N]: int64 of integers, float64 of reals."""
-        kept = self.kept
-        if (self.classes == BINARY).all():  # ones and zeros
-            whole = kept.shape[2] == math.prod(self.values.shape[2:])
-            found = self.events_by_step if whole else tally.nonzero(kept != 0)
-            return found.sum(axis=1), found.sum(axis=1)
-        if kept.dtype.kind in "iub":
-            total = tally.totals(kept)
-            return (tally.totals(np.abs(kept.astype(np.int64))) if tally.peaks(kept)[0] < 0 else total), total
-        # Of rows, in the order of the axes: the same in every batch and memory order.
-        rows = np.ascontiguousarray(np.moveaxis(self.values, 1, 0)).reshape(kept.shape[1], -1)
-        return np.abs(rows).sum(axis=1, dtype=np.float64), rows.sum(axis=1, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,6 +162,7 @@ class Operands:
     def __init__(self, graph: Graph, rasters: Mapping[str, np.ndarray], plan: Plan) -> None:
         self._graph, self._plan = graph, plan
         self._tensors: dict[str, Tensor] = {}
+        self._given = rasters  # a target may have products at hand
         self.steps, self.samples = self._read(rasters)
 
     def _read(self, rasters: Mapping[str, np.ndarray]) -> tuple[int, int]:
@@ -288,7 +203,7 @@ class Operands:
         if isinstance(node, Concat):
             return _joined([self[i] for i in inputs])
         if isinstance(node, Product):
-            return _product(node, self[inputs[0]], self[inputs[1]])
+            return _product(node, self[inputs[0]], self[inputs[1]], self._given.get(name))
         if isinstance(node, Add):
             return _sum([self[i] for i in inputs])
         if isinstance(node, POOLS):
@@ -332,17 +247,16 @@ def _permuted(x: Tensor, node: Permute, shape: Shape) -> Tensor:
     return Tensor(x.values.transpose(0, 1, *(axis + 2 for axis in node.axes)), x.classes)
 
 
-def _product(node: Product, a: Tensor, b: Tensor) -> Tensor:
+def _product(node: Product, a: Tensor, b: Tensor, given: np.ndarray | None) -> Tensor:
+    """given: the values, where the target has them."""
     classes = np.maximum(a.classes, b.classes)
     if isinstance(node, SpikeMatMul):  # sums
         classes = np.where(classes == REAL, REAL, INTEGER).astype(np.int8)
     if a.values is None or b.values is None:
         return Tensor(None, classes)
-    return Tensor(_multiplied(node, *(x.events if _ones(x) else x.values for x in (a, b))), classes)
-
-
-def _ones(x: Tensor) -> bool:
-    return bool((x.classes == BINARY).all())
+    if given is not None:
+        return Tensor(given, classes)
+    return Tensor(_multiplied(node, *(x.events if x.spikes else x.values for x in (a, b))), classes)
 
 
 def _multiplied(node: Product, a: np.ndarray, b: np.ndarray) -> np.ndarray:

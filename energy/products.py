@@ -17,16 +17,17 @@ import numpy as np
 from convert.ir import Product, Shape, SpikeAnd, SpikeMatMul
 from energy import tally
 from energy.line import Line, Role
-from energy.operand import INTEGER, Tensor
 from energy.recounts import product_recounts
+from energy.tensor import INTEGER, Tensor
 
 
 def product_line(
-    where: tuple[str, Product], shapes: tuple[Shape, Shape, Shape], a: Tensor, b: Tensor,
-    run: tuple[int, int], role: Role,
+    where: tuple[str, Product], shapes: tuple[Shape, Shape, Shape],
+    tensors: tuple[Tensor, Tensor, Tensor | None], run: tuple[int, int], role: Role,
 ) -> Line:  # fmt: skip
-    """where: (name, node); shapes: of left, right and result; run: (T, N)."""
-    name, node = where
+    """where: (name, node); shapes, tensors: of left, right and result, which is None if nobody needs it; run:
+    (T, N)."""
+    (name, node), (a, b, made) = where, tensors
     steps, samples = run
     dense = steps * math.prod(shapes[2]) * (shapes[0][-1] if isinstance(node, SpikeMatMul) else 1)
     classes = np.maximum(a.classes, b.classes)
@@ -36,7 +37,7 @@ def product_line(
     )
     rate, mean, sized = np.ones(samples), np.full(samples, np.nan), np.full(samples, dense, np.int64)
     if known:
-        met, nnz = _met(node, a, b), a.events_by_step
+        met, nnz = _met(node, a, b, made), a.events_by_step
         rate, mean = (s / (steps * math.prod(shapes[0])) for s in a.sums)
         asked = role.sums and (classes == INTEGER).any()
         sized = _sized(node, a, b) if asked else np.zeros(samples, np.int64)
@@ -64,8 +65,10 @@ def product_line(
     )  # fmt: skip
 
 
-def _met(node: Product, a: Tensor, b: Tensor) -> np.ndarray:
-    """Pairs of which neither is zero, int64 [N, T]."""
+def _met(node: Product, a: Tensor, b: Tensor, made: Tensor | None) -> np.ndarray:
+    """Pairs of which neither is zero, int64 [N, T]: of spikes, the sum of the product's values."""
+    if made is not None and a.spikes and b.spikes:
+        return made.sums_by_step if isinstance(node, SpikeMatMul) else made.events_by_step
     if isinstance(node, SpikeMatMul):
         return tally.met(a.events, b.events)
     return Tensor(a.events & b.events, a.classes).events_by_step

@@ -15,8 +15,9 @@ from convert.ir import ConvWeights, DenseWeights, Input, Program, Projection, Sp
 from energy.ends import program_heads
 from energy.fanout import Fanout, conv_fanout
 from energy.line import Counts, Line, Options, Role
-from energy.operand import Tensor, check_raster, input_class, neuron_class, one_run
+from energy.operand import check_raster, input_class, neuron_class, one_run
 from energy.synapses import synaptic_line
+from energy.tensor import Tensor
 from energy.updates import neuron_ops
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from energy.fanout import Fanout
-from energy.operand import INTEGER, Tensor
+from energy.tensor import INTEGER, Tensor
 
 
 def bits(values: np.ndarray, classes: np.ndarray) -> np.ndarray:

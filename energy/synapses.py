@@ -10,8 +10,8 @@ from convert.ir import Shape
 from energy import tally
 from energy.fanout import Fanout
 from energy.line import Line, Options, Role
-from energy.operand import INTEGER, REAL, Tensor
 from energy.recounts import synaptic_recounts
+from energy.tensor import INTEGER, REAL, Tensor
 
 
 def synaptic_line(

@@ -80,11 +80,16 @@ def _halved(values: np.ndarray, axis: int, join: np.ufunc) -> np.ndarray:
     return left[0]
 
 
-def totals(values: np.ndarray) -> np.ndarray:
-    """Sums of whole numbers [T, N, P] of each sample, int64 [N]."""
+def sums(values: np.ndarray) -> np.ndarray:
+    """Sums of whole numbers [T, N, P] of each step, int64 [N, T]."""
     size = values.shape[2]
     kind = holding(size * max(map(abs, peaks(values))))
-    return (values.astype(kind) @ np.ones(size, kind)).astype(np.int64).sum(axis=0)
+    return (values.astype(kind) @ np.ones(size, kind)).astype(np.int64).T
+
+
+def totals(values: np.ndarray) -> np.ndarray:
+    """Sums of whole numbers [T, N, P] of each sample, int64 [N]."""
+    return sums(values).sum(axis=1)
 
 
 def holding(largest: int) -> type[np.floating]:
