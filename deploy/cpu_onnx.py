@@ -73,21 +73,21 @@ class ScanRunner(Runner):
         start = time.perf_counter()
         got = session.run({"x": x})
         wall_s = time.perf_counter() - start
-        source = session.source_name
-        wanted = (*rasters, *(n for n in session.metadata.get("products", ()) if n not in rasters))
+        source, last = session.source_name, frozenset(session.metadata.get("last", ()))
+        wanted = dict.fromkeys((*rasters, *session.metadata.get("products", ())))
         return Record(
             outputs={n: _wide(got[n]) for n in session.metadata["graph_outputs"]},
             counts={n: got[f"{n}.count"] for n in session.metadata["spiking"] if f"{n}.count" in got},
             steps=len(x),
-            rasters={n: encoded if n == source else _raster(session, n, got) for n in wanted},
+            rasters={n: encoded if n == source else _raster(got[f"{n}.raster"], n in last) for n in wanted},
             wall_s=wall_s,
         )
 
 
-def _raster(session: Session, name: str, got: Mapping[str, np.ndarray]) -> np.ndarray:
+def _raster(raster: np.ndarray, last: bool) -> np.ndarray:
     """uint8 [T, N, *shape]: a view of what the runtime gave, so that nothing is moved."""
-    raster = got[f"{name}.raster"].view(np.uint8)
-    return np.moveaxis(raster, -1, 2) if name in session.metadata.get("last", ()) else raster
+    spikes = raster.view(np.uint8)
+    return spikes.transpose(0, 1, -1, *range(2, spikes.ndim - 1)) if last else spikes
 
 
 def _wide(value: np.ndarray) -> np.ndarray:

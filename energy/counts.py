@@ -50,6 +50,12 @@ class GraphCounter:
         self._plan = plan(graph, options.fold_pool)
         self._first, self._heads = first_layers(graph), heads(graph)
         self._attentions = attentions(graph)
+        self._read = {  # products whose values more than neurons need
+            name for name, node in graph.nodes.items()
+            if isinstance(node, Product)
+            and any(not isinstance(graph.nodes[u], Neuron) for u in graph.users_of(name))
+        }  # fmt: skip
+        self._lengths: dict[int, Mapping[str, int]] = {}
         self._fans: dict[tuple[str, int], tuple[Fanout, ...]] = {}
         self._still: dict[tuple[str, int, int], Line | None] = {}
         sources = set(graph.sources())
@@ -58,7 +64,7 @@ class GraphCounter:
 
     def count(self, rasters: Mapping[str, np.ndarray]) -> Counts:
         """Counts of one batch."""
-        operands = Operands(self._graph, rasters, self._plan)
+        operands = Operands(self._graph, rasters, self._plan, self._lengths)
         if any(samples != operands.samples for _, samples, _ in self._still):
             self._still.clear()  # those of one size of batch are kept
         lines: list[Line] = []
@@ -95,8 +101,7 @@ class GraphCounter:
         left, right = inputs
         shapes = (*(self._graph.shapes[i] for i in inputs), self._graph.shapes[name])
         run, role = (operands.lengths[left], operands.samples), self._role(name, inputs)
-        read = any(not isinstance(self._graph.nodes[u], Neuron) for u in self._graph.users_of(name))
-        made = operands[name] if read else None  # someone needs the values: they hold the pairs of spikes too
+        made = operands[name] if name in self._read else None  # its values hold the pairs of spikes too
         line = product_line((name, node), shapes, (operands[left], operands[right], made), run, role)
         for pair in self._attentions:
             if name in (pair.scores, pair.mixed):

@@ -56,7 +56,11 @@ class Fanout:
 
     def inbounds(self, steps: int) -> int:
         """MACs of a run with all inputs non-zero, padding left out."""
-        return int(self.synapses.sum()) * (steps if len(self.synapses) == 1 else 1)
+        return self._all * (steps if len(self.synapses) == 1 else 1)
+
+    @cached_property
+    def _all(self) -> int:
+        return int(self.synapses.sum())
 
 
 Rule = Callable[[Node, Shape, int], tuple[Fanout, ...]]

@@ -159,7 +159,15 @@ def check_raster(name: str, raster: np.ndarray | None, shape: Shape, cls: int) -
 class Operands:
     """The tensors of one batch, computed from the rasters on demand by Add, Reshape, Delay and means only."""
 
-    def __init__(self, graph: Graph, rasters: Mapping[str, np.ndarray], plan: Plan) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        rasters: Mapping[str, np.ndarray],
+        plan: Plan,
+        lengths: dict[int, Mapping[str, int]] | None = None,
+    ) -> None:
+        """lengths: steps of a run -> those of every node, kept from batch to batch."""
+        self._lengths = {} if lengths is None else lengths
         self._graph, self._plan = graph, plan
         self._tensors: dict[str, Tensor] = {}
         self._given = rasters  # a target may have products at hand
@@ -175,7 +183,9 @@ class Operands:
             runs[name] = values.shape[:2]
             self._tensors[name] = Tensor(values, np.full(values.shape[1], cls, np.int8))
         run = one_run({n: runs[n] for n in self._graph.sources()})
-        self.lengths = steps(self._graph, run[0])
+        if run[0] not in self._lengths:
+            self._lengths[run[0]] = steps(self._graph, run[0])
+        self.lengths = self._lengths[run[0]]
         for name, found in runs.items():
             if found != (want := (self.lengths[name], run[1])):
                 raise BadInput(f"{name}: {found} steps and samples, expected {want}; run them as one")

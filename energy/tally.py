@@ -8,6 +8,8 @@ has what was measured. No compiled code: a report of few samples is not to wait 
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 
@@ -38,6 +40,9 @@ def through(events: np.ndarray, weights: np.ndarray, count: np.ndarray) -> np.nd
 
 def joined(events: np.ndarray) -> np.ndarray:
     """bool [T, N, C, *places] -> [T, N, *places]: whether any of the C channels is true there."""
+    if events.strides[2] == 1 and events.shape[2] % 8 == 0:  # side by side in memory: eight to a word
+        words = np.moveaxis(np.moveaxis(events, 2, -1).view(np.uint64), -1, 0)
+        return reduce(np.bitwise_or, words) != 0
     return _halved(events, 2, np.logical_or)
 
 
