@@ -76,7 +76,7 @@ def _met(node: Product, a: Tensor, b: Tensor, made: Tensor | None) -> np.ndarray
 
 def _sized(node: Product, a: Tensor, b: Tensor) -> np.ndarray:
     """Pairs, each counted with the product of its sizes, int64 [N]."""
-    left, right = (np.abs(x.values) for x in (a, b))
+    left, right = (tally.sizes(x.values) for x in (a, b))
     if isinstance(node, SpikeMatMul):
         return tally.met(left, right).sum(axis=1)
     pairs = left.astype(np.int64) * right

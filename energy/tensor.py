@@ -109,7 +109,7 @@ class Tensor:
             return found.sum(axis=1), found.sum(axis=1)
         if kept.dtype.kind in "iub":
             total = self.sums_by_step.sum(axis=1) if self._whole else tally.totals(kept)
-            return (tally.totals(np.abs(kept.astype(np.int64))) if tally.peaks(kept)[0] < 0 else total), total
+            return (tally.totals(tally.sizes(kept)) if tally.peaks(kept)[0] < 0 else total), total
         # Of rows, in the order of the axes: the same in every batch and memory order.
         rows = np.ascontiguousarray(np.moveaxis(self.values, 1, 0)).reshape(kept.shape[1], -1)
         return np.abs(rows).sum(axis=1, dtype=np.float64), rows.sum(axis=1, dtype=np.float64)
