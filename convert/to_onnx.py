@@ -41,8 +41,8 @@ def scan_model(
 
     Out: every graph output (a readout's value after the last step, a spiking node's count), `<node>.count`
     int64 [N, *shape] of every spiking node if `counts`, `<probe>.raster` uint8 [T, N, *shape]; if `laid`, as
-    the runtime has them: bool, with the channels last for those that metadata `last` names; and so are the
-    products of spikes that more than a neuron reads, uint8, named in metadata `products`.
+    the runtime has them: bool, with the channels last for those that metadata `last` names; where all
+    are probed, so are the products of spikes that more than a neuron reads, uint8 (metadata `products`).
     """
     return Writer(check(graph), stream=False, probes=probes, counts=counts, laid=laid).model()
 

@@ -112,14 +112,16 @@ class Writer:
             steps = f"{name}.T" if name in behind else "T"  # steps of its own
             raster = form(self.b, value, order, dtype)
             self.b.give(f"{name}.raster", raster, dtype, (steps, "N", *tail(shape, order)))
-        for name in self._products() if self.laid else ():
+        for name in self._products():
             steps = f"{name}.T" if name in behind else "T"
             raster = form(self.b, self.values[name], "first", "uint8")
             self.b.give(f"{name}.raster", raster, "uint8", (steps, "N", *self.graph.shapes[name]))
 
     def _products(self) -> list[str]:
         """Products of spikes, within a byte, that not a neuron alone reads: counting would make them anew."""
-        found = []
+        found: list[str] = []
+        if not self.laid or len(self.probes) < len(self.graph.spiking()):
+            return found
         for name, node, inputs in self.graph:
             if isinstance(node, Product) and all(self.values[i].dtype == "bool" for i in inputs):
                 read = any(not isinstance(self.graph.nodes[u], Neuron) for u in self.graph.users_of(name))
