@@ -1,6 +1,6 @@
 """Counting synaptic operations: ours beside NeuroBench's and SpikingJelly's counters, one network, one run.
 
-    python -m benchmarks.energy_counting [--run RUN] [--artifact DIR ...] [--data DIR] [--samples N] [--json F]
+    python -m benchmarks.energy_counting [--run RUN] [--artifact DIR ...] [--data DIR] [--samples N]
 
 RUN is a trained Base-SGN; without it the peers stay away, and need not be installed. Ours counts its graph on
 ONNX Runtime; the peers count the same network of SpikingJelly's modules (benchmarks/spikingjelly_sgn.py) with
