@@ -6,7 +6,7 @@ RUN is a trained Base-SGN; without it the peers stay away, and need not be insta
 ONNX Runtime; the peers count the same network of SpikingJelly's modules (benchmarks/spikingjelly_sgn.py) with
 the same weights. One thread each. Seconds are those of the processor; the best round of each counts, rounds
 take turns, and what counting adds is what a run with counters takes above the same run without. N is a batch,
-by default that of a report. Each --artifact is another row of ours. Plain inference gives the outputs alone;
+by default 64, that of a report. Each --artifact is another row of ours. Plain inference gives the outputs alone;
 the model as `convert` writes it also gives each neuron's spikes, and stands beside.
 
 Before that, in float64, where no spike sits within rounding of its threshold: the operations of every layer
@@ -50,7 +50,6 @@ from energy.line import Counts
 from train.checkpoint import float_model, load
 from train.data.recipe import Recipe
 from train.skeletons import layout
-from verbs.counting import BATCH
 from verbs.feed import load_feed
 
 FLOAT32 = 1e-3
@@ -248,7 +247,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="a trained base-sgn, for the peers")
     parser.add_argument("--artifact", type=Path, action="append", default=[], help="another network of ours")
     parser.add_argument("--data", type=Path, help="where its data set lies")
-    parser.add_argument("--samples", type=int, default=BATCH, help="a batch, as long as a report's")
+    parser.add_argument("--samples", type=int, default=64, help="a batch; 64 is that of a report")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
