@@ -6,6 +6,7 @@ graphs quantised, and integer graphs made by hand for what quantisation never ma
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ from convert.ir import (
 from convert.passes.fold_batchnorm import FOLD_BATCHNORM
 from convert.passes.quantise import Quantise
 from deploy.calibration import calibrate
+from deploy.target import Target, target
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,6 +65,27 @@ def _seeds():
     """Every test starts from the same random state, whatever ran before it."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - libraries under test may use the old global generator
+
+
+@pytest.fixture(scope="session")
+def ready() -> Callable[[str], Target]:
+    """The target of that name; skips, saying why, where it is not, and fails if Lava is required."""
+
+    def find(name: str) -> Target:
+        found = target(name)
+        if missing := found.available():
+            if name == "lava" and os.environ.get("BASALT_REQUIRE_LAVA") == "1":
+                pytest.fail(f"BASALT_REQUIRE_LAVA=1, but {missing}")
+            pytest.skip(missing)
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def lava(ready: Callable[[str], Target]) -> Target:
+    """The target Lava, for tests marked `lava`."""
+    return ready("lava")
 
 
 @pytest.fixture(scope="session")

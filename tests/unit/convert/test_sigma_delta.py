@@ -32,7 +32,6 @@ from deploy.lava_limits import limits
 from deploy.loihi_sim import LoihiSim
 from deploy.reference import values
 from deploy.stream import open_stream
-from deploy.target import target
 
 SIM = LoihiSim(threads=1)
 
@@ -290,15 +289,15 @@ def test_lava_0_10_is_told_that_it_has_no_carry():
     assert not any("carry" in reason for reason in limits(lower(made(graph, x, carry=False)[0])))
 
 
-@pytest.mark.skipif(target("lava").available() is not None, reason="Lava is not installed: make lava")
-def test_lava_0_10_sends_the_same_messages():
+@pytest.mark.lava
+def test_lava_0_10_sends_the_same_messages(lava):
     """The form without carry, narrow enough for Lava's 32-bit words."""
     rng = np.random.default_rng(0)
     graph = network(rng, 2, 4, 1, cells=False)
     x = film(rng, graph, steps=4)
     integer, _, _ = made(graph, x, 0.1, carry=False, bits=5, input_bits=4, message_bits=9)
     program, names = lower(integer), integer.spiking()
-    runner = target("lava").compile(program)
+    runner = lava.compile(program)
     found, want = runner.run(x, names), SIM.compile(program).run(x, names)
     runner.close()
     for name in names:
