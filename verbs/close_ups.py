@@ -16,15 +16,16 @@ from train.data.samples import Samples
 from train.data.transform import prepare
 from train.skeletons import layout
 from verbs.feed import Feed
+from verbs.pose_feed import PoseFeed, PoseSamples
 
 
-def chosen(feed: Feed, count: int) -> list[str]:
+def chosen(feed: Feed | PoseFeed, count: int) -> list[str]:
     """Ids of `count` samples, evenly spaced: where a set is sorted by class, of all classes."""
     return evenly(feed.samples.ids, count)
 
 
 def spikes(
-    record: Record, owners: np.ndarray, samples: Samples, close: Collection[str]
+    record: Record, owners: np.ndarray, samples: Samples | PoseSamples, close: Collection[str]
 ) -> list[dict[str, Any]]:
     """Rasters of those samples of a batch that are chosen; of several persons, of the first one there."""
     found = []

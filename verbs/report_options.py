@@ -31,6 +31,7 @@ class Asked:
     allow_uncounted: bool
     host_table: str | None
     core_map: Path | None
+    clip: int | None
     measure: bool
     power_log: Path | None
     factory: str | None

@@ -96,6 +96,14 @@ def clipped(graph: Graph, x: np.ndarray) -> int:
     return int(np.count_nonzero(np.abs(x) > (source.limit + 0.5) * source.scale))
 
 
+def say_cut(values: int) -> None:
+    """The warning for values beyond the range of a graded input."""
+    if values:
+        click.echo(
+            f"warning: {values} input values lie outside the graded range and were cut to it", err=True
+        )
+
+
 def run_all(
     loaded: Loaded,
     feed: Feed,
@@ -122,6 +130,5 @@ def run_all(
             kept.append(Record(record.outputs, dict(record.counts), record.steps, {}, record.wall_s))
             progress.n = len(np.unique(np.concatenate(owners)))
             progress.refresh()
-    if cut:
-        click.echo(f"warning: {cut} input values lie outside the graded range and were cut to it", err=True)
+    say_cut(cut)
     return per_sample(np.concatenate(rows), np.concatenate(owners)), kept

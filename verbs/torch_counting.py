@@ -14,7 +14,7 @@ from verbs.output import bar, say, write_json
 from verbs.report_options import Asked, told
 
 Command = Callable[..., Any]
-UNFIT = ("core_map", "measure", "power_log", "name", "form", "dataset", "data", "workers", "cluster")
+UNFIT = ("core_map", "measure", "power_log", "name", "form", "clip", "dataset", "data", "workers", "cluster")
 """Options of energy-report that a torch module has no use for, as their parameters are called."""
 
 

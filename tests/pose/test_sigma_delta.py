@@ -64,7 +64,7 @@ def test_frames_of_a_video_are_the_references_joints(artifact):
     want = values(integer, x)
     for name in (*integer.spiking(), *integer.outputs):
         np.testing.assert_array_equal(seen.record.rasters[name], want[name])
-    xy, score = network.decoded({name: want[name] for name in integer.outputs})
+    xy, score = network.reader.decoded({name: want[name] for name in integer.outputs})
     np.testing.assert_array_equal(seen.xy, xy)
     np.testing.assert_array_equal(seen.score, score)
     assert seen.xy.shape == (4, 2, 17, 2) and np.ptp(seen.xy) > 1
