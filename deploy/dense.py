@@ -19,8 +19,7 @@ from deploy.reference import combined
 
 
 def dense_values(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Every node's value, int64 [T, N, *shape]; Unsupported for a neuron that is no sigma-delta one, and for
-    one without `carry`, whose messages add up to something else."""
+    """Every node's value, int64 [T, N, *shape]; Unsupported for a neuron that is no sigma-delta one."""
     got: dict[str, np.ndarray] = {}
     for name, node, inputs in graph:
         arrays = [got[i].astype(np.int64, copy=False) for i in inputs]
@@ -29,7 +28,7 @@ def dense_values(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
         elif isinstance(node, LoihiSigma):
             got[name] = arrays[0]
         elif isinstance(node, LoihiDelta | LoihiSigmaDelta):
-            got[name] = _layer(name, node, arrays[0])
+            got[name] = _layer(node, arrays[0])
         elif isinstance(node, Neuron):
             raise Unsupported(name, f"{type(node).__name__} has no dense form", "take a sigma-delta network")
         else:
@@ -37,9 +36,7 @@ def dense_values(graph: Graph, x: np.ndarray) -> dict[str, np.ndarray]:
     return got
 
 
-def _layer(name: str, node: LoihiDelta | LoihiSigmaDelta, a: np.ndarray) -> np.ndarray:
-    if not node.carry:
-        raise Unsupported(name, "forgets bits of its messages", "convert with carry, whose sums are exact")
+def _layer(node: LoihiDelta | LoihiSigmaDelta, a: np.ndarray) -> np.ndarray:
     shift = node.spike_exp + node.state_exp
     if isinstance(node, LoihiDelta):
         return (a << shift) >> node.state_exp

@@ -57,6 +57,8 @@ def report_artifact(path: Path, asked: Asked) -> None:
     finally:
         loaded.runner.close()
     say(report.table())
+    if "left_out" in fed.told:
+        say(f"{fed.told['sample']}; {fed.told['left_out']}")
     told(asked.out, len(feed.samples))
     write_json(asked.json_path, summary)
 

@@ -25,7 +25,8 @@ def dense_comparison(opened: Artifact, x: np.ndarray) -> tuple[Comparison, Value
     """The integer ReLU network of the artifact's weights, frame by frame, against what loihi-sim's messages
     add up to when no threshold holds any back; and the dense network's sums of the readouts.
 
-    What stands in the place of spikes are the layers' values that are not 0.
+    What stands in the place of spikes are the layers' values that are not 0. `convert` makes neurons with
+    `carry`, of which the two are the same.
     """
     plain = without_thresholds(opened.graph("integer"))
     senders, sums = plain.spiking(), plain.outputs

@@ -29,7 +29,7 @@ BATCH = 32
     "--form",
     type=click.Choice(["float", "integer"]),
     default=None,
-    help="Float or integer graph. Default: float for onnx artifacts, integer for lava ones.",
+    help="Float or integer graph. Default: float for onnx artifacts, integer for others.",
 )
 @click.option("--stream", "streaming", is_flag=True, help="Frame by frame, with latencies.")
 @click.option(
