@@ -12,7 +12,7 @@ from deploy.pose.sigma_delta import KIND
 from energy.bills import check_conventions, check_host
 from energy.chunk import Chunk
 from energy.conventions import Convention, convention
-from energy.costs import open_cost_table
+from energy.costs import CostTable, open_cost_table
 from energy.priced import Terms
 from energy.report import Report
 from energy.rows import Json
@@ -38,6 +38,7 @@ def report_artifact(path: Path, asked: Asked) -> None:
     opened = open_artifact(path)
     prices, conventions = open_cost_table(asked.cost_table), _conventions(opened, asked)
     check_conventions(prices, conventions)
+    _check_table(opened, prices, asked.host_table)
     fed = _fed(opened, asked)
     feed = fed.feed
     loaded = load(opened, asked.name or best_target(opened), asked.form, asked.threads)
@@ -102,6 +103,15 @@ def _conventions(opened: Artifact, asked: Asked) -> tuple[Convention, ...]:
             "network have sizes; leave it out: exact counts the changes that travelled"
         )
     return found
+
+
+def _check_table(opened: Artifact, prices: CostTable, host: str | None) -> None:
+    """BadInput, before anything runs, where a chip's table would have to price messages that have sizes."""
+    if opened.kind == KIND and prices.kind == "chip" and host is None:
+        raise BadInput(
+            f"{prices.name} prices operations on spikes alone, and sigma-delta messages have sizes; "
+            "choose an arithmetic table, or name one for them with --host-table"
+        )
 
 
 def _header(
