@@ -35,6 +35,7 @@ def page_data(body: Json, sums: Sums, shown: Shown) -> Json:
         "switches": switches(body),
         "twins": body["twins"],
         "bit_budget": body["bit_budget"],
+        "absent": body["absent"],
         "measured": body["measured"],
         "energy": body["energy"],
         "parts": [part for part in PARTS if _occurs(body, part)],

@@ -22,6 +22,7 @@ from deploy.pose.oks import stacked
 from deploy.pose.people import Frame, Person, Video
 from verbs.pipeline_energy import StageEnergy, uncounted
 from verbs.pose_run import PoseRun, is_pose, open_pose
+from verbs.stage_clock import StageClock
 
 if TYPE_CHECKING:
     from train.pose.data.person import Person as Boxed
@@ -55,7 +56,13 @@ class Candidates:
 
 
 def pose_stage(
-    pose: Path, boxes: str, footage: Footage, candidates: Candidates, energy: Energy, threads: int | None
+    pose: Path,
+    boxes: str,
+    footage: Footage,
+    candidates: Candidates,
+    energy: Energy,
+    threads: int | None,
+    clock: StageClock,
 ) -> PoseStage:
     """What --pose names: a run, an artifact, or a file of poses."""
     if pose.is_file() and pose.suffix == ".json":
@@ -73,19 +80,25 @@ def pose_stage(
             f"{pose}: is a sigma-delta network, whose changes the pipeline neither keeps from crop to crop "
             "nor counts; name its run, or `convert RUN --to onnx`"
         )
-    return NetworkPoses(open_pose(pose, threads), boxes, footage, candidates, energy)
+    return NetworkPoses(open_pose(pose, threads), boxes, footage, candidates, energy, clock)
 
 
 class NetworkPoses:
     """A trained or converted network in the boxes of a detector, image by image."""
 
     def __init__(
-        self, opened: PoseRun, boxes: str, footage: Footage, candidates: Candidates, energy: Energy
+        self,
+        opened: PoseRun,
+        boxes: str,
+        footage: Footage,
+        candidates: Candidates,
+        energy: Energy,
+        clock: StageClock,
     ) -> None:
-        self.opened, self.candidates = opened, candidates
+        self.opened, self.candidates, self._clock = opened, candidates, clock
         self.joints = tuple(opened.about["joints"])
         self.detector, self.ids = _detector(boxes, footage)
-        self.notes: dict[str, int] = dict(getattr(self.detector, "notes", {}))
+        self.notes = self.detector.notes
         self._sigmas = sigmas(self.joints)
         self.about = {
             "pose": str(opened.path), "by": opened.by, "form": opened.form, "checkpoint": opened.digest,
@@ -103,7 +116,9 @@ class NetworkPoses:
     def find(self, shot: Shot) -> tuple[Person, ...]:
         if (image_id := self.ids.of(shot.number)) is None:
             return ()
-        boxes = chosen(self._inside(self.detector.find(image_id, shot.image), shot), self.candidates.rule)
+        with self._clock.stage("boxes"):
+            found_boxes = self.detector.find(image_id, shot.image)
+            boxes = chosen(self._inside(found_boxes, shot), self.candidates.rule)
         if not len(boxes):
             return ()
         xy, scores = self._joints(image_id, boxes, shot)
@@ -136,8 +151,7 @@ class NetworkPoses:
         low, high = boxes.boxes[:, :2], boxes.boxes[:, :2] + boxes.boxes[:, 2:]
         good = ((low < size) & (high > 0) & (boxes.boxes[:, 2:] > 0)).all(axis=1)
         if not good.all():
-            text = "boxes wholly outside their image: left out"
-            self.notes[text] = self.notes.get(text, 0) + int((~good).sum())
+            self.notes["boxes wholly outside their image: left out"] += int((~good).sum())
         return boxes.taken(np.flatnonzero(good))
 
     def _joints(self, image_id: int, boxes: Boxes, shot: Shot) -> tuple[np.ndarray, np.ndarray]:
@@ -149,8 +163,9 @@ class NetworkPoses:
         def infer(x: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             nonlocal place
             if self._counting is not None:
-                counts = self._counting.count({self._counting.rasters[0]: x[None]})
-                self._energy.add(counts, [_crop_id(image_id, place + n) for n in range(len(x))])
+                with self._clock.stage("counting"):
+                    counts = self._counting.count({self._counting.rasters[0]: x[None]})
+                    self._energy.add(counts, [_crop_id(image_id, place + n) for n in range(len(x))])
             place += len(x)
             return self.opened.infer(x, joints)
 
@@ -180,18 +195,18 @@ class FilePoses:
         return [uncounted("pose", str(self.path), "poses of a file: no network ran")]
 
 
-def poses_of(footage: Footage, stage: PoseStage, advance: Callable[[], None]) -> Video:
+def poses_of(footage: Footage, stage: PoseStage, clock: StageClock, advance: Callable[[], None]) -> Video:
     """The people of every frame, before they are followed."""
     frames = []
     unused = 1 + max((stage.ids.found or {}).values(), default=-1)  # for frames that the file does not list
-    for shot in footage:
+    for shot in clock.each("frames", footage):
         height, width = shot.image.shape[:2]
         known = stage.ids.of(shot.number)
         image_id = unused + shot.number if known is None else known
         name = shot.name or f"{footage.path.name}#{shot.number}"
-        frames.append(
-            Frame(image_id, stage.find(shot), name, width, height, fields={"frame_id": shot.number})
-        )
+        with clock.stage("pose"):
+            people = stage.find(shot)
+        frames.append(Frame(image_id, people, name, width, height, fields={"frame_id": shot.number}))
         advance()
     return Video(footage.path.resolve().stem, stage.joints, tuple(frames))
 

@@ -16,16 +16,16 @@ from train.data.errors import DataError
 from train.pose.data.coco_json import Entry, Form, people, read_json
 from train.pose.data.keypoints import POSETRACK18
 from train.pose.data.person import Dropped, PoseSet
+from train.pose.pck import head
 
 NAME = "posetrack18"
 FOLDERS = {"train": "train", "test": "val"}
-HEAD = 0.6  # of the head box's diagonal
 
 
 def head_size(annotation: Entry) -> float:
     """0.6 of the diagonal of bbox_head, nan where there is none."""
     box = annotation.get("bbox_head") or ()
-    found = HEAD * float(np.hypot(box[2], box[3])) if len(box) == 4 else 0.0
+    found = float(head(np.array([box], float))[0]) if len(box) == 4 else 0.0
     return found if np.isfinite(found) and found > 0 else float("nan")
 
 
