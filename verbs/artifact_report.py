@@ -79,7 +79,7 @@ def _fed(opened: Artifact, asked: Asked) -> _Fed:
     about = opened.about["source"]
     if opened.kind != KIND:
         refuse_clip(opened, asked.clip)
-        clips = load_clips(about, asked.dataset, asked.data, asked.split)
+        clips = load_clips(about, asked.dataset, asked.data, asked.split, listed=True)
         told = {"layout": clips.layout, "dataset": clips.name}
         return _Fed(
             feed_of(clips, about, asked.limit), told, lambda close: skeletons(clips, about["recipe"], close)

@@ -121,6 +121,13 @@ class VideoClips:
 
 
 @dataclass(frozen=True, eq=False)
+class PosePart:
+    """Some samples. x: every clip's frames [T, 1, 3, H, W], one clip at a time."""
+
+    x: Iterator[np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
 class PoseSamples:
     """Clips as verbs know samples: ids; nobody has a class."""
 
@@ -139,10 +146,10 @@ class PoseSamples:
         """None."""
         return np.zeros(0, np.int64)
 
-    @property
-    def x(self) -> Iterator[np.ndarray]:
-        """Every clip's frames [T, 1, 3, H, W], one clip at a time."""
-        return (self.clips.cut(range(k, k + 1)) for k in range(len(self)))
+    def part(self, start: int, size: int) -> PosePart:
+        """`size` samples from `start` on."""
+        places = range(start, min(start + size, len(self)))
+        return PosePart(self.clips.cut(range(k, k + 1)) for k in places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +168,10 @@ class PoseFeed:
     def size(self) -> int:
         """Clips that fit into memory together, with every message of theirs."""
         return max(1, TOGETHER // self.clips.frames)
+
+    def held(self) -> PoseFeed:
+        """Itself: pictures are read again each time."""
+        return self
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(indices of the samples, x float32 [T, rows, 3, H, W]), `size` samples a time."""

@@ -42,8 +42,10 @@ class PoseRun:
 
     @property
     def codec(self) -> Codec:
-        """That the network was trained with."""
-        return self.recipe.build_codec()
+        """That the network was trained with, as torch reads it here: with this version's constants."""
+        from train.pose.codecs.registry import codec_of
+
+        return codec_of(self.about["codec"])
 
     def people(self, dataset: str | None, data: Path | None, split: str, limit: int | None) -> PoseSet:
         """The people of a split, of the data set that the network was trained on by default."""
@@ -77,14 +79,15 @@ def load_people(
 
 
 def is_pose(path: Path) -> bool:
-    """Whether a run folder, a checkpoint or an artifact is of a pose network; what is unreadable is not."""
-    from train.checkpoint import CheckpointError, load
+    """Whether a run folder, a checkpoint or an artifact is of a pose network, by its description alone; what
+    is unreadable is not."""
+    from train.checkpoint import CheckpointError, description
     from train.models.registry import MODELS
 
     if is_artifact(path):
         return open_artifact(path).kind in ("pose", "sdnn")
     try:
-        model = load(path).about["model"]
+        model = description(path)["model"]
     except CheckpointError:
         return False  # whoever opens it says what is wrong with it
     return model in MODELS and MODELS[model].task == "pose"

@@ -94,5 +94,6 @@ def measured(loaded: Any, feed: Any, batch: int) -> dict[str, Any]:
     from energy.measured import measure
     from verbs.running import run_all
 
-    found = measure(lambda: run_all(loaded, feed, batch) and None)
+    ready = feed.held()  # reading and preparing are not the target's
+    found = measure(lambda: run_all(loaded, ready, batch))
     return found.as_json(len(feed.samples)) | {"what": f"this machine while it runs {loaded.target.name}"}
