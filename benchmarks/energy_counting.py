@@ -6,8 +6,8 @@ RUN is a trained Base-SGN; without it the peers stay away, and need not be insta
 ONNX Runtime; the peers count the same network of SpikingJelly's modules (benchmarks/spikingjelly_sgn.py) with
 the same weights. One thread each. Seconds are those of the processor; the best round of each counts, rounds
 take turns, and what counting adds is what a run with counters takes above the same run without. N is a batch,
-by default 64, that of a report. Each --artifact is another row of ours. Plain inference gives the outputs alone;
-the model as `convert` writes it also gives each neuron's spikes, and stands beside.
+by default 64, that of a report. Each --artifact is another row of ours. Plain inference gives the outputs
+alone; the model as `convert` writes it also gives each neuron's spikes, and stands beside.
 
 Before that, in float64, where no spike sits within rounding of its threshold: the operations of every layer
 that spikes drive must be the same three integers over all the samples, where the definitions are. The runs
