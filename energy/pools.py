@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from convert.ir import AvgPool2d, JointMean, LinearNode, MaxPool2d, Shape
+from energy import tally
 
 POOLS: tuple[type[LinearNode], ...] = (AvgPool2d, JointMean)
 
@@ -56,14 +57,13 @@ def seen(node: MaxPool2d, in_shape: Shape) -> int:
     return total
 
 
-def largest(node: MaxPool2d, values: np.ndarray, in_shape: Shape) -> np.ndarray:
-    """values [T, N, P] -> [T, N, P_out], of the same type: the largest of each window."""
-    _, high, wide = node.out_shape("MaxPool2d", in_shape)
+def largest(node: MaxPool2d, values: np.ndarray) -> np.ndarray:
+    """values [T, N, *shape] -> [T, N, *out_shape], of the same type: the largest of each window."""
+    _, high, wide = node.out_shape("MaxPool2d", values.shape[2:])
     (k0, k1), (s0, s1), (p0, p1) = node.kernel, node.stride, node.padding
     whole = values.dtype.kind in "iu"
     least = np.iinfo(values.dtype).min if whole else -np.inf if values.dtype.kind == "f" else False
-    x = values.reshape(*values.shape[:2], *in_shape)
-    x = np.pad(x, ((0, 0), (0, 0), (0, 0), (p0, p0), (p1, p1)), constant_values=least)
+    x = np.pad(values, ((0, 0), (0, 0), (0, 0), (p0, p0), (p1, p1)), constant_values=least)
     taps = (
         x[..., p : p + s0 * (high - 1) + 1 : s0, q : q + s1 * (wide - 1) + 1 : s1]
         for p in range(k0)
@@ -72,21 +72,23 @@ def largest(node: MaxPool2d, values: np.ndarray, in_shape: Shape) -> np.ndarray:
     out = next(taps)
     for tap in taps:
         out = np.maximum(out, tap)
-    return out.reshape(*values.shape[:2], -1)
+    return out
 
 
-def mean(node: LinearNode, values: np.ndarray, in_shape: Shape) -> np.ndarray:
-    """values [T, N, P] -> float64 [T, N, P_out], the mean over each window; integers are summed exactly."""
-    exact = values.astype(np.int64 if values.dtype.kind in "iub" else np.float64)
-    x = exact.reshape(*values.shape[:2], *in_shape)
+def mean(node: LinearNode, values: np.ndarray) -> np.ndarray:
+    """values [T, N, *shape] -> float64 [T, N, *out_shape], the mean over each window; integers are summed
+    exactly."""
+    if isinstance(node, JointMean) and values.dtype.kind in "ub":
+        return tally.along(values, -1).astype(np.float64) / values.shape[-1]
+    # In the order of the axes: sums of reals do not depend on where memory holds them.
+    x = values.astype(np.int64 if values.dtype.kind in "iub" else np.float64, order="C")
     if isinstance(node, JointMean):
-        out = x.sum(axis=-1) / in_shape[-1]
-        return out.reshape(*values.shape[:2], -1)
+        return x.sum(axis=-1) / x.shape[-1]
     (kh, kw), (sh, sw) = node.kernel, node.stride
-    high, wide = ((n - k) // s + 1 for n, k, s in zip(in_shape[1:], node.kernel, node.stride, strict=True))
+    high, wide = ((n - k) // s + 1 for n, k, s in zip(x.shape[3:], node.kernel, node.stride, strict=True))
     total = sum(
         x[..., p : p + sh * (high - 1) + 1 : sh, q : q + sw * (wide - 1) + 1 : sw]
         for p in range(kh)
         for q in range(kw)
     )
-    return (total / (kh * kw)).reshape(*values.shape[:2], -1)
+    return total / (kh * kw)
