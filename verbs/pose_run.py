@@ -49,25 +49,33 @@ class PoseRun:
 
     def people(self, dataset: str | None, data: Path | None, split: str, limit: int | None) -> PoseSet:
         """The people of a split, of the data set that the network was trained on by default."""
-        from train.pose.data import registry
+        return load_people(self.about, dataset, data, split, limit)
 
-        known = self.about["dataset"]
-        name = dataset or known["name"]
-        same = name == known["name"]
-        if split == "validation" and not same:
-            raise BadInput(
-                f"{name}: found --split validation, which is held out of what the model was trained on, "
-                f"{known['name']}; leave --dataset out or take another split"
-            )
-        options = dict(known.get("options", {})) if same else {}
-        path = options.pop("path", None)
-        found = registry.load(name, data or (Path(path) if path else None), split, **options)
-        if list(found.keypoints.joints) != list(self.about["joints"]):
-            raise BadInput(
-                f"{name}: joints of {found.keypoints.name}, the model finds those of {known['layout']}; "
-                "choose a data set with the model's joints"
-            )
-        return found if limit is None else found.spread(limit)
+
+def load_people(
+    about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str, limit: int | None
+) -> PoseSet:
+    """The people of a split; about: of a checkpoint, or what an artifact kept of it. BadInput where their
+    joints are not the network's."""
+    from train.pose.data import registry
+
+    known = about["dataset"]
+    name = dataset or known["name"]
+    same = name == known["name"]
+    if split == "validation" and not same:
+        raise BadInput(
+            f"{name}: found --split validation, which is held out of what the model was trained on, "
+            f"{known['name']}; leave --dataset out or take another split"
+        )
+    options = dict(known.get("options", {})) if same else {}
+    path = options.pop("path", None)
+    found = registry.load(name, data or (Path(path) if path else None), split, **options)
+    if list(found.keypoints.joints) != list(about["joints"]):
+        raise BadInput(
+            f"{name}: joints of {found.keypoints.name}, the model finds those of {known['layout']}; "
+            "choose a data set with the model's joints"
+        )
+    return found if limit is None else found.spread(limit)
 
 
 def is_pose(path: Path) -> bool:
