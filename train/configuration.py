@@ -17,17 +17,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from train.config import TrainConfig
-from train.data import registry as actions
 from train.data.errors import DataError
-from train.data.recipe import Recipe
 from train.models.registry import MODELS, entry, fields_of
-from train.pose.config import PoseConfig
-from train.pose.data import registry as poses
-from train.pose.recipe import PoseRecipe
+from train.records import records, sources
 
 FOLDER = Path(__file__).parent / "configs"
 FROM_DATA = {
@@ -70,37 +64,40 @@ def of_dataset(dataset: str, options: Mapping[str, Any], model: str = "") -> Con
 
     The model's own goes before the one for every model.
     """
-    source = _sources(model)
+    source = sources(model)
     if dataset not in source.names():
         return None
     given = source.defaults(dataset) | dict(options)
     fitting = [
         found
-        for found in map(configuration, names())
-        if found.dataset == dataset
-        and found.model in ("", model)
-        and all(given.get(k) == v for k, v in found.data.items())
+        for found in (_read(path) for path in sorted(FOLDER.glob("*.toml")) if _is_for(path, dataset, model))
+        if all(given.get(k) == v for k, v in found.data.items())
     ]
     return max(fitting, key=lambda found: found.model != "", default=None)
 
 
-def _of_poses(model: str) -> bool:
-    return bool(model) and entry(model).task == "pose"
+def _is_for(path: Path, dataset: str, model: str) -> bool:
+    """Whether the file is of this data set and of this model or every one.
+
+    Only then is it checked: checking a file of poses brings what only poses need.
+    """
+    content = _content(path)
+    return content.get("dataset") == dataset and content.get("model", "") in ("", model)
 
 
-def _sources(model: str) -> ModuleType:
-    """The registry of the data sets that a model is trained on."""
-    return poses if _of_poses(model) else actions
-
-
-def _read(path: Path) -> Configuration:
-    """The file, each field known; values are checked by whoever takes them."""
+def _content(path: Path) -> dict[str, Any]:
+    """The TOML of a file."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError.of(
             path, found=f"no readable TOML ({error})", expected="a configuration", do="correct --config"
         ) from error
+
+
+def _read(path: Path) -> Configuration:
+    """The file, each field known; values are checked by whoever takes them."""
+    content = _content(path)
     model = content.get("model", "")
     if model != "" and model not in [*MODELS]:
         raise DataError.of(
@@ -110,7 +107,7 @@ def _read(path: Path) -> Configuration:
         raise DataError.of(
             path, found=f"unknown {', '.join(odd)}", expected="known fields", do="correct the file"
         )
-    if content.get("dataset") not in (names := _sources(model).names()):
+    if content.get("dataset") not in (names := sources(model).names()):
         raise DataError.of(
             path,
             found=f"dataset {content.get('dataset')!r}",
@@ -123,7 +120,7 @@ def _read(path: Path) -> Configuration:
 def _unknown(content: Mapping[str, Any], model: str) -> list[str]:
     """What a file holds that no configuration, or none of this model, has."""
     elsewhere = {"model", "model_settings", "seed", "threads", "teacher", "weights", "init"}
-    recipe, train = (PoseRecipe, PoseConfig) if _of_poses(model) else (Recipe, TrainConfig)
+    train, recipe = records(model)
     known = {
         "recipe": {f.name for f in fields(recipe)},
         "train": {f.name for f in fields(train)} - elsewhere,
