@@ -92,7 +92,7 @@ def convert(
 
     Of a pose network --to onnx writes images to joints, the decoder in the graph, float or 8 bits, checked
     against torch on held-out people; their PCK in both is printed, and bounds what 8 bits may cost. --to sdnn
-    writes a sigma-delta network: on video only changes travel.
+    writes a sigma-delta network, of the backbones small and tiny: on video only changes travel.
     """
     from verbs.pose_run import is_pose
 
