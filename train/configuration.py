@@ -4,9 +4,9 @@
     dataset = "ntu60"        a name of train.data.registry; of train.pose.data.registry for a pose model
     model = "mk-sgn"         a name of train.models.registry; none: for every model
     [data]                   options of the data set, such as protocol = "xsub"
-    [recipe]                 fields of train.data.recipe.Recipe, or train.pose.recipe.PoseRecipe
+    [recipe]                 fields of the recipe of the model's task (train.tasks)
     [settings]               fields of the model's config, where a model is named
-    [train]                  fields of train.config.TrainConfig, or train.pose.config.PoseConfig
+    [train]                  fields of its training config: TrainConfig, or train.pose.config.PoseConfig
 
 A field that is not in the file keeps the default of its class; what the command line says goes before both.
 Where a file is for every model, the model's own recipe (train.models.registry) goes before the file's. A data
@@ -17,24 +17,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from train.config import TrainConfig
-from train.data import registry as actions
 from train.data.errors import DataError
-from train.data.recipe import Recipe
-from train.models.registry import MODELS, entry, fields_of
-from train.pose.config import PoseConfig
-from train.pose.data import registry as poses
-from train.pose.recipe import PoseRecipe
+from train.models.registry import MODELS, fields_of
+from train.tasks import task_of
 
 FOLDER = Path(__file__).parent / "configs"
-FROM_DATA = {
-    "action": {"in_channels", "classes", "layout", "frames"},
-    "pose": {"joints", "heads", "kinds"},
-}
-"""Task -> fields of a model that follow from data and recipe, for poses from the codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +59,7 @@ def of_dataset(dataset: str, options: Mapping[str, Any], model: str = "") -> Con
 
     The model's own goes before the one for every model.
     """
-    source = _sources(model)
+    source = task_of(model).sources
     if dataset not in source.names():
         return None
     given = source.defaults(dataset) | dict(options)
@@ -82,15 +71,6 @@ def of_dataset(dataset: str, options: Mapping[str, Any], model: str = "") -> Con
         and all(given.get(k) == v for k, v in found.data.items())
     ]
     return max(fitting, key=lambda found: found.model != "", default=None)
-
-
-def _of_poses(model: str) -> bool:
-    return bool(model) and entry(model).task == "pose"
-
-
-def _sources(model: str) -> ModuleType:
-    """The registry of the data sets that a model is trained on."""
-    return poses if _of_poses(model) else actions
 
 
 def _read(path: Path) -> Configuration:
@@ -110,7 +90,7 @@ def _read(path: Path) -> Configuration:
         raise DataError.of(
             path, found=f"unknown {', '.join(odd)}", expected="known fields", do="correct the file"
         )
-    if content.get("dataset") not in (names := _sources(model).names()):
+    if content.get("dataset") not in (names := task_of(model).sources.names()):
         raise DataError.of(
             path,
             found=f"dataset {content.get('dataset')!r}",
@@ -123,13 +103,13 @@ def _read(path: Path) -> Configuration:
 def _unknown(content: Mapping[str, Any], model: str) -> list[str]:
     """What a file holds that no configuration, or none of this model, has."""
     elsewhere = {"model", "model_settings", "seed", "threads", "teacher", "weights", "init"}
-    recipe, train = (PoseRecipe, PoseConfig) if _of_poses(model) else (Recipe, TrainConfig)
+    task = task_of(model)
     known = {
-        "recipe": {f.name for f in fields(recipe)},
-        "train": {f.name for f in fields(train)} - elsewhere,
+        "recipe": {f.name for f in fields(task.recipe)},
+        "train": {f.name for f in fields(task.config)} - elsewhere,
     }
     if model:
-        known["settings"] = fields_of(model) - FROM_DATA[entry(model).task]
+        known["settings"] = fields_of(model) - task.from_data
     odd = sorted(set(content) - {"what", "dataset", "model", "data", *known})
     for table in ("data", *known):
         if not isinstance(content.get(table, {}), dict):

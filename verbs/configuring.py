@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from train.configuration import Configuration
     from train.models.registry import Entry
 
+POSES = ("pose", "people")  # tasks that the data sets of people serve
 PEOPLE = "synthetic-people"  # what poses are trained on where nothing is said
 # Fields that --set would lose to an option's default or to the data: where they come from instead.
 ELSEWHERE = {
@@ -39,7 +40,7 @@ def configured(ctx: click.Context, given: dict[str, Any]) -> Configuration:
 
     options = dict(pair(item) for item in given["data_options"])
     if given["config_name"] is None:
-        if named(given["model"]).task == "pose" and not said(ctx, "dataset"):
+        if named(given["model"]).task in POSES and not said(ctx, "dataset"):
             given["dataset"] = PEOPLE
         own = of_dataset(given["dataset"], options, given["model"])
         return own or Configuration("none", "", given["dataset"])
@@ -64,15 +65,10 @@ def configured(ctx: click.Context, given: dict[str, Any]) -> Configuration:
 
 def records(model: str) -> tuple[type, type]:
     """The classes of the training's settings and of the data's recipe that a model of this task takes."""
-    if named(model).task == "pose":
-        from train.pose.config import PoseConfig
-        from train.pose.recipe import PoseRecipe
+    from train.tasks import TASKS
 
-        return PoseConfig, PoseRecipe
-    from train.config import TrainConfig
-    from train.data.recipe import Recipe
-
-    return TrainConfig, Recipe
+    task = TASKS[named(model).task]
+    return task.config, task.recipe
 
 
 def settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -81,7 +77,7 @@ def settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     owners = {"train": train, "recipe": recipe, "model": named(given["model"]).config}
     known = {(owner, f.name): f for owner, kind in owners.items() for f in dataclasses.fields(kind)}
     found: dict[str, dict[str, Any]] = {owner: {} for owner in owners}
-    elsewhere = ELSEWHERE | (OF_POSES if named(given["model"]).task == "pose" else {})
+    elsewhere = ELSEWHERE | (OF_POSES if named(given["model"]).task in POSES else {})
     for item in given["settings"]:
         key, value = pair(item)
         if key in elsewhere:

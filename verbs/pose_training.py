@@ -1,4 +1,4 @@
-"""`train --model ogn`: a pose network on people, with the options that poses have."""
+"""`train --model ogn`, `keypoint-rcnn`: a pose network on people, with the options that poses have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from verbs.configuring import said, settings
+from verbs.configuring import records, said, settings
 from verbs.options import cores
 from verbs.settings import pair
 
@@ -64,9 +64,8 @@ def _config(given: dict[str, Any], chosen: Configuration) -> PoseConfig:
 
 
 def _recipe(given: dict[str, Any], chosen: Configuration) -> PoseRecipe:
-    from train.pose.recipe import PoseRecipe
-
+    recipe = records(given["model"])[1]
     try:
-        return PoseRecipe.from_dict({**chosen.recipe, **settings(given)["recipe"]})
+        return recipe.from_dict({**chosen.recipe, **settings(given)["recipe"]})
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from error
