@@ -1,15 +1,10 @@
 """The settings of a training run: one frozen record, kept with every run and checkpoint."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from train.schedule import schedule
-
-AMP = ("none", "bf16", "fp16")
-"""Precisions of the products while training: train.precision."""
-OPTIMIZERS = ("sgd", "adamw")
-"""Optimisers: train.optimizer."""
+from train.limits import check, check_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +50,21 @@ class TrainConfig:
     validation_fraction: float = 0.1
 
     def __post_init__(self) -> None:
-        schedule(self.schedule)
-        problems = [
-            f"{name} = {getattr(self, name)} (expected {expected})"
-            for name, legal, expected in (
-                ("epochs", self.epochs >= 1, "at least 1"),
-                ("batch", self.batch >= 1, "at least 1"),
-                ("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
-                ("lr", self.lr > 0, "above 0"),
-                ("warm_up", 0 <= self.warm_up < 1, "0 <= warm_up < 1"),
-                ("momentum", 0 < self.momentum < 1, "between 0 and 1"),
-                ("weight_decay", self.weight_decay >= 0, "0 or more"),
+        check(
+            self,
+            (
                 ("label_smoothing", 0 <= self.label_smoothing < 1, "0 <= label_smoothing < 1"),
-                ("clip_norm", self.clip_norm >= 0, "0 or more"),
                 ("tfsm", self.tfsm >= 0, "0 or more"),
                 ("distil_features", self.distil_features >= 0, "0 or more"),
                 ("distil_labels", self.distil_labels >= 0, "0 or more"),
                 (
                     "teacher",
-                    not self.teacher or self.distil_features or self.distil_labels,
+                    not self.teacher or self.distil_features > 0 or self.distil_labels > 0,
                     "none where distil_features and distil_labels are 0",
                 ),
                 ("temperature", self.temperature > 0, "above 0"),
-                ("average", 0 <= self.average < 1, "0 <= average < 1"),
-                ("seed", 0 <= self.seed < 2**32, "0 <= seed < 2^32"),
-                ("threads", self.threads >= 1, "at least 1"),
-                ("amp", self.amp in AMP, f"one of {', '.join(AMP)}"),
-            )
-            if not legal
-        ]
-        if problems:
-            raise ValueError(f"training config: {'; '.join(problems)}")
+            ),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by field name, for JSON."""
@@ -94,8 +73,7 @@ class TrainConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
         """The config of such values; missing fields take their default, unknown ones are refused."""
-        if odd := sorted(set(values) - {f.name for f in fields(cls)}):
-            raise ValueError(f"training config: unknown field {', '.join(odd)}")
+        check_names(cls, values)
         subjects = values.get("validation_subjects")
         chosen = None if subjects is None else tuple(subjects)
         return cls(**{**values, "validation_subjects": chosen})

@@ -1,6 +1,5 @@
 """Training on skeletons: `fit` is the whole of it. Epochs and files are those of `train.epochs`."""
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,13 +15,12 @@ from train.data import streams
 from train.data.clip import ClipSet
 from train.data.samples import Samples
 from train.data.transform import Recipe
+from train.description import describe
 from train.epochs import Result, prepare_torch, run_epochs
-from train.files import json_bytes
 from train.material import gather
 from train.models import registry
 from train.objective import Objective
 from train.processes import ALONE, Processes
-from train.revision import revision
 from train.skeletons import Layout
 from train.teacher import Teacher
 from train.terms import registry as term_registry
@@ -89,21 +87,15 @@ def _about(
     }
     if "frames" in registry.fields_of(config.model):  # a model of a whole window
         settings["frames"] = recipe.frames
-    kept = {"name": data.name, "layout": data.layout, "options": dict(options)}
     try:
-        model_config = registry.config(config.model, settings)
         registry.check_repeat(config.model, recipe.repeat)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise SettingsError(str(error)) from error
-    about = {
-        "model": config.model,
-        "model_config": registry.to_dict(model_config),
-        "recipe": recipe.to_dict(),
-        "dataset": kept,
-        "classes": list(data.class_names),
-        "train_config": config.to_dict(),
-        "seed": config.seed,
-        "revision": revision(),
-        "teacher": teacher.identity if teacher is not None else None,
-    }
-    return json.loads(json_bytes(about))  # as it will be read back
+    return describe(
+        config,
+        settings,
+        recipe=recipe.to_dict(),
+        dataset={"name": data.name, "layout": data.layout, "options": dict(options)},
+        classes=list(data.class_names),
+        teacher=teacher.identity if teacher is not None else None,
+    )

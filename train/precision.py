@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from train.config import AMP
+from train.limits import AMP
 
 TYPES: dict[str, torch.dtype | None] = dict(zip(AMP, (None, torch.bfloat16, torch.float16), strict=True))
 

@@ -84,13 +84,16 @@ class HogDetector:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """uint8 [H, W, 3], BGR. BadInput where there is no image or it does not decode."""
+    """uint8 [H, W, 3], BGR, as the file has them: the orientation tag of a photograph is ignored, as in
+    training (`train.pose.data.images`). BadInput where there is no image or it does not decode.
+    """
     import cv2
 
     if not path.is_file():
         raise BadInput(f"{path}: there is no such image")
     content = np.frombuffer(path.read_bytes(), np.uint8)
-    made = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None  # it raises on nothing
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    made = cv2.imdecode(content, flags) if len(content) else None  # it raises on nothing
     if made is None:
         raise BadInput(f"{path}: does not decode as an image")
     return made

@@ -5,16 +5,20 @@ the file lists images and the frames have names   the image of that file name; w
 it lists images, the frames are a video file's    the n-th image by frame_id, else as listed, is frame n;
                                                   there must be as many
 it lists none (COCO's results)                    image_id is the frame's number, from 0
+
+An image listed again is read once, or refused, as everywhere (deploy.pose.annotations).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from convert.ir import BadInput
+from deploy.pose.annotations import images as listed
 from deploy.pose.footage import Footage
 from deploy.pose.json_file import load, part
 
@@ -35,12 +39,9 @@ def frame_ids(path: Path, footage: Footage) -> FrameIds:
     body = load(path)
     if not isinstance(body, Mapping):
         return FrameIds()
-    images = part(body, "images", list, str(path))
-    named = [
-        (part(entry, "id", int, f"{path}: image number {n}"), PurePosixPath(str(entry.get("file_name", ""))))
-        for n, entry in enumerate(images)
-    ]
-    found = _by_name(named, footage, path) if footage.names else _by_place(images, footage, path)
+    images = listed(part(body, "images", list, str(path)), str(path), Counter())
+    named = [(image, PurePosixPath(str(entry.get("file_name", "")))) for image, entry in images.items()]
+    found = _by_name(named, footage, path) if footage.names else _by_place(images.values(), footage, path)
     if not found:
         raise BadInput(f"{path}: none of its {len(images)} images is a frame of {footage.path}")
     return FrameIds(found)
@@ -56,18 +57,18 @@ def _by_name(named: Sequence[tuple[int, PurePosixPath]], footage: Footage, path:
             "of this video, or name the folder as the file does"
         )
     images = {name: image for image, name in here}
-    if len(images) < len(set(here)):  # the same entry twice is read once
+    if len(images) < len(here):
         raise BadInput(f"{path}: lists two images of one file name in {folder}; expected each once")
     return {n: images[name] for n, name in enumerate(footage.names) if name in images}
 
 
-def _by_place(images: Sequence[Any], footage: Footage, path: Path) -> dict[int, int]:
+def _by_place(images: Collection[Mapping[str, Any]], footage: Footage, path: Path) -> dict[int, int]:
     if len(images) != footage.frames:
         raise BadInput(
             f"{path}: lists {len(images)} images, {footage.path} has {footage.frames} frames; expected as "
             "many, as frames of a video file have no names"
         )
-    order = images
+    order: Iterable[Mapping[str, Any]] = images
     if all(isinstance(entry.get("frame_id"), int) for entry in images):
         order = sorted(images, key=lambda entry: entry["frame_id"])
     return {number: entry["id"] for number, entry in enumerate(order)}

@@ -23,12 +23,18 @@ def drawn() -> PoseSet:
     return registry.load("synthetic-people", None, "train", train=12)
 
 
+@pytest.fixture(scope="session")
+def coco_truth() -> Callable[..., dict]:
+    """Makes annotations in COCO's form: three images, one person in each, of so many joints."""
+    return _truth
+
+
 @pytest.fixture
 def coco_folder(tmp_path: Path) -> Callable[..., Path]:
     """Writes COCO's folder of three pictures, one person in each; `change` may edit the annotations first."""
 
     def write(change: Callable[[dict], None] = lambda truth: None) -> Path:
-        truth = coco_truth()
+        truth = _truth()
         change(truth)
         for split in ("train", "val"):
             (tmp_path / f"{split}2017").mkdir(exist_ok=True)
@@ -43,7 +49,7 @@ def coco_folder(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def coco_truth(joints: int = 17) -> dict:
+def _truth(joints: int = 17) -> dict:
     keypoints = [value for k in range(joints) for value in (10 + 2 * k, 20 + k, 2)]
     return {
         "images": [{"id": n, "file_name": f"{n}.png", "width": 80, "height": 60} for n in (1, 2, 3)],

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.io
 
 from train.data.errors import DataError
 from train.pose.data import images, registry
@@ -80,8 +81,9 @@ def test_junk_of_absent_joints_and_joints_off_the_image(coco_folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (edit(keypoints=[1, 1, 2] * 14), "annotation 10 with 42 numbers"),
+        (edit(keypoints=[1, 1, 2] * 14), "annotation 10: found 42 numbers"),
         (lambda t: t["images"].append({**t["images"][0], "file_name": "other.png"}), "image id 1 of"),
+        (lambda t: t["images"].append({**t["images"][0], "width": 70}), r"1\.png again, with another width"),
         (lambda t: t.pop("categories"), "no object with images"),
         (lambda t: t["annotations"].clear(), "no person with keypoints"),
     ],
@@ -145,6 +147,9 @@ def test_lspet_that_is_none(tmp_path):
     (tmp_path / "joints.mat").write_bytes(b"MATLAB 5.0 but no more")
     with pytest.raises(DataError, match="no readable MATLAB file"):
         registry.load("lspet", tmp_path, "train")
+    scipy.io.savemat(tmp_path / "joints.mat", {"joints": np.zeros((14, 3))})  # of one image: two axes
+    with pytest.raises(DataError, match=r"joints of shape \(14, 3\); expected \(14, 3, images\)"):
+        registry.load("lspet", tmp_path, "train")
 
 
 def test_train_limit_leaves_the_test_split_whole(lspet_folder):
@@ -174,7 +179,7 @@ def test_mpii_counts_from_one(coco_folder, tmp_path):
 
 def test_mpii_of_another_form_is_refused(coco_folder, tmp_path):
     coco_folder()
-    with pytest.raises(DataError, match="person 0 with joints"):
+    with pytest.raises(DataError, match="person 0: found joints"):
         mpii(tmp_path, joints=[[1.0, 1.0]] * 14)
     with pytest.raises(DataError, match="no person with an image"):
         mpii(tmp_path, image="gone.png")

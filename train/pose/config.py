@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from train.config import AMP, OPTIMIZERS
-from train.schedule import schedule
+from train.limits import check, check_names
 
 MODELS = ("ogn", "keypoint-rcnn")
 
@@ -41,29 +40,13 @@ class PoseConfig:
     amp: str = "none"
 
     def __post_init__(self) -> None:
-        schedule(self.schedule)
-        problems = [
-            f"{name} = {getattr(self, name)} (expected {expected})"
-            for name, legal, expected in (
+        check(
+            self,
+            (
                 ("model", self.model in MODELS, f"one of {', '.join(MODELS)}"),
                 ("offset_weight", self.offset_weight >= 0, "0 or more"),
-                ("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
-                ("epochs", self.epochs >= 1, "at least 1"),
-                ("batch", self.batch >= 1, "at least 1"),
-                ("lr", self.lr > 0, "above 0"),
-                ("warm_up", 0 <= self.warm_up < 1, "0 <= warm_up < 1"),
-                ("momentum", 0 < self.momentum < 1, "between 0 and 1"),
-                ("weight_decay", self.weight_decay >= 0, "0 or more"),
-                ("clip_norm", self.clip_norm >= 0, "0 or more"),
-                ("average", 0 <= self.average < 1, "0 <= average < 1"),
-                ("seed", 0 <= self.seed < 2**32, "0 <= seed < 2^32"),
-                ("threads", self.threads >= 1, "at least 1"),
-                ("amp", self.amp in AMP, f"one of {', '.join(AMP)}"),
-            )
-            if not legal
-        ]
-        if problems:
-            raise ValueError(f"training config: {'; '.join(problems)}")
+            ),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by field name, for JSON."""
@@ -72,6 +55,5 @@ class PoseConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PoseConfig:
         """The config of such values; missing fields take their default, unknown ones are refused."""
-        if odd := sorted(set(values) - {f.name for f in fields(cls)}):
-            raise ValueError(f"training config: unknown field {', '.join(odd)}")
+        check_names(cls, values)
         return cls(**values)

@@ -20,8 +20,7 @@ from torch import Tensor, nn
 
 from train.pose.backbones.registry import backbone
 from train.pose.backbones.small import ConvNorm
-
-CHANNELS = {"scalar": 1, "vector": 2}  # maps a joint, by the kind of the head
+from train.pose.codecs.codec import CHANNELS
 
 
 @dataclass(frozen=True, slots=True)

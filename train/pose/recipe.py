@@ -9,8 +9,9 @@ from typing import Any
 
 from train.data.errors import DataError
 from train.pose.codecs.codec import Codec
+from train.pose.codecs.heatmap import READINGS
 from train.pose.codecs.offset import OFFSETS
-from train.pose.codecs.registry import CODECS, codec
+from train.pose.codecs.registry import CODECS, TRAINED, codec
 from train.pose.convention import CONVENTIONS, MapGrid, PixelConvention
 
 STRIDE = 4  # input pixels of a map's cell, in every backbone
@@ -24,7 +25,8 @@ class PoseRecipe:
     width, height   of the network's input in pixels; multiples of 32. The map is a quarter of it
     convention      where a pixel is: areas, udp or legacy (train.pose.convention)
     padding         the region that is seen, as a multiple of the box brought to the input's aspect ratio
-    codec           "offset": heatmap and offsets, after OGN's abstract; "heatmap", "dark", "udp": comparisons
+    codec           "offset": heatmap and offsets, after OGN's abstract; "heatmap", "dark", "udp" to compare;
+                    not "simcc", whose heads are no maps of the image
     offset          how offsets are read: none, peak, mean, vote or fused (train.pose.codecs.offset)
     reading         how a heatmap alone is read: argmax or quarter (train.pose.codecs.heatmap)
     sigma           of the Gaussian, in cells       radius   of the disc that holds offsets, in cells
@@ -59,8 +61,9 @@ class PoseRecipe:
             ("height", self.height >= 32 and self.height % 32 == 0, "a multiple of 32"),
             ("convention", self.convention in CONVENTIONS, f"one of {', '.join(CONVENTIONS)}"),
             ("padding", self.padding > 0, "above 0"),
-            ("codec", self.codec in CODECS, f"one of {', '.join(CODECS)}"),
+            ("codec", self.codec in TRAINED, f"one of {', '.join(TRAINED)}"),
             ("offset", self.offset in OFFSETS, f"one of {', '.join(OFFSETS)}"),
+            ("reading", self.reading in READINGS, f"one of {', '.join(READINGS)}"),
             ("sigma", self.sigma > 0, "above 0"),
             ("radius", self.radius >= 1, "1 or more"),
             ("scale", 0 <= self.scale < 1, "0 <= scale < 1"),

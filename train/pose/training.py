@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 
 import torch
 
+from train.description import describe
 from train.epochs import Result, prepare_torch, run_epochs
-from train.files import json_bytes
 from train.models import registry
 from train.pose.config import PoseConfig
 from train.pose.course import gather
@@ -24,9 +23,7 @@ from train.pose.rcnn.recipe import SceneRecipe
 from train.pose.recipe import PoseRecipe
 from train.pose.weights import load_weights
 from train.processes import ALONE, Processes
-from train.revision import revision
 from train.synchronised import synchronise
-from train.trainer import SettingsError
 
 
 def fit(
@@ -83,25 +80,16 @@ def _about(
     """The description that every checkpoint of the run carries."""
     codec = recipe.build_codec()
     heads = {"heads": tuple(codec.heads), "kinds": tuple(codec.heads.values())}
-    settings = {**config.model_settings, **heads, "joints": data.keypoints.size}
-    try:
-        model_config = registry.config(config.model, settings)
-    except (ValueError, TypeError) as error:
-        raise SettingsError(str(error)) from error
-    about = {
-        "model": config.model,
-        "model_config": registry.to_dict(model_config),
-        "recipe": recipe.to_dict(),
-        "codec": codec.description(),
-        "dataset": {"name": data.name, "layout": data.keypoints.name, "options": dict(options)},
-        "classes": [],
-        "joints": list(data.keypoints.joints),
-        "train_config": config.to_dict(),
-        "weights": _sha256(Path(config.weights)) if config.weights else None,
-        "seed": config.seed,
-        "revision": revision(),
-    }
-    return json.loads(json_bytes(about))  # as it will be read back
+    return describe(
+        config,
+        {**config.model_settings, **heads, "joints": data.keypoints.size},
+        recipe=recipe.to_dict(),
+        codec=codec.description(),
+        dataset={"name": data.name, "layout": data.keypoints.name, "options": dict(options)},
+        classes=[],
+        joints=list(data.keypoints.joints),
+        weights=_sha256(Path(config.weights)) if config.weights else None,
+    )
 
 
 def _sha256(path: Path) -> str | None:

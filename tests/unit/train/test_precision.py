@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from train import checkpoint
-from train.config import AMP, TrainConfig
+from train.config import TrainConfig
 from train.data import registry as data
 from train.data.clip import ClipSet
 from train.data.transform import Recipe
 from train.layers import ChannelMix, ChannelNorm, GraphConv, JointMap, StepConv
+from train.limits import AMP
 from train.loop import fit
 from train.models import registry
 from train.neurons import LIF, LeakyIntegrator

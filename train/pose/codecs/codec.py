@@ -19,6 +19,8 @@ from train.pose.convention import MapGrid
 from train.pose.errors import PoseError
 
 Floats = NDArray[np.floating[Any]]
+CHANNELS = {"scalar": 1, "vector": 2}
+"""Channels a joint, by the kind of a head: of those that are maps of the image, which a network can give."""
 
 
 class Decoded(NamedTuple):

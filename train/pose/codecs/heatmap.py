@@ -23,10 +23,12 @@ from train.pose.codecs.tensors import to_input
 from train.pose.codecs.window import peak
 from train.pose.errors import PoseError
 
+READINGS = ("argmax", "quarter")
+
 
 @dataclass(frozen=True, slots=True)
 class HeatmapCodec(Codec):
-    """sigma: of the Gaussian, in cells; reading: "argmax" or "quarter"; rounded: targets sit on cells."""
+    """sigma: of the Gaussian, in cells; reading: one of READINGS; rounded: targets sit on cells."""
 
     sigma: float = 2.0
     reading: str = "argmax"
@@ -36,10 +38,10 @@ class HeatmapCodec(Codec):
     heads: ClassVar[Mapping[str, str]] = {"heatmap": "scalar"}
 
     def __post_init__(self) -> None:
-        if not self.sigma > 0 or self.reading not in ("argmax", "quarter"):
+        if not self.sigma > 0 or self.reading not in READINGS:
             raise PoseError(
                 f"heatmap codec: found sigma {self.sigma}, reading {self.reading!r}; "
-                "expected sigma above 0, argmax or quarter"
+                f"expected sigma above 0, {' or '.join(READINGS)}"
             )
 
     def encode(self, xy: Floats, weights: Floats) -> dict[str, NDArray[np.float32]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from train.pose.codecs.codec import Codec
+from train.pose.codecs.codec import CHANNELS, Codec
 from train.pose.codecs.dark import DarkCodec
 from train.pose.codecs.heatmap import HeatmapCodec
 from train.pose.codecs.offset import OffsetCodec
@@ -18,6 +18,9 @@ from train.pose.errors import PoseError
 CODECS: dict[str, type[Codec]] = {
     kind.name: kind for kind in (HeatmapCodec, OffsetCodec, DarkCodec, UDPCodec, SimCCCodec)
 }
+
+TRAINED = tuple(name for name, kind in CODECS.items() if set(kind.heads.values()) <= set(CHANNELS))
+"""Those whose heads are maps: what the network gives (train.pose.ogn)."""
 
 
 def codec(name: str, grid: MapGrid, **settings: Any) -> Codec:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from train.data.errors import DataError
 from train.pose.data.coco import load_form
-from train.pose.data.coco_json import Entry, Form
+from train.pose.data.coco_json import Entry, Form, box, fill_areas
 from train.pose.data.keypoints import CROWDPOSE
 from train.pose.data.person import PoseSet
 
@@ -18,9 +18,9 @@ NAME = "crowdpose"
 AREA = 0.53  # of the box
 
 
-def _area(annotation: Entry) -> float:
-    box = annotation.get("bbox") or (0, 0, 0, 0)
-    return AREA * float(box[2]) * float(box[3])
+def _area(annotation: Entry, where: str) -> float:
+    found = box(annotation, "bbox", where)
+    return 0.0 if found is None else AREA * float(found[2]) * float(found[3])
 
 
 FORM = Form(CROWDPOSE, area=_area)
@@ -34,8 +34,8 @@ def load(
         raise DataError(f"{NAME}: split {split!r}; expected train or test")
     given = annotations or _found(root, f"crowdpose_{split}.json")
     found = load_form(NAME, FORM, root, split, (given, (images,) if images else ("images", "")), check)
-    for annotation in found.truth["annotations"] if found.truth else ():
-        annotation.setdefault("area", _area(annotation))
+    if found.truth is not None and root is not None:
+        fill_areas(found.truth, FORM, root / given)
     return found
 
 

@@ -1,7 +1,8 @@
 """Images, read when they are needed: a file, pixels, or whatever draws itself.
 
 Only the image at work is in memory. RGB throughout; grey images become RGB, an alpha channel is dropped, and
-the orientation tag of a photograph is ignored, as annotations count in the pixels of the file.
+the orientation tag of a photograph is ignored, as annotations count in the pixels of the file. So does
+`deploy.pose.boxes.read_image`.
 """
 
 from __future__ import annotations
@@ -57,6 +58,11 @@ def _decoded(path: Path) -> NDArray[np.uint8]:
             do="restore it, or leave such images out with --data-option check=true",
         )  # fmt: skip
     return cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
+
+
+def leaves(name: str) -> bool:
+    """Whether a file name of annotations points out of the folder that it is looked for in."""
+    return Path(name).is_absolute() or ".." in Path(name).parts
 
 
 def same(one: Image, other: Image | None) -> bool:

@@ -66,8 +66,8 @@ def _joints(path: Path) -> NDArray[np.float64]:
         raise DataError.of(
             path, found=f"no readable MATLAB file ({reason})", expected="LSPET's joints.mat", do="restore it"
         ) from error
-    if not isinstance(found, np.ndarray) or found.shape[:2] != (LSPET.size, 3) or found.dtype.kind != "f":
-        shape = getattr(found, "shape", None)
+    shape = getattr(found, "shape", ())
+    if len(shape) != 3 or shape[:2] != (LSPET.size, 3) or found.dtype.kind != "f":
         raise DataError.of(
             path, found=f"joints of shape {shape}", expected="(14, 3, images)", do="use LSPET's own file"
         )

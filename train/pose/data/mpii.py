@@ -10,7 +10,7 @@ that, so that PCKh here is a little stricter than the publishers'.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ import numpy as np
 
 from train.data.errors import DataError
 from train.pose.data import images as pictures
+from train.pose.data import values
 from train.pose.data.keypoints import MPII
-from train.pose.data.person import VISIBLE, Dropped, Person, PoseSet, clean_joints, joint_box
+from train.pose.data.person import FAR, VISIBLE, Dropped, Person, PoseSet, clean_joints, joint_box
 
 NAME = "mpii"
 FILES = {"train": "annotations/train.json", "test": "annotations/valid.json"}
@@ -41,12 +42,13 @@ def load(
     usable: dict[Path, bool] = {}
     for number, entry in enumerate(_entries(where)):
         name = entry["image"]
-        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
-        if path is None or ".." in Path(name).parts:
+        # Not Path.is_file, which raises where a name is longer than names can be.
+        path = next((folder / name for folder in folders if os.path.isfile(folder / name)), None)
+        if path is None or pictures.leaves(name):
             dropped.add("people whose image is not there", name)
         elif check and not usable.setdefault(path, usable.get(path) or pictures.decodes(path)):
             dropped.add("people whose image does not decode", name)
-        elif person := _person(entry, number, path, where, dropped):
+        elif person := _person(entry, number, path, f"{where}: person {number}", dropped):
             people.append(person)
     if not people:
         raise DataError.of(
@@ -58,36 +60,34 @@ def load(
 
 
 def _entries(where: Path) -> list[Mapping[str, Any]]:
-    try:
-        found = json.loads(where.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError.of(
-            where, found=f"no readable JSON ({error})", expected="a list of people",
-            do="correct --data or --data-option annotations=FILE",
-        ) from error  # fmt: skip
+    found = values.load(where, "a list of people")
     fields = ("image", "center", "scale", "joints", "joints_vis")
     if not isinstance(found, list) or not all(isinstance(e, dict) and set(fields) <= set(e) for e in found):
         raise DataError.of(
             where, found="no list of people", expected=f"objects with {', '.join(fields)}",
             do="use the JSON form of MPII",
         )  # fmt: skip
+    if odd := [n for n, entry in enumerate(found) if not isinstance(entry["image"], str)]:
+        raise DataError.of(
+            f"{where}: person {odd[0]}", found=f"image {found[odd[0]]['image']!r:.40}",
+            expected="the name of a file", do="correct the annotations",
+        )  # fmt: skip
     return found
 
 
-def _person(
-    entry: Mapping[str, Any], number: int, path: Path, where: Path, dropped: Dropped
-) -> Person | None:
-    joints, seen = np.asarray(entry["joints"], np.float64), np.asarray(entry["joints_vis"], np.float64)
-    if joints.shape != (MPII.size, 2) or seen.shape != (MPII.size,):
+def _person(entry: Mapping[str, Any], number: int, path: Path, at: str, dropped: Dropped) -> Person | None:
+    joints = values.array(entry["joints"])
+    seen = values.numbers(entry["joints_vis"], MPII.size, "joints_vis", at)
+    if joints is None or joints.shape != (MPII.size, 2):
         raise DataError.of(
-            where, found=f"person {number} with joints {joints.shape}", expected=f"({MPII.size}, 2)",
-            do="use a file of MPII's 16 joints",
+            at, found=f"joints {'that are no numbers' if joints is None else joints.shape}",
+            expected=f"({MPII.size}, 2)", do="use a file of MPII's 16 joints",
         )  # fmt: skip
-    xy, visibility, weights = clean_joints(joints - 1.0, VISIBLE * seen, np.inf, np.inf)
+    xy, visibility, weights = clean_joints(joints - 1.0, VISIBLE * (seen > 0), np.inf, np.inf)
     if not visibility.any():
         dropped.add("people without a joint", number)
         return None
-    box = _box(entry)
+    box = _box(entry, at)
     if box is None:
         dropped.add("boxes that are empty, replaced by the joints'", number)
         box = joint_box(xy, visibility)
@@ -96,8 +96,9 @@ def _person(
     return Person(path, box, xy, visibility, weights, number, path.name, path.name, head=head or float("nan"))
 
 
-def _box(entry: Mapping[str, Any]) -> np.ndarray | None:
-    centre, side = np.asarray(entry["center"], np.float64) - 1.0, PERSON * float(entry["scale"])
-    if centre.shape != (2,) or not np.isfinite([*centre, side]).all() or side <= 0:
+def _box(entry: Mapping[str, Any], at: str) -> np.ndarray | None:
+    centre = values.numbers(entry["center"], 2, "center", at) - 1.0
+    side = PERSON * values.number(entry["scale"], "scale", at)
+    if not (np.abs([*centre, side]) < FAR).all() or side <= 0:
         return None
     return np.array([*(centre - side / 2), side, side])

@@ -8,7 +8,6 @@ A crop adds its convention's c (train.pose.crops).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +20,7 @@ from train.pose.data.keypoints import KeypointSet
 
 ABSENT, HIDDEN, VISIBLE = 0, 1, 2
 HELD_OUT = 10  # every tenth group of a training split is held out
+FAR = 1e6  # pixels; no image is as large, and what is farther, or not finite, is no coordinate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,7 +121,9 @@ class Dropped:
         return tuple(f"{n} {reason} (first: {self._first[reason]})" for reason, n in counts)
 
 
-def joint_box(xy: NDArray[np.floating[Any]], visibility: NDArray[np.int8], margin: float = 0.1) -> Any:
+def joint_box(
+    xy: NDArray[np.floating[Any]], visibility: NDArray[np.int8], margin: float = 0.1
+) -> NDArray[np.float64] | None:
     """The box of the joints that are there, grown by `margin` of its longer side on every side; or None."""
     there = xy[visibility > ABSENT]
     if not len(there):
@@ -131,13 +133,12 @@ def joint_box(xy: NDArray[np.floating[Any]], visibility: NDArray[np.int8], margi
     return np.concatenate([low - grow, high - low + 2 * grow]).astype(np.float64)
 
 
-def clean_box(box: Sequence[float], width: float, height: float) -> NDArray[np.float64] | None:
-    """The part of a box that lies in the image, or None: not finite, empty or outside."""
-    found = np.asarray(box, np.float64).reshape(-1)
-    if found.shape != (4,) or not np.isfinite(found).all() or (found[2:] <= 0).any():
+def clean_box(box: NDArray[np.float64] | None, width: float, height: float) -> NDArray[np.float64] | None:
+    """The part of a box [4] that lies in the image, or None: none, no coordinates, empty or outside."""
+    if box is None or not (np.abs(box) < FAR).all() or (box[2:] <= 0).any():
         return None
-    low = np.maximum(found[:2], 0.0)
-    high = np.minimum(found[:2] + found[2:], (width, height))
+    low = np.maximum(box[:2], 0.0)
+    high = np.minimum(box[:2] + box[2:], (width, height))
     return None if (high - low < 1.0).any() else np.concatenate([low, high - low])
 
 
@@ -146,11 +147,11 @@ def clean_joints(
 ) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.float32]]:
     """xy [K, 2], visibility [K] of a file -> those of a Person.
 
-    Absent joints hold junk in some sets: they become 0. What is not finite is absent. A joint outside the
+    Absent joints hold junk in some sets: they become 0. What is no coordinate is absent. A joint outside the
     image stays, with weight 0.
     """
     xy, seen = np.array(xy, np.float64), np.array(visibility, np.float64)
-    there = np.isfinite(xy).all(axis=1) & (seen > 0)
+    there = (np.abs(xy) < FAR).all(axis=1) & (seen > 0)
     xy[~there] = 0.0
     clean = np.where(there, np.clip(seen, 0, VISIBLE), ABSENT).astype(np.int8)
     inside = ((xy >= -0.5) & (xy < np.array([width, height]) - 0.5)).all(axis=1)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from train.data.errors import DataError
-from train.pose.data.coco_json import Entry, Form, people, read_json
+from train.pose.data.coco_json import Entry, Form, area, box, fill_areas, people, read_json
 from train.pose.data.keypoints import POSETRACK18
 from train.pose.data.person import Dropped, PoseSet
 
@@ -22,10 +22,10 @@ FOLDERS = {"train": "train", "test": "val"}
 HEAD = 0.6  # of the head box's diagonal
 
 
-def head_size(annotation: Entry) -> float:
+def head_size(annotation: Entry, where: str) -> float:
     """0.6 of the diagonal of bbox_head, nan where there is none."""
-    box = annotation.get("bbox_head") or ()
-    found = HEAD * float(np.hypot(box[2], box[3])) if len(box) == 4 else 0.0
+    head = box(annotation, "bbox_head", where)
+    found = 0.0 if head is None else HEAD * float(np.hypot(*head[2:]))
     return found if np.isfinite(found) and found > 0 else float("nan")
 
 
@@ -33,9 +33,12 @@ def _sequence(image: Entry) -> str:
     return str(image.get("vid_id") or Path(image["file_name"]).parent)
 
 
-def _area(annotation: Entry) -> float:
-    box = annotation.get("bbox") or (0, 0, 0, 0)
-    return float(annotation.get("area") or box[2] * box[3])
+def _area(annotation: Entry, where: str) -> float:
+    """The file's, else the box's."""
+    if annotation.get("area"):
+        return area(annotation, where)
+    found = box(annotation, "bbox", where)
+    return 0.0 if found is None else float(found[2] * found[3])
 
 
 FORM = Form(
@@ -62,13 +65,13 @@ def load(root: Path | None, split: str, *, annotations: str = "", check: bool = 
     for path in files:
         sequence = read_json(path)
         found += people(sequence, path, (root,), FORM, check, dropped)
-        truth = {key: truth[key] + sequence[key] for key in ("images", "annotations")}
+        fill_areas(sequence, FORM, path)
+        for key in ("images", "annotations"):
+            truth[key] += sequence[key]
         truth["categories"] = sequence["categories"]
     if not found:
         raise DataError.of(
             where, found=f"no person with keypoints in a labelled frame ({'; '.join(dropped.lines())})",
             expected=f"annotations whose images lie under {root}", do="correct --data",
         )  # fmt: skip
-    for annotation in truth["annotations"]:
-        annotation.setdefault("area", _area(annotation))
     return PoseSet(NAME, split, POSETRACK18, tuple(found), dropped.lines(), truth)

@@ -12,14 +12,19 @@ from torch import Tensor
 
 def area(boxes: Tensor) -> Tensor:
     """[..., 4] -> [...]: square pixels; 0 for boxes that are turned inside out."""
-    return (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).prod(dim=-1)
+    width, height = (boxes[..., axis + 2] - boxes[..., axis] for axis in (0, 1))
+    return width.clamp(min=0) * height.clamp(min=0)
 
 
 def shared(boxes: Tensor, others: Tensor) -> Tensor:
     """[..., A, 4], [..., B, 4] -> [..., A, B]: the area that both cover."""
-    low = torch.maximum(boxes[..., :, None, :2], others[..., None, :, :2])
-    high = torch.minimum(boxes[..., :, None, 2:], others[..., None, :, 2:])
-    return (high - low).clamp(min=0).prod(dim=-1)
+    mine, theirs = boxes[..., :, None, :].unbind(-1), others[..., None, :, :].unbind(-1)
+    # Axis by axis: a last dimension of two is several times slower.
+    width, height = (
+        (torch.minimum(mine[axis + 2], theirs[axis + 2]) - torch.maximum(mine[axis], theirs[axis])).clamp(min=0)
+        for axis in (0, 1)
+    )
+    return width * height
 
 
 def iou(boxes: Tensor, others: Tensor) -> Tensor:

@@ -45,8 +45,9 @@ def match(
         person = person | its_best.any(dim=2)
         # Somebody's only candidate is his, though it may overlap another one more.
         whose = torch.where(its_best.any(dim=2), its_best.float().argmax(dim=2), whose)
-    lost = ((covered(candidates, boxes) * (kind < 0)[:, None]) > IGNORED).any(dim=2)
-    background = (best < low) & ~person & ~lost
+    background = (best < low) & ~person
+    if (kind < 0).any():
+        background &= ~((covered(candidates, boxes) * (kind < 0)[:, None]) > IGNORED).any(dim=2)
     return Match(whose, person, background, best.clamp(min=0))
 
 
