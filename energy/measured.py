@@ -4,8 +4,9 @@
     mean and 95 % interval over the repeats        t distribution, repeats - 1 degrees of freedom
 
 Each repeat is an idle spell, then the run again and again until it has lasted `seconds`. A counter that
-passed its `max_energy_range_uj` is read on. Where nothing can be measured the answer is `Unmeasured`, with
-the reason; no estimate stands in for it, and measured joules never enter a modelled total.
+passed its `max_energy_range_uj` is read on. Where nothing can be measured, or the idle spells took as much as
+the run, the answer is `Unmeasured`, with the reason; no estimate stands in for it, and measured joules never
+enter a modelled total.
 """
 
 from __future__ import annotations
@@ -162,17 +163,23 @@ def _spell(meter: _Meter, begin: float) -> tuple[float, float]:
     return took, meter.packages() / 1e6 / took
 
 
-def _measured(meter: _Meter, found: list[_Repeat]) -> Measured:
+def _measured(meter: _Meter, found: list[_Repeat]) -> Measured | Unmeasured:
     packages = [zone for zone in meter.zones if zone.is_package]
     names = {zone.path.name for zone in packages}
     each = tuple((sum(r.used[name] for name in names) / 1e6 - r.idle_w * r.took) / r.runs for r in found)
+    joule, idle_w = float(np.mean(each)), float(np.mean([r.idle_w for r in found]))
+    if joule <= 0:
+        return Unmeasured(
+            f"idle at {idle_w:.4g} W the machine took no less than at work ({joule:.4g} J a run are left)",
+            "end what else runs and measure again",
+        )
     runs = sum(r.runs for r in found)
     parts = {zone.label: sum(r.used[zone.path.name] for r in found) / 1e6 / runs for zone in meter.zones}
     return Measured(
-        joule=float(np.mean(each)),
+        joule=joule,
         ci95=t_quantile(len(each) - 1) * float(np.std(each, ddof=1)) / math.sqrt(len(each)),
         repeats=each,
-        idle_w=float(np.mean([r.idle_w for r in found])),
+        idle_w=idle_w,
         seconds=sum(r.took for r in found) / runs,
         runs=runs,
         domain=" + ".join(zone.label for zone in packages),

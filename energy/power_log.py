@@ -111,4 +111,8 @@ def _integrated(path: Path, readings: list[tuple[float, float, str]]) -> PowerLo
             f"{path}: idle at {idle_w:g} W takes more than the run at {joule / seconds:g} W; expected less, "
             "check the phase column"
         )
+    if joule < 0:
+        raise BadInput(
+            f"{path}: the run is at {joule / seconds:g} W; expected 0 or more, check the sign of the current"
+        )
     return PowerLog(joule - (idle_w or 0.0) * seconds, seconds, idle_w, len(readings), path.name)

@@ -10,6 +10,8 @@ import click
 from tqdm import tqdm
 
 from convert.ir.files import whole
+from deploy.pose.greedy import GREEDY, PLAIN, Rule, chosen
+from verbs.candidate_options import candidate_options
 from verbs.options import json_option
 from verbs.output import say, table, write_json
 
@@ -25,14 +27,9 @@ RANKS = (1, 2, 3, 5, 10, 20, 50, 100)
               help="Find them here: hog, OpenCV's people detector (weak, nothing to download).")  # fmt: skip
 @click.option("--images", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
               help="Folder of the images, for --detector.")  # fmt: skip
-@click.option("--score-threshold", type=click.FloatRange(0, 1), default=0.05, show_default=True, metavar="S",
-              help="Greedy rule: leave out boxes that score below.")  # fmt: skip
-@click.option("--nms-iou", type=click.FloatRange(0, 1), default=0.8, show_default=True, metavar="IOU",
-              help="Greedy rule: leave out boxes that overlap a better one by more.")  # fmt: skip
-@click.option("--cap", type=click.IntRange(min=1), default=50, show_default=True, metavar="N",
-              help="Greedy rule: at most N boxes an image.")  # fmt: skip
-@click.option("--enlarge", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
-              metavar="F", help="Greedy rule: scale each box about its middle.")  # fmt: skip
+@candidate_options(GREEDY)
+@click.option("--enlarge", type=click.FloatRange(0, min_open=True), default=GREEDY.enlarge,
+              show_default=True, metavar="F", help="Boxes: scale each about its middle.")  # fmt: skip
 @click.option("--out", type=FILE, default=None, metavar="FILE.json",
               help="Write the boxes that the greedy rule keeps, in COCO's form.")  # fmt: skip
 @click.option("--csv", "csv_path", type=FILE, default=None, metavar="FILE",
@@ -56,7 +53,6 @@ def boxes(
     """
     from deploy.pose.annotations import read
     from deploy.pose.coco_file import box_results, write_results
-    from deploy.pose.greedy import PLAIN, Rule, chosen
     from deploy.pose.recall import csv, curve
     from deploy.pose.recall_drawing import svg
     from verbs.pose_options import show_notes
@@ -66,13 +62,13 @@ def boxes(
     annotated = read(annotations)
     frames = [frame for frame in annotated.frames if frame.labelled]
     greedy = Rule(score_threshold, nms_iou, cap, enlarge)
-    found, notes = _found(frames, detections, images)
+    found, notes = _found(frames, detections, images, annotated.category)
     show_notes({**annotated.notes, **notes})
     kept = {image: chosen(some, greedy) for image, some in found.items()}
     plain = {image: chosen(some, PLAIN) for image, some in found.items()}
     curves = [curve(n, frames, b) for n, b in (("all", found), ("plain", plain), ("greedy", kept))]
     if out is not None:
-        write_results(out, box_results(kept))
+        write_results(out, box_results(kept, annotated.category))
     _write(csv_path, csv(curves))
     _write(svg_path, svg(curves, 0.5))
     write_json(json_path, _body(curves, str(annotations), greedy))
@@ -80,7 +76,7 @@ def boxes(
 
 
 def _found(
-    frames: Sequence[Any], detections: Path | None, images: Path | None
+    frames: Sequence[Any], detections: Path | None, images: Path | None, category: int
 ) -> tuple[dict[int, Any], Mapping[str, int]]:
     """Boxes of every image, and what was mended."""
     from convert.ir import BadInput
@@ -88,7 +84,7 @@ def _found(
 
     sizes = {f.image_id: (f.width, f.height) for f in frames if f.width and f.height}
     if detections is not None:
-        found = FileDetector(detections, sizes)
+        found = FileDetector(detections, sizes, category)
         known = {frame.image_id for frame in frames}
         strange = [image for image in found.boxes if image not in known]
         if strange and len(strange) == len(found.boxes):
@@ -103,7 +99,7 @@ def _found(
     made = {}
     for frame in tqdm(frames, desc="detecting", unit="image", leave=False):
         made[frame.image_id] = detector.find(frame.image_id, read_image(images / frame.file_name))
-    return made, {}
+    return made, detector.notes
 
 
 def _write(path: Path | None, text: str) -> None:

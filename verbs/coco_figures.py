@@ -24,7 +24,8 @@ def scored(
     if metric == "oks" and not isinstance(found, list):
         poses = read_poses(results)
         show_notes(poses.notes)
-        found = as_results([frame for video in poses.videos for frame in video.frames])
+        people = person_category(body, str(truth))[0]
+        found = as_results([frame for video in poses.videos for frame in video.frames], people)
     if not isinstance(found, list):
         raise BadInput(f"{results}: is no list; COCO results are a list of one entry a person")
     kind = "keypoints" if metric == "oks" else metric

@@ -14,10 +14,10 @@ HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with th
 \b
   prepare        raw NTU RGB+D files, for train --data        -> FILE
   draw-people    pictures, videos of synthetic people         -> images and annotations
-  train          a model on skeleton data                     -> RUN
-  evaluate       accuracy of RUN, class by class
+  train          a model of skeletons, or of poses in images  -> RUN
+  evaluate       accuracy of RUN, class by class or joint by joint
   fuse           one decision from several RUNs or ARTIFACTs  -> FILE
-  convert        RUN to ONNX or Lava                          -> ARTIFACT
+  convert        RUN to ONNX or Lava; of poses ONNX or sdnn   -> ARTIFACT
   simulate       ARTIFACT on a target, over a data set
   verify         that all targets give the same spikes
   energy-report  synaptic operations and joules of each sample

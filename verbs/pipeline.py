@@ -7,10 +7,16 @@ from typing import Any
 
 import click
 
+from deploy.pose.greedy import FILM
+from deploy.pose.windows import LEAST, Cut
+from verbs.candidate_options import candidate_options
 from verbs.options import json_option, threads_option
 from verbs.output import say, write_json
+from verbs.tracking_options import tracking_options
 
 PATH = click.Path(path_type=Path)
+CUT = Cut()
+CROPS = 99  # of a frame: PoseTrack18's id of a person is the image's and two digits
 
 
 @click.command(short_help="A video to poses, tracks, actions and joules.")
@@ -25,9 +31,9 @@ PATH = click.Path(path_type=Path)
               help="Person boxes: OpenCV's detector, the whole frame, or a COCO file.")  # fmt: skip
 @click.option("--cost-table", default="horowitz45-fp32", show_default=True, metavar="NAME|FILE",
               help="Joules per operation: a shipped table or a TOML file.")  # fmt: skip
-@click.option("--window", type=click.IntRange(min=2), default=45, show_default=True, metavar="N",
+@click.option("--window", type=click.IntRange(min=2), default=CUT.length, show_default=True, metavar="N",
               help="Frames that the action model sees at a time.")  # fmt: skip
-@click.option("--hop", type=click.IntRange(min=1), default=15, show_default=True, metavar="N",
+@click.option("--hop", type=click.IntRange(min=1), default=CUT.hop, show_default=True, metavar="N",
               help="Frames between windows.")  # fmt: skip
 @click.option("--travel", type=click.Choice(["keep", "drop"]), default="keep", show_default=True,
               help="drop: take out the way across the picture (models of people on the spot).")  # fmt: skip
@@ -35,20 +41,10 @@ PATH = click.Path(path_type=Path)
               show_default=True, help="auto: mp4 if OpenCV can encode it, else a PNG a frame.")  # fmt: skip
 @click.option("--fps", type=click.FloatRange(0, 240, min_open=True), default=None, metavar="F",
               help="Frames a second. Default: the file's; 15 for a folder.")  # fmt: skip
-@click.option("--score-threshold", type=click.FloatRange(0, 1), default=0.3, show_default=True, metavar="S",
-              help="Leave out boxes that score below.")  # fmt: skip
-@click.option("--nms-iou", type=click.FloatRange(0, 1), default=0.7, show_default=True, metavar="IOU",
-              help="Leave out boxes that overlap a better one by more.")  # fmt: skip
-@click.option("--cap", type=click.IntRange(1, 99), default=20, show_default=True, metavar="N",
-              help="At most N boxes a frame.")  # fmt: skip
+@candidate_options(FILM, CROPS)
 @click.option("--nms-oks", type=click.FloatRange(0, 1), default=0.7, show_default=True, metavar="OKS",
               help="Poses more alike than this are one person: the better one stays.")  # fmt: skip
-@click.option("--joint-threshold", type=click.FloatRange(0, 1), default=0.2, show_default=True, metavar="S",
-              help="Joints that score below are dropped.")  # fmt: skip
-@click.option("--birth", type=click.FloatRange(0, 1), default=0.3, show_default=True, metavar="S",
-              help="Score of a person who begins a track.")  # fmt: skip
-@click.option("--min-hits", type=click.IntRange(min=1), default=3, show_default=True, metavar="N",
-              help="Poses a track needs, or it is taken out.")  # fmt: skip
+@tracking_options
 @click.option("--target", default=None, metavar="TARGET",
               help="Where an action artifact runs. Default: onnx, loihi-sim for lava artifacts.")  # fmt: skip
 @threads_option
@@ -76,7 +72,6 @@ def pipeline(
     """
     from convert.ir.files import whole_folder
     from deploy.pose.footage import open_footage
-    from deploy.pose.windows import LEAST, Cut
     from energy.costs import cost_table as shipped
     from energy.costs import load_cost_table
     from verbs.pipeline_run import Plan, run

@@ -85,7 +85,7 @@ class NetworkPoses:
         self.opened, self.candidates = opened, candidates
         self.joints = tuple(opened.about["joints"])
         self.detector, self.ids = _detector(boxes, footage)
-        self.notes: dict[str, int] = dict(getattr(self.detector, "notes", {}))
+        self.notes = self.detector.notes
         self._sigmas = sigmas(self.joints)
         self.about = {
             "pose": str(opened.path), "by": opened.by, "form": opened.form, "checkpoint": opened.digest,
@@ -136,8 +136,7 @@ class NetworkPoses:
         low, high = boxes.boxes[:, :2], boxes.boxes[:, :2] + boxes.boxes[:, 2:]
         good = ((low < size) & (high > 0) & (boxes.boxes[:, 2:] > 0)).all(axis=1)
         if not good.all():
-            text = "boxes wholly outside their image: left out"
-            self.notes[text] = self.notes.get(text, 0) + int((~good).sum())
+            self.notes["boxes wholly outside their image: left out"] += int((~good).sum())
         return boxes.taken(np.flatnonzero(good))
 
     def _joints(self, image_id: int, boxes: Boxes, shot: Shot) -> tuple[np.ndarray, np.ndarray]:

@@ -71,7 +71,9 @@ def _together(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def _remarks(runs: Sequence[dict[str, Any]], threshold: float, compat: bool) -> None:
-    unit = "head sizes (0.6 x head box diagonal)"
+    from deploy.pose.evaluation.pairing import HEAD
+
+    unit = f"head sizes ({HEAD:g} x head box diagonal)"
     say(f"{runs[0]['n_frames']} labelled frames; a joint is right within {threshold:g} {unit}")
     if "counts" not in runs[0]:
         say("MOTA and HOTA: none, persons lack track ids; `track` gives them")

@@ -7,8 +7,12 @@ from typing import Any
 
 import click
 
+from deploy.pose.association import KINDS
+from deploy.pose.tracking import MOTIONS, Rules
+from deploy.pose.tracking import track as follow
 from verbs.options import json_option
 from verbs.output import say, table, write_json
+from verbs.tracking_options import RULES, tracking_options
 
 
 @click.command(short_help="Poses of a video to tracks.")
@@ -29,28 +33,23 @@ from verbs.output import say, table, write_json
 )
 @click.option(
     "--likeness",
-    type=click.Choice(["oks", "iou", "both"]),
-    default="oks",
+    type=click.Choice(KINDS),
+    default=RULES.likeness,
     show_default=True,
     help="Of poses, of boxes, or the mean of both.",
 )
-@click.option("--least", type=click.FloatRange(0, 1), default=0.2, show_default=True, metavar="S",
+@click.option("--least", type=click.FloatRange(0, 1), default=RULES.least, show_default=True, metavar="S",
               help="Likeness a pose needs to continue a track.")  # fmt: skip
-@click.option("--gate", type=click.FloatRange(0, min_open=True), default=0.75, show_default=True, metavar="D",
-              help="Farthest from where it is expected, in diagonals of the box.")  # fmt: skip
-@click.option("--motion", type=click.Choice(["velocity", "last"]), default="velocity", show_default=True,
+@click.option("--gate", type=click.FloatRange(0, min_open=True), default=RULES.gate, show_default=True,
+              metavar="D", help="Farthest from where it is expected, in diagonals of the box.")  # fmt: skip
+@click.option("--motion", type=click.Choice(MOTIONS), default=RULES.motion, show_default=True,
               help="Where a person is expected: at constant velocity, or where last seen.")  # fmt: skip
-@click.option("--max-age", type=click.IntRange(min=1), default=15, show_default=True, metavar="N",
+@click.option("--max-age", type=click.IntRange(min=1), default=RULES.max_age, show_default=True, metavar="N",
               help="Frames a person may be unseen before the track ends.")  # fmt: skip
-@click.option("--min-hits", type=click.IntRange(min=1), default=3, show_default=True, metavar="N",
-              help="Poses a track needs, or it is taken out.")  # fmt: skip
-@click.option("--birth", type=click.FloatRange(0, 1), default=0.3, show_default=True, metavar="S",
-              help="Score of a person who begins a track.")  # fmt: skip
-@click.option("--joint-threshold", type=click.FloatRange(0, 1), default=0.2, show_default=True, metavar="S",
-              help="Joints that score below are dropped, from the output too.")  # fmt: skip
-@click.option("--score-threshold", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="S",
-              help="Persons that score below are dropped.")  # fmt: skip
-@click.option("--margin", type=click.FloatRange(0), default=0.1, show_default=True, metavar="S",
+@tracking_options
+@click.option("--score-threshold", type=click.FloatRange(0, 1), default=RULES.score_threshold,
+              show_default=True, metavar="S", help="Persons that score below are dropped.")  # fmt: skip
+@click.option("--margin", type=click.FloatRange(0), default=RULES.margin, show_default=True, metavar="S",
               help="Report matches better than their exchange by less: a possible swap.")  # fmt: skip
 @click.option("--sigmas", default=None, metavar="SET|S1,S2,...", help="Of the OKS. Default: by joint names.")
 @json_option
@@ -71,8 +70,6 @@ def track(
     where two identities may have been swapped. docs/pose-tracking.md says how a frame is matched.
     """
     from deploy.pose.posetrack import read_with_results, write_poses
-    from deploy.pose.tracking import Rules
-    from deploy.pose.tracking import track as follow
     from verbs.pose_options import show_notes, sigmas_of
 
     if out.resolve() == poses.resolve():

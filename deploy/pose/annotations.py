@@ -30,8 +30,10 @@ from deploy.pose.people import Frame, Person
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Annotations:
-    """A file: the names of its joints, its images with their people, what was mended (text -> how often)."""
+    """A file: its category of people, the names of their joints, its images with their people, what was
+    mended (text -> how often)."""
 
+    category: int
     joints: tuple[str, ...]
     frames: tuple[Frame, ...]
     notes: Mapping[str, int]
@@ -64,7 +66,7 @@ def parse(body: Any, where: str) -> Annotations:
         seen.update(() if found.id is None else (found.id,))
         people[image].append(found)
     frames = tuple(frame(entry, image, people[image], where) for image, entry in entries.items())
-    return Annotations(joints, frames, dict(notes))
+    return Annotations(category, joints, frames, dict(notes))
 
 
 def _name(entry: Any, place: int) -> str:

@@ -6,6 +6,7 @@ is weak (upright people of some size, embedded in OpenCV 4.x, gone in 5), but th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from convert.ir import BadInput, Unsupported
-from deploy.pose.coco_file import Boxes, no_boxes, read_boxes
+from deploy.pose.coco_file import PERSON, Boxes, no_boxes, read_boxes
 
 # The detector's window has a margin round the person. What a box, x, y, w, h, is beyond its window, as shares
 # of the window's width and height; OpenCV's own example cuts the same.
@@ -21,9 +22,10 @@ WINDOW = np.array([0.1, 0.07, -0.2, -0.2])
 
 
 class Detector(Protocol):
-    """Finds people. `name` stands in reports."""
+    """Finds people. `name` stands in reports; `notes`: what was left out so far (text -> how often)."""
 
     name: str
+    notes: Counter[str]
 
     def find(self, image_id: int, image: np.ndarray | None) -> Boxes:
         """Candidates of an image, best first. image: uint8 [H, W, 3], BGR; None where the detector needs
@@ -33,11 +35,14 @@ class Detector(Protocol):
 
 
 class FileDetector:
-    """Boxes that another program found, in COCO's form."""
+    """Boxes that another program found, in COCO's form; category: of people, in a file that only lists."""
 
-    def __init__(self, path: Path, sizes: Mapping[int, tuple[int, int]] | None = None) -> None:
+    def __init__(
+        self, path: Path, sizes: Mapping[int, tuple[int, int]] | None = None, category: int = PERSON
+    ) -> None:
         self.name = path.name
-        self.boxes, self.notes = read_boxes(path, sizes)
+        self.boxes, notes = read_boxes(path, sizes, category)
+        self.notes = Counter(notes)
 
     def find(self, image_id: int, image: np.ndarray | None = None) -> Boxes:
         return self.boxes.get(image_id, no_boxes())
@@ -50,6 +55,8 @@ class HogDetector:
     scale   between sizes looked at
     least   of the SVM's margin; scores are margins brought to (0, 1) by 1 / (1 + exp(-2 margin)), so that
             OpenCV's own threshold, margin 0, is score 0.5, and what is below is there for the greedy rule
+
+    An image smaller than the detector's window, 64x128, has no boxes, and is counted in the notes.
     """
 
     name = "hog"
@@ -62,11 +69,14 @@ class HogDetector:
         self.hog: Any = cv2.HOGDescriptor()
         self.hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
         self.stride, self.scale, self.least = stride, scale, least
+        self.notes: Counter[str] = Counter()
 
     def find(self, image_id: int, image: np.ndarray | None) -> Boxes:
         if image is None:
             raise BadInput(f"image {image_id}: the HOG detector needs the image itself; give --images DIR")
-        if image.shape[0] < 128 or image.shape[1] < 64:  # its window; OpenCV aborts on less
+        wide, high = self.hog.winSize
+        if image.shape[0] < high or image.shape[1] < wide:  # OpenCV aborts on less
+            self.notes[f"images smaller than HOG's window, {wide}x{high}, in which it finds nobody"] += 1
             return no_boxes()
         steps = (self.stride, self.stride)
         found, margins = self.hog.detectMultiScale(
@@ -103,6 +113,9 @@ class WholeFrame:
     """The frame itself as the one box: for a video of one person who fills it."""
 
     name = "whole frame"
+
+    def __init__(self) -> None:
+        self.notes: Counter[str] = Counter()
 
     def find(self, image_id: int, image: np.ndarray | None) -> Boxes:
         if image is None:

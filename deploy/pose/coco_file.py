@@ -17,7 +17,7 @@ from deploy.pose.annotations import person
 from deploy.pose.json_file import load, number, numbers, part
 from deploy.pose.people import Frame, Person
 
-PERSON = 1  # COCO's category of people
+PERSON = 1  # COCO's category of people, where no file says another
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,16 +68,16 @@ def _scored(one: Person, third: list[float]) -> Person:
     )
 
 
-def results(frames: Iterable[Frame]) -> list[dict[str, Any]]:
+def results(frames: Iterable[Frame], category: int = PERSON) -> list[dict[str, Any]]:
     """People of frames as COCO's evaluation takes them, those without a joint left out.
 
     Every joint is written; the scores stand in the place of visibility, as in COCO's own result files; a
-    person without a score is one of score 1.
+    person without a score is one of score 1. category: of people, in the file they are judged by.
     """
     return [
         {
             "image_id": frame.image_id,
-            "category_id": PERSON,
+            "category_id": category,
             "keypoints": np.concatenate([p.keypoints, _marks(p)[:, None]], axis=1).reshape(-1).tolist(),
             "score": 1.0 if p.score is None else p.score,
         }
@@ -106,23 +106,29 @@ def _list(path: Path) -> list[Any]:
 
 
 def read_boxes(
-    path: Path, sizes: Mapping[int, tuple[int, int]] | None = None
+    path: Path, sizes: Mapping[int, tuple[int, int]] | None = None, category: int = PERSON
 ) -> tuple[dict[int, Boxes], dict[str, int]]:
     """Boxes of persons by image id, best first, from a detection file, or from an annotation file (score 1).
 
     sizes: image id -> (width, height) where known; a box wholly outside its image is left out and counted,
     one that sticks out stays as it is: a joint may lie outside too. Empty boxes are left out and counted;
-    boxes of other categories are not people and are passed over. BadInput: no numbers, NaN, no score.
+    boxes of other categories are not people and are passed over, counted where all are. An annotation file
+    says itself which category people are; in a detection file it is `category`. BadInput: no numbers, NaN,
+    no score.
     """
     body = load(path)
     truth = isinstance(body, dict)
     notes: Counter[str] = Counter()
     found: dict[int, list[tuple[np.ndarray, float]]] = {}
+    others = 0
     entries = part(body, "annotations", list, str(path)) if truth else _list(path)
+    wanted = _people(body, str(path)) if truth else category
     for place, entry in enumerate(entries):
         at = f"{path}: box number {place}"
         image = part(entry, "image_id", int, at)
-        if entry.get("category_id", PERSON) != PERSON or entry.get("iscrowd"):
+        other = entry.get("category_id", wanted) != wanted
+        others += other
+        if other or entry.get("iscrowd"):
             continue
         box = numbers(part(entry, "bbox", list, at), 4, f"{at}: bbox")
         score = 1.0 if truth else number(entry.get("score"), f"{at}: score")
@@ -130,7 +136,17 @@ def read_boxes(
             notes[why] += 1
             continue
         found.setdefault(image, []).append((box, score))
+    if others and others == len(entries):
+        notes[f"boxes, none of them of the category of people, {wanted}: passed over"] = others
     return {image: _sorted(pairs) for image, pairs in found.items()}, dict(notes)
+
+
+def _people(body: Mapping[str, Any], where: str) -> int:
+    """The category of people: that with keypoints, else that named person; COCO's where there is neither."""
+    listed = part(body, "categories", list, where) if body.get("categories") else []
+    listed = [c for c in listed if isinstance(c, Mapping)]
+    named = [c for c in listed if c.get("keypoints")] or [c for c in listed if c.get("name") == "person"]
+    return part(named[0], "id", int, f"{where}: category") if len(named) == 1 else PERSON
 
 
 def _useless(box: np.ndarray, size: tuple[int, int] | None) -> str | None:
@@ -148,10 +164,10 @@ def _sorted(pairs: list[tuple[np.ndarray, float]]) -> Boxes:
     return Boxes(boxes, scores).taken(np.argsort(-scores, kind="stable"))
 
 
-def box_results(found: Mapping[int, Boxes]) -> list[dict[str, Any]]:
+def box_results(found: Mapping[int, Boxes], category: int = PERSON) -> list[dict[str, Any]]:
     """Boxes as a detection file holds them."""
     return [
-        {"image_id": image, "category_id": PERSON, "bbox": box.tolist(), "score": float(score)}
+        {"image_id": image, "category_id": category, "bbox": box.tolist(), "score": float(score)}
         for image, some in found.items()
         for box, score in zip(some.boxes, some.scores, strict=True)
     ]

@@ -8,7 +8,8 @@ available, this is our reading. Candidates of an image go by falling score:
     3. the best `cap` remain; then each box is enlarged by `enlarge` about its middle
 
 The pose network scores every candidate (`nms.rescored`) and OKS-NMS takes doubles away: two boxes on one
-person give one pose, two people in boxes that overlap give two. The usual choice is PLAIN; GREEDY keeps more.
+person give one pose, two people in boxes that overlap give two. The usual choice is PLAIN; GREEDY keeps more;
+FILM is between the two: in a video the network runs for every candidate of every frame.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Rule:
 
 PLAIN = Rule(score_threshold=0.5, nms_iou=0.5)
 GREEDY = Rule(score_threshold=0.05, nms_iou=0.8, cap=50)
+FILM = Rule(score_threshold=0.3, nms_iou=0.7, cap=20)
 
 
 def chosen(candidates: Boxes, rule: Rule) -> Boxes:

@@ -1,4 +1,4 @@
-"""Non-maximum suppression: boxes by IoU, poses by OKS, hard or soft; and scores of poses from box and joints.
+"""Non-maximum suppression: boxes by IoU, poses by OKS; and scores of poses from box and joints.
 
 All are greedy and deterministic: candidates go by falling score, equal scores in the order given.
 """
@@ -36,29 +36,6 @@ def oks_nms(
     poses: points [N, K, 2], there bool [N, K] and areas [N], as `deploy.pose.oks.stacked` gives them.
     """
     return _hard(pairwise(*poses, poses, sigmas), scores, most)
-
-
-def soft_oks_nms(
-    poses: tuple[np.ndarray, np.ndarray, np.ndarray],
-    scores: np.ndarray,
-    sigmas: np.ndarray,
-    width: float,
-    cap: int | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Indices [n] in the order taken and their lowered scores [n]; nothing is dropped but beyond `cap`.
-
-    Each pose taken lowers those not yet taken: score <- score exp(-oks^2 / width).
-    """
-    alike = pairwise(*poses, poses, sigmas)
-    left, scores = list(range(len(scores))), np.array(scores, np.float64)
-    order: list[int] = []
-    while left and (cap is None or len(order) < cap):
-        best = max(left, key=lambda i: (scores[i], -i))
-        order.append(best)
-        left.remove(best)
-        scores[left] *= np.exp(-(alike[best, left] ** 2) / width)
-    kept = np.array(order, np.int64)
-    return kept, scores[kept]
 
 
 def _hard(alike: np.ndarray, scores: np.ndarray, most: float) -> np.ndarray:

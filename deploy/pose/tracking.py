@@ -5,8 +5,8 @@ A frame goes in four steps:
     2. tracks are moved on to this frame (`motion`): at constant velocity, or left where they were seen
     3. poses are matched with tracks, seen just now or lost, by the Hungarian method on likeness, where it is
        at least `least` and the move is within `gate`
-    4. a pose that continues nothing begins a track if it scores at least `birth`; a track that nobody
-       continued for more than `max_age` frames is dead
+    4. a pose that continues nothing begins a track if it scores at least `birth`; a track unseen for more
+       than `max_age` frames is dead
 
 Against swapped identities: the velocity carries two people through a crossing; a track unseen for some frames
 has the same claim as one in sight, or the neighbour in sight would take over whoever comes back first; the
@@ -116,7 +116,7 @@ class Tracker:
 
     def _forget(self, frame: Frame, number: int) -> None:
         for track, motion in list(self.tracks.items()):
-            if number - motion.seen > self.rules.max_age:
+            if _unseen(motion, number) > self.rules.max_age:
                 del self.tracks[track]
                 self.events.append(Event(frame.image_id, "death", (track,)))
 
@@ -133,7 +133,7 @@ class Tracker:
         for row, n in pairs:
             track, before = tracks[row], self.tracks[tracks[row]]
             if before.seen != self.last:
-                unseen = f"unseen for {number - before.seen} frames"
+                unseen = f"unseen for {_unseen(before, number)} frames"
                 self.events.append(Event(frame.image_id, "found again", (track,), unseen))
             self.tracks[track] = before.after(people[n], number)
         return {n: tracks[row] for row, n in pairs}
@@ -143,6 +143,11 @@ class Tracker:
         self.tracks[track] = begun(person, number)
         self.events.append(Event(frame.image_id, "birth", (track,)))
         return track
+
+
+def _unseen(motion: Motion, number: int) -> int:
+    """Frames between the last sight and frame `number`, both left out."""
+    return number - motion.seen - 1
 
 
 def _at_least(person: Person, score: float) -> bool:

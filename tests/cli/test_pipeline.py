@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from deploy.pose.joints import COCO
+from deploy.pose.nms import iou
 from deploy.pose.posetrack import read_poses
 from deploy.pose.skeleton import skeleton_map
 from train.checkpoint import load_model
@@ -134,6 +135,26 @@ def test_true_joints_get_the_answer_of_the_network_itself(run, clip, trained, on
     assert body_of(tmp_path / trained.name, "energy.json")["not_counted"] == ["pose", "track"]
 
 
+def test_hog_finds_people_itself(run, finder, trained, tmp_path):
+    """Frames that its window fits into; a box of the poses must lie on somebody, by half of both."""
+    made, frames, people = video(3, 1, FRAMES, (320, 240)), tmp_path / "frames", []
+    frames.mkdir()
+    for place, t in enumerate((0, 4, 8, 11)):
+        cv2.imwrite(str(frames / f"{place}.png"), made.frame(t).pixels[..., ::-1])
+        for role in made.roles[2:]:
+            xy = made.stage.camera.project(body(role.joints[t], role.build).keypoints)
+            people.append([place, *xy.min(axis=0) - 4, *np.ptp(xy, axis=0) + 8])
+    out, truth = tmp_path / "out", np.array(people)
+    done = run("pipeline", "--video", frames, "--boxes", "hog", "--pose", finder, "--action", trained,
+               "--out", out, "--nms-oks", 1, "--render", "none", "--threads", 1)  # fmt: skip
+    assert done.code == 0 and "HOG's window" not in done.err, done.err
+    near = [
+        iou(np.array([p["bbox"]]), truth[truth[:, 0] == p["image_id"], 1:]).max()
+        for p in body_of(out, "poses.json")["annotations"]
+    ]
+    assert max(near, default=0.0) > 0.5
+
+
 def test_nobody_in_it_is_no_error(run, clip, finder, trained, tmp_path):
     frames, truth = clip
     nobody = json.loads(truth.read_text()) | {"annotations": []}
@@ -148,6 +169,7 @@ def test_nobody_in_it_is_no_error(run, clip, finder, trained, tmp_path):
             body_of(out, "actions.json")["tracks"] == [] and len(list((out / "frames").iterdir())) == FRAMES
         )
         assert body_of(out, "tracks.json")["annotations"] == []
+        assert ("smaller than HOG's window, 64x128" in done.err) == (boxes == "hog")
     pose = body_of(tmp_path / "out-nobody", "energy.json")["stages"][1]
     assert pose["stage"] == "pose" and not pose["counted"] and "nothing ran" in pose["why"]
 

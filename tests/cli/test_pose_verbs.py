@@ -7,7 +7,13 @@ import json
 import numpy as np
 import pytest
 
+from deploy.pose.greedy import FILM, GREEDY, Rule
 from deploy.pose.joints import COCO, LSPET, POSETRACK18
+from deploy.pose.tracking import Rules
+from deploy.pose.windows import Cut
+from verbs.boxes import boxes
+from verbs.pipeline import pipeline
+from verbs.track import track
 
 SHAPE = np.random.default_rng(9).uniform(0, 1, (17, 2)) * [40, 120]
 
@@ -175,6 +181,37 @@ def test_boxes_of_a_file(run, file, tmp_path):
     assert made["curves"]["plain"]["recall"][0][-1] == 0 and made["curves"]["greedy"]["recall"][0][-1] == 1
     assert len(json.loads(names["json"].read_text())) == 3
     assert names["csv"].read_text().startswith("boxes,rank") and "<svg" in names["svg"].read_text()
+
+
+def test_people_may_be_of_any_category(run, file, tmp_path):
+    """The annotations say which it is; ours is 1, as in COCO."""
+    body, _ = coco()
+    truth = {
+        **body, "categories": [{**body["categories"][0], "id": 7}],
+        "annotations": [{**a, "category_id": 7} for a in body["annotations"]],
+    }  # fmt: skip
+    poses = body | {"annotations": [{**a, "score": 0.9} for a in body["annotations"]]}
+    out, json_path = tmp_path / "b.json", tmp_path / "f.json"
+    args = (file("gt.json", truth), file("p.json", poses), "--metric", "oks", "--json", json_path)
+    assert run("evaluate-poses", *args).code == 0
+    assert json.loads(json_path.read_text())["figures"]["AP"] == 1
+    listed = [
+        {k: a[k] for k in ("image_id", "category_id", "bbox")} | {"score": 0.9} for a in truth["annotations"]
+    ]
+    got = run("boxes", tmp_path / "gt.json", "--detections", file("d.json", listed), "--out", out)
+    assert got.code == 0 and [b["category_id"] for b in json.loads(out.read_text())] == [7, 7, 7], got.err
+
+
+def test_defaults_are_the_rules_own():
+    """One source: a named choice of boxes, the tracker's rules, the windows'."""
+    films, pictures, tracks = (
+        {option.name: option.default for option in verb.params} for verb in (pipeline, boxes, track)
+    )
+    assert Rule(films["score_threshold"], films["nms_iou"], films["cap"]) == FILM
+    assert Rule(*(pictures[name] for name in ("score_threshold", "nms_iou", "cap", "enlarge"))) == GREEDY
+    assert Rules() == Rules(**{name: tracks[name] for name in Rules.__slots__})
+    assert Rules() == Rules(**{name: films[name] for name in ("joint_threshold", "birth", "min_hits")})
+    assert Cut() == Cut(films["window"], films["hop"])
 
 
 def test_boxes_of_opencv(run, file, tmp_path):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.pose.joints import SETS, sigmas
+from deploy.pose.evaluation import pairing
+from deploy.pose.joints import SETS, plain, sigmas
+from train.pose import pck
 from train.pose.data.keypoints import COCO, KEYPOINT_SETS, LSPET, MPII, keypoint_set, shared
 
 
@@ -20,13 +22,14 @@ def test_a_mirror_exchanges_left_and_right_alone(name):
 
 @pytest.mark.parametrize("name", sorted(KEYPOINT_SETS))
 def test_deploy_knows_the_same_joints_and_sigmas(name):
-    """Both sides hold a list, as neither may import the other: sizes, sides and sigmas must be the same."""
+    """Both sides hold a list, as neither may import the other: joints, order and sigmas are the same."""
     ours, theirs = keypoint_set(name), SETS[name].joints
-    assert ours.size == len(theirs)
-    assert [j.split(" ")[0] for j in ours.joints if " " in j and j[0] in "lr"] == [
-        j.split("_")[0] for j in theirs if j.startswith(("left", "right"))
-    ]
+    assert [plain(joint) for joint in ours.joints] == [plain(joint) for joint in theirs]
     assert list(ours.sigmas) == list(sigmas(theirs))
+
+
+def test_deploy_measures_in_the_same_heads():
+    assert pairing.HEAD == pck.HEAD == 0.6  # PCKh's: of the diagonal of the head box
 
 
 def test_cocos_order_and_skeleton():

@@ -54,10 +54,11 @@ def figures(data: Paired, threshold: float = THRESHOLD, poseval_compat: bool = F
         return Figures(data.joints, found, None, None, len(pairs), poseval_compat)
     clears, hotas = [Clear()] * joints, [nothing()] * joints
     for sequence in data.sequences:
-        seen = poseval.tracked(sequence.pairs) if poseval_compat else sequence.pairs
+        judged = poseval.annotated(sequence.pairs) if poseval_compat else sequence.pairs
+        followed = judged[:-1] if poseval_compat else judged
         for k in range(joints):
-            clears[k] += clear([_step(pair, k, threshold, poseval_compat) for pair in seen])
-            hotas[k] += hota([_seen(pair, k, threshold) for pair in sequence.pairs])
+            clears[k] += clear([_step(pair, k, threshold, poseval_compat) for pair in followed])
+            hotas[k] += hota([_seen(pair, k, threshold) for pair in judged])
     return Figures(data.joints, found, tuple(clears), tuple(hotas), len(pairs), poseval_compat)
 
 

@@ -2,7 +2,8 @@
 
 Read in its last revision (October 2020). With `poseval_compat`:
     MOTA leaves the last frame of every sequence out
-    a frame without annotated persons is left out of everything, and its false positives with it
+    a frame without annotated persons is left out of everything, and its false positives with it; of HOTA too,
+        which poseval does not compute: the three figures stand together and judge the same frames
     a frame in which either side has no joint left counts one miss and one false positive for every joint,
         however many there are
     the total MOTA is the mean over the joints, not MOTA of the summed counts
@@ -23,11 +24,6 @@ from deploy.pose.evaluation.pairing import Pair
 def annotated(pairs: Sequence[Pair]) -> list[Pair]:
     """The frames poseval sees: those with an annotated person."""
     return [pair for pair in pairs if pair.annotated]
-
-
-def tracked(pairs: Sequence[Pair]) -> list[Pair]:
-    """The frames its MOTA sees: all it sees but the last."""
-    return annotated(pairs)[:-1]
 
 
 def empty(pair: Pair) -> bool:

@@ -16,16 +16,16 @@ from train.data.errors import DataError
 from train.pose.data.coco_json import Entry, Form, area, box, fill_areas, people, read_json
 from train.pose.data.keypoints import POSETRACK18
 from train.pose.data.person import Dropped, PoseSet
+from train.pose.pck import head
 
 NAME = "posetrack18"
 FOLDERS = {"train": "train", "test": "val"}
-HEAD = 0.6  # of the head box's diagonal
 
 
 def head_size(annotation: Entry, where: str) -> float:
     """0.6 of the diagonal of bbox_head, nan where there is none."""
-    head = box(annotation, "bbox_head", where)
-    found = 0.0 if head is None else HEAD * float(np.hypot(*head[2:]))
+    given = box(annotation, "bbox_head", where)
+    found = 0.0 if given is None else float(head(given[None])[0])
     return found if np.isfinite(found) and found > 0 else float("nan")
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from train.data.errors import DataError
 from train.pose.data.keypoints import COCO
 from train.pose.data.person import Person, PoseSet, clean_joints
-from train.pose.data.posetrack18 import HEAD
+from train.pose.pck import HEAD
 from train.pose.people.frame import Seen
 from train.pose.people.still import SIZE, still
 

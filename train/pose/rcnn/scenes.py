@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from train.pose.data.images import Image
 from train.pose.data.person import Person, PoseSet, clean_box
+from train.pose.data.values import array
 
+FAR = (np.inf, np.inf)  # of an image whose size the file does not say
 Boxes = NDArray[np.float64]
 """[n, 4]: x, y, w, h in pixels of the image."""
 
@@ -73,7 +75,8 @@ def _without_joints(
         if not isinstance(annotation, dict) or annotation.get("id") in listed:
             continue
         image = annotation.get("image_id")
-        box = clean_box(annotation.get("bbox") or (), *sizes.get(image, (np.inf, np.inf)))
+        given = array(annotation.get("bbox"))
+        box = clean_box(given if given is not None and given.shape == (4,) else None, *sizes.get(image, FAR))
         if box is not None:
             (crowds if annotation.get("iscrowd") else others).setdefault(image, []).append(box)
     for image in truth["images"]:
@@ -86,8 +89,9 @@ def _regions(image: Mapping[str, Any]) -> list[Boxes]:
     """The boxes of an image's ignore regions; polygons that are none are passed over."""
     found = []
     for xs, ys in zip(image["ignore_regions_x"], image.get("ignore_regions_y") or (), strict=False):
-        if isinstance(xs, list) and isinstance(ys, list) and xs and ys:
-            low, high = np.array([min(xs), min(ys)], float), np.array([max(xs), max(ys)], float)
+        x, y = array(xs), array(ys)
+        if x is not None and y is not None and x.size and y.size:
+            low, high = np.array([x.min(), y.min()]), np.array([x.max(), y.max()])
             found.append(np.concatenate([low, high - low]))
     return found
 

@@ -262,6 +262,20 @@ def test_boxes_empty_or_outside_are_left_out(tmp_path):
     }
 
 
+@pytest.mark.parametrize("people", [{"id": 7, "keypoints": ["nose"]}, {"id": 7, "name": "person"}])
+def test_the_file_says_which_category_people_are(tmp_path, people):
+    rows = [{"image_id": 1, "category_id": c, "bbox": [0, 0, c, 9], "score": 0.5} for c in (1, 7)]
+    (tmp_path / "a.json").write_text(
+        json.dumps({"annotations": rows, "categories": [{"id": 1, "name": "dog"}, people]})
+    )
+    (tmp_path / "b.json").write_text(json.dumps(rows))
+    listed, told = read_boxes(tmp_path / "b.json", category=7)[0], read_boxes(tmp_path / "a.json")[0]
+    assert told[1].boxes.tolist() == listed[1].boxes.tolist() == [[0, 0, 7, 9]]
+    assert read_boxes(tmp_path / "b.json")[0][1].boxes.tolist() == [[0, 0, 1, 9]]  # COCO's
+    none = "boxes, none of them of the category of people, 2: passed over"
+    assert read_boxes(tmp_path / "b.json", category=2) == ({}, {none: 2})
+
+
 def test_annotations_serve_as_boxes_without_crowds(tmp_path):
     rows = [{"image_id": 1, "bbox": [0, 0, 9, 9]}, {"image_id": 1, "bbox": [0, 0, 9, 9], "iscrowd": 1}]
     (tmp_path / "b.json").write_text(json.dumps({"annotations": rows}))

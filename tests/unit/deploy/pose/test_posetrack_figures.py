@@ -213,6 +213,7 @@ def test_poseval_compat_leaves_frames_without_people_out(poses):
     empty = [frame if t != 3 else [] for t, frame in enumerate(frames)]
     made = judge(poses(empty, "gt.json"), poses(frames, "found.json"), poseval_compat=True)
     assert made.total_clear.false_positives == 0 and made.precision.mean == 100 and made.n_frames == 7
+    assert not made.total_hota.fp.any() and made.total_hota.hota == 100  # of everything: of HOTA too
 
 
 def test_poseval_compat_counts_a_frame_without_predictions_by_its_placeholder(poses):
