@@ -1,8 +1,8 @@
 """What a task's models are trained with: data sets, and the records of recipe and training.
 
-    action   clips of skeletons to classes
-    pose     a person's crop to joints
-    people   a whole image to everybody's box and joints
+action   clips of skeletons to classes
+pose     a person's crop to joints
+people   a whole image to everybody's box and joints
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """The second look at a proposal: a person or background, and the person's box relative to it.
 
-    logits [R, 2]    background, person
-    deltas [R, 4]    by `deltas.REFINED`
+logits [R, 2]    background, person
+deltas [R, 4]    by `deltas.REFINED`
 
-    L = mean over sampled proposals of cross entropy  +  [a person's] Huber(deltas, truth)
+L = mean over sampled proposals of cross entropy  +  [a person's] Huber(deltas, truth)
 """
 
 from __future__ import annotations

@@ -21,7 +21,9 @@ def shared(boxes: Tensor, others: Tensor) -> Tensor:
     mine, theirs = boxes[..., :, None, :].unbind(-1), others[..., None, :, :].unbind(-1)
     # Axis by axis: a last dimension of two is several times slower.
     width, height = (
-        (torch.minimum(mine[axis + 2], theirs[axis + 2]) - torch.maximum(mine[axis], theirs[axis])).clamp(min=0)
+        (torch.minimum(mine[axis + 2], theirs[axis + 2]) - torch.maximum(mine[axis], theirs[axis])).clamp(
+            min=0
+        )
         for axis in (0, 1)
     )
     return width * height

@@ -15,7 +15,9 @@ from torch import Tensor
 
 PROPOSAL = (1.0, 1.0, 1.0, 1.0)  # anchors to proposals
 REFINED = (0.1, 0.1, 0.2, 0.2)  # proposals to people: they are near already
-FACTOR = math.log(64.0)  # the most that a box grows or shrinks by: exp of an untrained output must stay finite
+FACTOR = math.log(
+    64.0
+)  # the most that a box grows or shrinks by: exp of an untrained output must stay finite
 LEAST = 1e-3  # pixels: below it a side is taken to be that long
 
 

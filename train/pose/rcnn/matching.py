@@ -1,8 +1,8 @@
 """Which candidate box is whose, which is background, and which of them a loss looks at.
 
-    person       overlaps somebody by IoU >= high; or is the best candidate that somebody has ("forced")
-    background   overlaps nobody by IoU >= low, and lies no more than half in an ignored region
-    neither      between low and high, or in an ignored region: no loss looks at it
+person       overlaps somebody by IoU >= high; or is the best candidate that somebody has ("forced")
+background   overlaps nobody by IoU >= low, and lies no more than half in an ignored region
+neither      between low and high, or in an ignored region: no loss looks at it
 """
 
 from __future__ import annotations

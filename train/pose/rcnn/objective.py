@@ -59,7 +59,9 @@ class PeopleObjective(nn.Module):
         known = truth(labels)
         maps = self.model(x)
         logits, deltas, anchors, counts = self.model.rpn(maps)
-        parts = dict(zip(("rpn_person", "rpn_box"), rpn_losses(logits, deltas, anchors, *known[:2]), strict=True))
+        parts = dict(
+            zip(("rpn_person", "rpn_box"), rpn_losses(logits, deltas, anchors, *known[:2]), strict=True)
+        )
         found = proposals(logits.detach(), deltas.detach(), anchors, counts, self.recipe.size, PROPOSALS)
         rois = self._rois(found, known)
         parts |= self._box_parts(maps, rois, known)
