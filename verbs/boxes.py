@@ -23,8 +23,8 @@ RANKS = (1, 2, 3, 5, 10, 20, 50, 100)
 @click.argument("annotations", type=click.Path(path_type=Path))
 @click.option("--detections", type=click.Path(path_type=Path), default=None, metavar="FILE.json",
               help="Boxes that a detector found: COCO's list of {image_id, bbox, score}.")  # fmt: skip
-@click.option("--detector", type=click.Choice(["hog"]), default=None,
-              help="Find them here: hog, OpenCV's people detector (weak, nothing to download).")  # fmt: skip
+@click.option("--detector", default=None, metavar="hog|RUN",
+              help="Find them here: OpenCV's people detector (weak, nothing to download), or a keypoint R-CNN.")  # fmt: skip
 @click.option("--images", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
               help="Folder of the images, for --detector.")  # fmt: skip
 @candidate_options(GREEDY)
@@ -47,6 +47,7 @@ def boxes(
     \b
     python cli.py boxes person_keypoints_val.json --detections boxes.json --out kept.json --svg recall.svg
     python cli.py boxes person_keypoints_val.json --detector hog --images val2017 --csv recall.csv
+    python cli.py boxes person_keypoints_val.json --detector runs/rcnn --images val2017 --out boxes.json
 
     ANNOTATIONS: COCO or PoseTrack18 JSON. Three curves: all boxes as found, the plain rule (score 0.5, NMS
     0.5), the greedy rule of the options: low scores and high overlaps are kept, and poses decide later.
@@ -58,11 +59,11 @@ def boxes(
     from verbs.pose_options import show_notes
 
     if (detections is None) == (detector is None):
-        raise click.UsageError("give --detections FILE or --detector hog, one of the two")
+        raise click.UsageError("give --detections FILE or --detector, one of the two")
     annotated = read(annotations)
     frames = [frame for frame in annotated.frames if frame.labelled]
     greedy = Rule(score_threshold, nms_iou, cap, enlarge)
-    found, notes = _found(frames, detections, images, annotated.category)
+    found, notes = _found(frames, detections, detector, images, annotated.category)
     show_notes({**annotated.notes, **notes})
     kept = {image: chosen(some, greedy) for image, some in found.items()}
     plain = {image: chosen(some, PLAIN) for image, some in found.items()}
@@ -76,11 +77,12 @@ def boxes(
 
 
 def _found(
-    frames: Sequence[Any], detections: Path | None, images: Path | None, category: int
+    frames: Sequence[Any], detections: Path | None, name: str | None, images: Path | None, category: int
 ) -> tuple[dict[int, Any], Mapping[str, int]]:
     """Boxes of every image, and what was mended."""
     from convert.ir import BadInput
     from deploy.pose.boxes import Detector, FileDetector, HogDetector, read_image
+    from verbs.people_run import RunDetector
 
     sizes = {f.image_id: (f.width, f.height) for f in frames if f.width and f.height}
     if detections is not None:
@@ -95,7 +97,7 @@ def _found(
         return {f.image_id: found.find(f.image_id) for f in frames}, notes
     if images is None:
         raise click.UsageError("--detector needs --images DIR")
-    detector: Detector = HogDetector()
+    detector: Detector = HogDetector() if name == "hog" else RunDetector(Path(str(name)))
     made = {}
     for frame in tqdm(frames, desc="detecting", unit="image", leave=False):
         made[frame.image_id] = detector.find(frame.image_id, read_image(images / frame.file_name))

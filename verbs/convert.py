@@ -85,8 +85,10 @@ def convert(
     against torch on held-out people; their PCK in both is printed. --to sdnn writes a sigma-delta network: on
     video only changes travel.
     """
+    from verbs.people_run import refuse_conversion
     from verbs.pose_run import is_pose
 
+    refuse_conversion(run)
     if kind == "sdnn":
         from verbs.pose_sdnn import convert_sdnn
 

@@ -47,39 +47,53 @@ class PoseRun:
 
     def people(self, dataset: str | None, data: Path | None, split: str, limit: int | None) -> PoseSet:
         """The people of a split, of the data set that the network was trained on by default."""
-        from train.pose.data import registry
-
-        known = self.about["dataset"]
-        name = dataset or known["name"]
-        same = name == known["name"]
-        if split == "validation" and not same:
-            raise BadInput(
-                f"{name}: found --split validation, which is held out of what the model was trained on, "
-                f"{known['name']}; leave --dataset out or take another split"
-            )
-        options = dict(known.get("options", {})) if same else {}
-        path = options.pop("path", None)
-        found = registry.load(name, data or (Path(path) if path else None), split, **options)
-        if list(found.keypoints.joints) != list(self.about["joints"]):
-            raise BadInput(
-                f"{name}: joints of {found.keypoints.name}, the model finds those of {known['layout']}; "
-                "choose a data set with the model's joints"
-            )
+        found = people_of(self.about, dataset, data, split)
         return found if limit is None else found.spread(limit)
+
+
+def people_of(about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str) -> PoseSet:
+    """The people of a split; about: of a checkpoint, whose data set is taken by default."""
+    from train.pose.data import registry
+
+    known = about["dataset"]
+    name = dataset or known["name"]
+    same = name == known["name"]
+    if split == "validation" and not same:
+        raise BadInput(
+            f"{name}: found --split validation, which is held out of what the model was trained on, "
+            f"{known['name']}; leave --dataset out or take another split"
+        )
+    options = dict(known.get("options", {})) if same else {}
+    path = options.pop("path", None)
+    found = registry.load(name, data or (Path(path) if path else None), split, **options)
+    if list(found.keypoints.joints) != list(about["joints"]):
+        raise BadInput(
+            f"{name}: joints of {found.keypoints.name}, the model finds those of {known['layout']}; "
+            "choose a data set with the model's joints"
+        )
+    return found
 
 
 def is_pose(path: Path) -> bool:
     """Whether a run folder, a checkpoint or an artifact is of a pose network; what is unreadable is not."""
+    if is_artifact(path):
+        return open_artifact(path).kind in ("pose", "sdnn")
+    return task_at(path) == "pose"
+
+
+def task_at(path: Path) -> str | None:
+    """The task of the model of a run folder or a checkpoint (train.models.registry); None where there is no
+    readable one: whoever opens it says what is wrong with it."""
     from train.checkpoint import CheckpointError, load
     from train.models.registry import MODELS
 
     if is_artifact(path):
-        return open_artifact(path).kind in ("pose", "sdnn")
+        return None
     try:
         model = load(path).about["model"]
     except CheckpointError:
-        return False  # whoever opens it says what is wrong with it
-    return model in MODELS and MODELS[model].task == "pose"
+        return None
+    return MODELS[model].task if model in MODELS else None
 
 
 def open_pose(path: Path, threads: int | None, flip: bool = False) -> PoseRun:
