@@ -51,7 +51,9 @@ def evaluate_people(
     joint_table(people, pck)
     say("joints of people whom no box reaches (IoU 0.5) are wrong")
     _show(figures)
-    say(f"torch (float): {len(looked)} images of {split}, {1000 * wall_s / len(looked):.1f} ms each, images read")
+    say(
+        f"torch (float): {len(looked)} images of {split}, {1000 * wall_s / len(looked):.1f} ms each, images read"
+    )
     write_json(results_path, listed)
     write_json(
         json_path,

@@ -26,7 +26,9 @@ def boxes_of(seed, *shape, side=40.0):
     """Corners of boxes in a frame of 100 by 80, some of them alike."""
     draw = np.random.default_rng(seed)
     low = draw.integers(0, 60, (*shape, 2))
-    return torch.tensor(np.concatenate([low, low + draw.integers(1, side, (*shape, 2))], -1), dtype=torch.float64)
+    return torch.tensor(
+        np.concatenate([low, low + draw.integers(1, side, (*shape, 2))], -1), dtype=torch.float64
+    )
 
 
 def cells_of(box):
@@ -74,7 +76,11 @@ def test_deltas_by_hand():
     """A box as high, twice as wide, half its anchor's width to the right."""
     found = encoded(torch.tensor([[10.0, 0, 30, 10]]), torch.tensor([[10.0, 0, 20, 10]]), PROPOSAL)
     torch.testing.assert_close(found, torch.tensor([[0.5, 0, math.log(2), 0]]))
-    assert decoded(torch.tensor([[0.0, 0, 1e9, -1e9]]), torch.tensor([[0.0, 0, 2, 2]]), PROPOSAL).isfinite().all()
+    assert (
+        decoded(torch.tensor([[0.0, 0, 1e9, -1e9]]), torch.tensor([[0.0, 0, 2, 2]]), PROPOSAL)
+        .isfinite()
+        .all()
+    )
     wide = decoded(torch.tensor([[0.0, 0, 1e9, 0]]), torch.tensor([[0.0, 0, 2, 2]]), PROPOSAL)
     assert float(wide[0, 2] - wide[0, 0]) == pytest.approx(2 * math.exp(FACTOR), rel=1e-5)
 
@@ -111,7 +117,10 @@ def test_matching_is_the_loop(seed, forced, kind):
 
 def test_everybody_has_an_anchor():
     """The best of somebody is his though IoU is low; without `forced` nobody's."""
-    candidates, people = torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60]]), torch.tensor([[[0.0, 0, 30, 30]]])
+    candidates, people = (
+        torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60]]),
+        torch.tensor([[[0.0, 0, 30, 30]]]),
+    )
     one = torch.ones(1, 1)
     assert match(candidates, people, one, 0.3, 0.7, forced=True).person.tolist() == [[True, False]]
     assert match(candidates, people, one, 0.3, 0.7).background.tolist() == [[True, True]]

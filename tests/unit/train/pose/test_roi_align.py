@@ -77,7 +77,9 @@ def test_gradients_are_those_of_the_sums(maps):
 def test_a_ramp_is_read_where_it_is():
     """F = the coordinate itself, at the centres of cells: a bin's mean is the coordinate of its middle."""
     x, y = torch.meshgrid(torch.arange(10) * 4 + 2.0, torch.arange(8) * 4 + 2.0, indexing="xy")
-    found = roi_align([torch.stack([x, y])[None]], (4,), torch.tensor([[6.0, 9, 30, 25]]), torch.zeros(1).long(), (4, 6))
+    found = roi_align(
+        [torch.stack([x, y])[None]], (4,), torch.tensor([[6.0, 9, 30, 25]]), torch.zeros(1).long(), (4, 6)
+    )
     torch.testing.assert_close(found[0, 0, 0], 6 + 24 * (torch.arange(6) + 0.5) / 6)
     torch.testing.assert_close(found[0, 1, :, 0], 9 + 16 * (torch.arange(4) + 0.5) / 4)
 
