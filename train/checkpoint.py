@@ -82,21 +82,16 @@ def save(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) ->
 
 def load(path: Path) -> Checkpoint:
     """Read and check a checkpoint, of a run folder its best; a CheckpointError says what is wrong with it."""
-    path = path / BEST if path.is_dir() else path
-    if not path.is_file():
-        raise CheckpointError(path, "no such file", "a .safetensors checkpoint")
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("about")
-            # The order of keys in the file is free; sorted, everything after is the same every time.
-            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(path, str(error), "a whole safetensors file") from error
-    about = _description(path, text)
+    path, about, tensors = _read(path, whole=True)
     if _digest(tensors) != about["sha256"]:
         raise CheckpointError(path, "tensors that do not fit their sha256", "an unedited file")
     _check_copy(path, about)
     return Checkpoint(path, tensors, about)
+
+
+def description(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself; its tensors are not read, and not checked."""
+    return _read(path, whole=False)[1]
 
 
 def load_model(path: Path, name: str | None = None) -> tuple[nn.Module, Checkpoint]:
@@ -132,6 +127,21 @@ def _refuse_state_alone(checkpoint: Checkpoint) -> None:
     if "qat" in checkpoint.about and not checkpoint.under("parent"):
         found = "a fine-tuned run's state, without its parent"
         raise CheckpointError(checkpoint.path, found, "its best.safetensors")
+
+
+def _read(path: Path, whole: bool) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
+    """The file, of a run folder its best, its description, and its tensors where `whole`."""
+    path = path / BEST if path.is_dir() else path
+    if not path.is_file():
+        raise CheckpointError(path, "no such file", "a .safetensors checkpoint")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("about")
+            # The order of keys in the file is free; sorted, everything after is the same every time.
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())} if whole else {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(path, str(error), "a whole safetensors file") from error
+    return path, _description(path, text), tensors
 
 
 def _description(path: Path, text: str | None) -> dict[str, Any]:

@@ -47,6 +47,14 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
     help="Poses: float32 or 8 bits (weights a scale a channel, ranges of training people). Default: float.",
 )
 @click.option(
+    "--int8-loss",
+    type=click.FloatRange(0, 100),
+    default=None,
+    metavar="P",
+    help="--form int8: points of PCK that 8 bits may cost held-out people; beyond it nothing is written. "
+    "Default: 2.",
+)
+@click.option(
     "--delta-threshold",
     default=None,
     metavar="F",
@@ -64,8 +72,9 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
 @json_option
 @click.pass_context
 def convert(
-    ctx: click.Context, run: Path, kind: str, out: Path, form: str | None, delta_threshold: str | None,
-    bits: int, input_bits: int, adjacency: str, data: Path | None, json_path: Path | None,
+    ctx: click.Context, run: Path, kind: str, out: Path, form: str | None, int8_loss: float | None,
+    delta_threshold: str | None, bits: int, input_bits: int, adjacency: str, data: Path | None,
+    json_path: Path | None,
 ) -> None:  # fmt: skip
     """Trace, fold, quantise and lower the best checkpoint of RUN (a run folder or a .safetensors file).
 
@@ -82,12 +91,14 @@ def convert(
     trained: its integer graph bit for bit, and the float graph of its parent.
 
     Of a pose network --to onnx writes images to joints, the decoder in the graph, float or 8 bits, checked
-    against torch on held-out people; their PCK in both is printed. --to sdnn writes a sigma-delta network: on
-    video only changes travel.
+    against torch on held-out people; their PCK in both is printed, and bounds what 8 bits may cost. --to sdnn
+    writes a sigma-delta network: on video only changes travel.
     """
     from verbs.people_run import refuse_conversion
     from verbs.pose_run import is_pose
 
+    if int8_loss is not None and form != "int8":
+        raise click.UsageError("--int8-loss: belongs to --form int8; leave it out")
     refuse_conversion(run)
     if kind == "sdnn":
         from verbs.pose_sdnn import convert_sdnn
@@ -98,7 +109,7 @@ def convert(
     if is_pose(run):
         from verbs.pose_convert import convert_pose
 
-        return convert_pose(ctx, run, kind, form or "float", out, data, json_path)
+        return convert_pose(ctx, run, kind, form or "float", int8_loss, out, data, json_path)
     if form is not None:
         raise click.UsageError(f"--form {form}: {run} is no pose network; its artifact holds all forms")
     from energy.coverage import coverage

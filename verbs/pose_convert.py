@@ -17,15 +17,19 @@ from verbs.pose_run import KEPT, PoseRun, open_pose
 
 if TYPE_CHECKING:
     from train.pose.data.person import PoseSet
+    from train.pose.pck import Pck
+    from train.pose.predict import Infer
 
 CALIBRATION, PARITY, BATCH = 128, 64, 16  # training people; held-out people; people a batch
 NEAR = 0.05  # pixels of the input between torch and the float graph, for 99 joints of 100
+LOSS = 2.0  # points of PCK that 8 bits may cost, unless --int8-loss says otherwise
 SPIKES = ("bits", "input_bits", "adjacency")
 
 
 def convert_pose(
-    ctx: click.Context, run: Path, kind: str, form: str, out: Path, data: Path | None, json_path: Path | None
-) -> None:
+    ctx: click.Context, run: Path, kind: str, form: str, loss: float | None, out: Path, data: Path | None,
+    json_path: Path | None,
+) -> None:  # fmt: skip
     """Write the artifact of kind pose, and print how near it is to torch."""
     from convert.pose_onnx import network_model, whole_model
 
@@ -55,6 +59,7 @@ def convert_pose(
         whole = whole_model(model, opened.about["codec"], _told(opened, name))
         wholes[name] = whole.SerializeToString(deterministic=True)
     parity = _parity(opened, wholes, opened.people(None, data, "validation", PARITY))
+    _check(run, parity, LOSS if loss is None else loss)
     manifest = {
         "source": {key: opened.about[key] for key in KEPT}, "form": form,
         "checkpoint": {"sha256": opened.digest, "revision": opened.about.get("revision")},
@@ -107,33 +112,60 @@ def seen(opened: PoseRun, people: PoseSet) -> Iterator[np.ndarray]:
 
 
 def _parity(opened: PoseRun, wholes: Mapping[str, bytes], people: PoseSet) -> dict[str, Any]:
-    """Joints of held-out people by torch and by each model: distances in pixels of the input, PCK of each.
-
-    Convolutions add in another order: a map that has two peaks of one height may give the other one. Hence 99
-    joints of 100, and the largest distance is recorded.
-    """
+    """Joints of held-out people by torch and by each model: distances in pixels of the input, PCK of each."""
     from deploy.pose.network import PoseNetwork
-    from train.pose.crops import plain
-    from train.pose.predict import judged, predict
 
-    found = {"torch": predict(opened.infer, people.people, opened.recipe)}
-    x, _, _ = plain(people.people[:BATCH], opened.recipe)
-    want, report = opened.infer(x, np.zeros(0, np.float32))[0], {}
+    want, by_torch = _joints(opened.infer, opened, people)
+    pck, distance = {"torch": by_torch.pooled}, {}
     for name, model in wholes.items():
         network = PoseNetwork(model, f"{opened.path}: its {name} form")
-        found[name] = predict(lambda x, _, network=network: network.joints(x), people.people, opened.recipe)
-        away = np.linalg.norm(network.joints(x)[0] - want, axis=-1)
-        report[name] = {
+        found, right = _joints(lambda x, _, network=network: network.joints(x), opened, people)
+        away = np.linalg.norm(found - want, axis=-1)
+        pck[name] = right.pooled
+        distance[name] = {
             "median_px": float(np.median(away)), "p99_px": float(np.quantile(away, 0.99)),
             "max_px": float(away.max()),
         }  # fmt: skip
-    if report["float"]["p99_px"] > NEAR:
+    return {
+        "people": len(people), "joints": int(by_torch.counted.sum()), "distance": distance, "pck": pck,
+        "measure": people.keypoints.measure,
+    }  # fmt: skip
+
+
+def _joints(infer: Infer, opened: PoseRun, people: PoseSet) -> tuple[np.ndarray, Pck]:
+    """Joints [N, K, 2] in pixels of the input, and how right they are in the images."""
+    from train.pose.predict import judged, predict
+
+    seen: list[np.ndarray] = []
+
+    def watched(x: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        xy, score = infer(x, joints)
+        seen.append(xy)
+        return xy, score
+
+    poses = predict(watched, people.people, opened.recipe)
+    return np.concatenate(seen), judged(poses.xy, people)
+
+
+def _check(run: Path, parity: Mapping[str, Any], loss: float) -> None:
+    """BadInput where a model is too far from torch.
+
+    The float graph is held to NEAR pixels for 99 joints of 100: convolutions add in another order, and a map
+    that has two peaks of one height may give the other one. 8 bits are held to points of PCK: they move every
+    joint a little, and a joint that is still right is no loss.
+    """
+    away, pck = parity["distance"]["float"]["p99_px"], parity["pck"]
+    if away > NEAR:
         raise BadInput(
-            f"{opened.path}: the ONNX graph finds joints {report['float']['p99_px']:.3g} pixels from torch's "
-            f"(99 of 100), expected {NEAR} at most; please report the model"
+            f"{run}: the ONNX graph finds joints {away:.3g} pixels from torch's (99 of 100), expected {NEAR} "
+            "at most; please report the model"
         )
-    pck = {name: judged(poses.xy, people).pooled for name, poses in found.items()}
-    return {"people": len(people), "distance": report, "pck": pck, "measure": people.keypoints.measure}
+    cost = 100 * (pck["torch"] - pck.get("int8", pck["torch"]))
+    if cost > loss:
+        raise BadInput(
+            f"{run}: 8 bits cost {cost:.2f} points of PCK ({parity['joints']} joints of {parity['people']} "
+            f"held-out people), expected {loss:g} at most; take --form float, or allow more by --int8-loss"
+        )
 
 
 def _show(out: Path, parity: Mapping[str, Any], files: list[tuple[str, int]]) -> None:

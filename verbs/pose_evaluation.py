@@ -59,11 +59,13 @@ def evaluate_pose(
 
 
 def results(poses: Poses, people: PoseSet) -> list[dict[str, Any]]:
-    """COCO's result list: every joint's x, y and score; a person's score is the mean of the joints'."""
+    """COCO's result list: every joint's x, y and score; a person's score is the mean of the joints'; bbox is
+    the box in which the person was seen."""
     rows = np.concatenate([poses.xy, poses.score[..., None]], axis=2)
     return [
         {
             "image_id": person.image_id, "category_id": 1, "id": person.id,
+            "bbox": [round(float(v), 3) for v in person.box],
             "keypoints": [round(float(v), 3) for v in row.reshape(-1)], "score": float(row[:, 2].mean()),
         }
         for person, row in zip(people.people, rows, strict=True)

@@ -82,15 +82,15 @@ def is_pose(path: Path) -> bool:
 
 
 def task_at(path: Path) -> str | None:
-    """The task of the model of a run folder or a checkpoint (train.models.registry); None where there is no
-    readable one: whoever opens it says what is wrong with it."""
-    from train.checkpoint import CheckpointError, load
+    """The task of the model of a run folder or a checkpoint (train.models.registry), by its description alone;
+    None where there is no readable one: whoever opens it says what is wrong with it."""
+    from train.checkpoint import CheckpointError, description
     from train.models.registry import MODELS
 
     if is_artifact(path):
         return None
     try:
-        model = load(path).about["model"]
+        model = description(path)["model"]
     except CheckpointError:
         return None
     return MODELS[model].task if model in MODELS else None

@@ -118,7 +118,12 @@ def test_an_image_that_does_not_decode_is_named_or_left_out(coco_folder):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"sizes": 3}, "unknown option sizes"), ({"check": 1}, "option check is 1; expected bool")],
+    [
+        ({"sizes": 3}, "unknown option sizes"),
+        ({"check": 1}, "option check is 1; expected bool"),
+        ({"train_limit": "few"}, "option train_limit is 'few'; expected a number of people"),
+        ({"train_limit": -1}, "option train_limit is -1"),
+    ],
 )
 def test_options_are_checked(coco_folder, options, message):
     with pytest.raises(DataError, match=message):

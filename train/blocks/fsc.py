@@ -3,7 +3,7 @@
     P = SN(BN(conv(S)) + S)                 over K steps, causal (house); over 3 joints (paper and code)
     G = FFT(w P)                            over the joints of a frame, or over time; w learned
     F = SN(BN((Wr + i Wi) G))               2C channels: real parts above imaginary ones
-    out = SN(BN(conv(F)) + P)
+    out = SN(BN(conv(F)) + P)              P itself, where the block is built without its transform
 
 Over joints, transform, complex convolution and norm are one linear map a step between two spiking layers, so
 they become synapses. Over time they need the whole window and go to the CPU. The released code repeats the
@@ -12,7 +12,7 @@ real part for the imaginary one (a defect): train/blocks/released.py keeps that 
 
 from torch import Tensor, nn
 
-from train.blocks.neuron import BRANCH_GAIN, Neurons
+from train.blocks.neuron import Neurons
 from train.layers import ChannelMix, ChannelNorm, StepConv
 from train.signal_layers import ComplexColumns, ComplexMix, JointConv, JointFourier, StepFourier, Window
 
@@ -20,25 +20,33 @@ AXES = ("joint", "time")
 
 
 class FrequencyConv(nn.Module):
-    """[T, N, C, V] spikes -> [T, N, C, V] spikes. steps: K of the convolution over steps, 0: over joints."""
+    """[T, N, C, V] spikes -> [T, N, C, V] spikes.
+
+    axis: one of AXES, None: without the transform. steps: K of the convolution over steps, 0: over joints.
+    """
 
     def __init__(
-        self, channels: int, joints: int, frames: int, neurons: Neurons, axis: str, steps: int
+        self, channels: int, joints: int, frames: int, neurons: Neurons, axis: str | None, steps: int
     ) -> None:
         super().__init__()
         self.local = StepConv(channels, channels, steps) if steps else JointConv(channels, channels)
-        self.local_norm = ChannelNorm(channels, BRANCH_GAIN)
+        self.local_norm = ChannelNorm(channels, neurons.branch_gain)
         self.local_spike = neurons.layer()
+        self.spectrum = None
+        if axis is None:
+            return
         self.spectrum = JointSpectrum(channels, joints) if axis == "joint" else StepSpectrum(channels, frames)
         self.spectrum_norm = ChannelNorm(2 * channels)
         self.spectrum_spike = neurons.layer()
         self.project = ChannelMix(2 * channels, channels)
-        self.project_norm = ChannelNorm(channels, BRANCH_GAIN)
+        self.project_norm = ChannelNorm(channels, neurons.branch_gain)
         self.spike = neurons.layer()
 
     def forward(self, s: Tensor) -> Tensor:
         """Spikes in, spikes out."""
         p = self.local_spike(self.local_norm(self.local(s)) + s)
+        if self.spectrum is None:
+            return p
         f = self.spectrum_spike(self.spectrum_norm(self.spectrum(p)))
         return self.spike(self.project_norm(self.project(f)) + p)
 

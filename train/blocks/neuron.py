@@ -16,7 +16,8 @@ round it, layer upon layer: four blocks of Signal-SGN learn nothing in their fir
 
 @dataclass(frozen=True, slots=True)
 class Neurons:
-    """dv [1/step], threshold [units of v]; which surrogate gradient and which back-end compute them.
+    """dv [1/step], threshold [units of v]; which surrogate gradient and which back-end compute them;
+    branch_gain, what the norms of residual branches between them start from.
 
     kind relu puts max(0, x) in the place of every neuron: the same architecture as a network of real values,
     the twin that energy is compared with.
@@ -29,6 +30,7 @@ class Neurons:
     backend: str = "house"
     learn_dv: bool = False
     kind: str = "spike"
+    branch_gain: float = BRANCH_GAIN
 
     def layer(self) -> nn.Module:
         """A spiking layer behind a linear map."""

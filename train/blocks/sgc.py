@@ -15,7 +15,7 @@ and with 0.125 O fires at under 0.01 a step: hence 0.5.
 from torch import Tensor, nn
 
 from train.blocks.attention import SelfAttention
-from train.blocks.neuron import BRANCH_GAIN, Neurons
+from train.blocks.neuron import Neurons
 from train.layers import ChannelMix, ChannelNorm, GraphConv
 
 MERGES = ("currents", "spikes")
@@ -32,13 +32,15 @@ class SpatialGraphConv(nn.Module):
         self.graph = GraphConv(c_in, c_out, graph, normalised=True)
         apart = merge == "spikes"
         same = c_in == c_out and not apart
-        self.graph_norm = ChannelNorm(c_out, BRANCH_GAIN if same else 1.0)
+        self.graph_norm = ChannelNorm(c_out, neurons.branch_gain if same else 1.0)
         self.shortcut = nn.Identity() if same else ChannelMix(c_in, c_out)
         self.shortcut_norm = nn.Identity() if same else ChannelNorm(c_out)
         self.graph_spike = neurons.layer() if apart else nn.Identity()
         self.shortcut_spike = neurons.layer() if apart else nn.Identity()
         self.spike = neurons.layer()
-        self.attention = SelfAttention(c_out, heads, neurons, SCALE, BRANCH_GAIN) if heads else nn.Identity()
+        self.attention = (
+            SelfAttention(c_out, heads, neurons, SCALE, neurons.branch_gain) if heads else nn.Identity()
+        )
 
     def forward(self, s: Tensor) -> Tensor:
         """Spikes in, spikes out."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from train.blocks.fsc import AXES, FrequencyConv
 from train.blocks.mwtf import LEGENDRE, WaveletFusion
-from train.blocks.neuron import KINDS, Neurons
+from train.blocks.neuron import BRANCH_GAIN, KINDS, Neurons
 from train.blocks.released import ReleasedBlock
 from train.blocks.sgc import MERGES, SpatialGraphConv
 from train.fixed_maps import wavelet_bands
@@ -30,7 +30,7 @@ from train.skeletons import adjacency
 
 VARIANTS = ("binary", "released")
 GRAPHS = ("skeleton", "identity")
-BINARY_ALONE = {"fft_axis": "joint", "steps": 5, "merge": "currents"}
+BINARY_ALONE = {"spectrum": True, "fft_axis": "joint", "steps": 5, "merge": "currents"}
 """Fields of the binary variant and their defaults: the released form has no choice there."""
 
 
@@ -40,11 +40,13 @@ class SignalSGNConfig:
 
     frames      T, the steps of a window        heads     of the attention over joints, 0: none
     frequency   whether blocks hold FSC         fft_axis  joint (on chip) or time (whole window)
+    spectrum    whether FSC holds its transform; without it its convolution alone is left
     steps       K of FSC's causal convolution over steps; 0: over 3 joints, as in the paper
     wavelet     none, legendre8, or an orthogonal wavelet of PyWavelets; levels: J of MWTF
     graph       what the learned adjacency starts from: skeleton or identity
     threshold   0.7: a spike that comes round a branch (1 into the neuron) passes at once; at 1 it would not
     activation  spike; relu: the twin of real values, for comparing energy
+    branch_gain what the norms of residual branches start from: less the deeper the network
     merge       how the branches of 1D-SGC meet: currents (ours) or spikes (the paper's figure)
     """
 
@@ -56,6 +58,7 @@ class SignalSGNConfig:
     channels: tuple[int, ...] = (64, 64, 128, 256)
     heads: int = 8
     frequency: bool = True
+    spectrum: bool = True
     fft_axis: str = "joint"
     steps: int = 5
     wavelet: str = "haar"
@@ -68,6 +71,7 @@ class SignalSGNConfig:
     dv: float = 0.5
     learn_dv: bool = False
     threshold: float = 0.7
+    branch_gain: float = BRANCH_GAIN
     surrogate: str = "sigmoid"
     backend: str = "house"
 
@@ -87,6 +91,7 @@ class SignalSGNConfig:
                 ("activation", self.activation in KINDS, " or ".join(KINDS)),
                 ("graph", self.graph in GRAPHS, " or ".join(GRAPHS)),
                 ("merge", self.merge in MERGES, " or ".join(MERGES)),
+                ("branch_gain", self.branch_gain > 0, "a number above 0"),
                 ("dropout", 0.0 <= self.dropout < 1.0, "0 <= dropout < 1"),
             )
             if not legal
@@ -115,7 +120,7 @@ class SignalSGNConfig:
         """What the layers are made of."""
         return Neurons(
             self.dv, self.threshold, surrogate=self.surrogate, backend=self.backend, learn_dv=self.learn_dv,
-            kind=self.activation,
+            kind=self.activation, branch_gain=self.branch_gain,
         )  # fmt: skip
 
 
@@ -127,7 +132,14 @@ class Block(nn.Module):
         joints, neurons = graph.shape[1], config.neurons
         self.spatial = SpatialGraphConv(c_in, c_out, graph, neurons, config.heads, config.merge)
         self.frequency = (
-            FrequencyConv(c_out, joints, config.frames, neurons, config.fft_axis, config.steps)
+            FrequencyConv(
+                c_out,
+                joints,
+                config.frames,
+                neurons,
+                config.fft_axis if config.spectrum else None,
+                config.steps,
+            )
             if config.frequency
             else nn.Identity()
         )

@@ -8,9 +8,10 @@ import torch
 
 from train import checkpoint
 from train.begun import UnlikeRun, begin, shared
-from train.config import OPTIMIZERS, TrainConfig
+from train.config import TrainConfig
 from train.data import registry as data
 from train.data.transform import Recipe
+from train.limits import OPTIMIZERS
 from train.loop import fit
 from train.models import registry
 from train.optimizer import STATE

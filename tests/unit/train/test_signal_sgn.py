@@ -89,6 +89,7 @@ OPTIONS = {
     "multiwavelet": {"wavelet": "legendre8"},
     "db2": {"wavelet": "db2", "levels": 2},
     "without fsc": {"frequency": False},
+    "without the transform": {"spectrum": False},
     "without mwtf": {"wavelet": "none"},
     "without attention": {"heads": 0},
     "identity": {"graph": "identity"},

@@ -90,6 +90,8 @@ def load(name: str, root: Path | None, split: str, *, train_limit: int = 0, **op
         raise DataError(f"unknown pose data set {name!r}; expected one of {', '.join(SOURCES)}")
     source = SOURCES[name]
     _check(name, source.load, options)
+    if type(train_limit) is not int or train_limit < 0:
+        raise DataError(f"{name}: option train_limit is {train_limit!r}; expected a number of people")
     if not source.files and root is not None:
         raise DataError(f"{name}: found --data {root}; expected none, the data is generated")
     given = () if not source.files else (None if root is None else Path(root),)
