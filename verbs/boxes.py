@@ -24,7 +24,7 @@ RANKS = (1, 2, 3, 5, 10, 20, 50, 100)
 @click.option("--detections", type=click.Path(path_type=Path), default=None, metavar="FILE.json",
               help="Boxes that a detector found: COCO's list of {image_id, bbox, score}.")  # fmt: skip
 @click.option("--detector", default=None, metavar="hog|RUN",
-              help="Find them here: OpenCV's people detector (weak, nothing to download), or a keypoint R-CNN.")  # fmt: skip
+              help="Find them here: OpenCV's people detector (weak), or a keypoint R-CNN.")  # fmt: skip
 @click.option("--images", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
               help="Folder of the images, for --detector.")  # fmt: skip
 @candidate_options(GREEDY)

@@ -52,7 +52,8 @@ def evaluate_people(
     say("joints of people whom no box reaches (IoU 0.5) are wrong")
     _show(figures)
     say(
-        f"torch (float): {len(looked)} images of {split}, {1000 * wall_s / len(looked):.1f} ms each, images read"
+        f"torch (float): {len(looked)} images of {split}, "
+        f"{1000 * wall_s / len(looked):.1f} ms each, images read"
     )
     write_json(results_path, listed)
     write_json(

@@ -67,8 +67,8 @@ def refuse_conversion(path: Path) -> None:
     if is_people(path):
         raise Unsupported(
             f"{path}: keypoint-rcnn",
-            "which regions it reads depends on the image (proposals, suppression, RoIAlign), and no node of a "
-            "graph does that",
+            "which regions it reads depends on the image (proposals, suppression, RoIAlign), and no node of "
+            "a graph does that",
             "convert a run of --model ogn, and give it this one's boxes: `cli.py boxes --detector RUN`",
         )
 

@@ -82,8 +82,8 @@ def is_pose(path: Path) -> bool:
 
 
 def task_at(path: Path) -> str | None:
-    """The task of the model of a run folder or a checkpoint (train.models.registry), by its description alone;
-    None where there is no readable one: whoever opens it says what is wrong with it."""
+    """The task of the model of a run folder or a checkpoint (train.models.registry), by its description
+    alone; None where there is no readable one: whoever opens it says what is wrong with it."""
     from train.checkpoint import CheckpointError, description
     from train.models.registry import MODELS
 

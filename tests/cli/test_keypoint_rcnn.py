@@ -90,7 +90,7 @@ def test_boxes_of_a_run(run, people, tmp_path):
     sizes = {i["id"]: (i["width"], i["height"]) for i in json.loads(truth.read_text())["images"]}
     for entry in listed:
         x, y, w, h = entry["bbox"]
-        assert 0 <= x and 0 <= y and w > 0 and h > 0
+        assert x >= 0 and y >= 0 and w > 0 and h > 0
         assert x + w <= sizes[entry["image_id"]][0] + 1e-6 and y + h <= sizes[entry["image_id"]][1] + 1e-6
     again = run(*args, "--score-threshold", 0, "--json", tmp_path / "curves.json")
     assert again.code == 0 and again.out == got.out  # the same boxes every time

@@ -1,4 +1,4 @@
-"""Keypoint R-CNN: labels in the frame, losses that fall, a resume bit for bit, people found where they are."""
+"""Keypoint R-CNN: labels in the frame, losses that fall, a resume bit for bit, people where they are."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from train.trainer import SettingsError
 RECIPE = SceneRecipe(width=128, height=96, roi_width=48, roi_height=64)
 STILL = replace(RECIPE, scale=0.0, shift=0.0, mirror=0.0, colour=0.0)
 SETTINGS = {
-    "backbone": "tiny", "channels": 16, "anchors": [0.0, 24.0, 48.0, 96.0], "cells": 3, "hidden": 16, "depth": 1,
+    "backbone": "tiny", "channels": 16, "anchors": [0.0, 24.0, 48.0, 96.0], "cells": 3,
+    "hidden": 16, "depth": 1,
 }  # fmt: skip
 CONFIG = PoseConfig(model="keypoint-rcnn", epochs=2, batch=4, threads=1, model_settings=SETTINGS)
 
@@ -80,7 +81,7 @@ def test_people_whom_the_set_leaves_out_are_no_background(drawn):
 
 
 def test_crowds_and_people_without_joints(coco_folder):
-    """Image 1: a person, one without keypoints, one whose box is outside, a crowd; image 2: the crowd alone."""
+    """Image 1: a person, one without keypoints, one with a box outside, a crowd; image 2: the crowd alone."""
 
     def change(body):
         plain = {"image_id": 1, "category_id": 1, "iscrowd": 0, "area": 9.0}
@@ -171,7 +172,7 @@ def test_a_trunk_is_the_backbone_without_its_way_up():
         with torch.device("meta"):
             names = set(trunk(name).state_dict())
         assert not any(n.startswith(("up.", "deconv_layers.")) for n in names) and len(names) > 20
-    with pytest.raises(ValueError, match="hrnet-w32.*expected small, tiny"):
+    with pytest.raises(ValueError, match=r"hrnet-w32.*expected small, tiny"):
         trunk("hrnet-w32")
     with pytest.raises(ValueError, match="unknown backbone"):
         trunk("tinny")
@@ -179,7 +180,8 @@ def test_a_trunk_is_the_backbone_without_its_way_up():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"anchors": (1.0, 2.0)}, {"anchors": (0.0,) * 4}, {"channels": 20}, {"kinds": ("scalar", "rows")}, {"depth": 0}],
+    [{"anchors": (1.0, 2.0)}, {"anchors": (0.0,) * 4}, {"channels": 20}, {"kinds": ("scalar", "rows")},
+     {"depth": 0}],
 )  # fmt: skip
 def test_settings_that_no_network_has(settings):
     with pytest.raises(
@@ -189,7 +191,7 @@ def test_settings_that_no_network_has(settings):
 
 
 def test_two_steps_on_one_batch_lower_its_loss(drawn):
-    """Each part begins where the docstring says; two steps of plain descent on the same batch lower the sum."""
+    """Two steps of plain descent on the same batch lower the sum of its parts, each time."""
     x, labels = batch(scenes(drawn)[:4])
     objective = PeopleObjective(network(), STILL, 0.25)
     optimiser = torch.optim.SGD(objective.parameters(), lr=0.02)
@@ -320,7 +322,7 @@ def test_boxes_lie_in_the_image(straight, drawn):
         height, width = pixels.shape[:2]
         assert (found.boxes[:, 2:] > 0).all() and (found.boxes[:, :2] >= 0).all()
         assert (found.boxes[:, :2] + found.boxes[:, 2:] <= np.array([width, height]) + 1e-9).all()
-        assert (np.diff(found.box_scores) <= 0).all() and ((0 <= found.scores) & (found.scores <= 1)).all()
+        assert (np.diff(found.box_scores) <= 0).all() and ((found.scores >= 0) & (found.scores <= 1)).all()
         assert found.xy.shape == (len(found.boxes), 17, 2)
     assert not len(detector.find(pixels, Choice(least=1.1)).boxes)
     assert detector.find(images.read(drawn.people[0].image), everything, joints=False).xy.shape[1] == 0

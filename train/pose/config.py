@@ -15,9 +15,9 @@ MODELS = ("ogn", "keypoint-rcnn")
 class PoseConfig:
     """What `train.pose.training.fit` does, apart from the data and its recipe (train.course.Settings).
 
-    model: ogn or keypoint-rcnn; model_settings: fields of its config (`train.models.registry`); weights: a safetensors file to begin from, "" for
-    none (train.pose.weights). offset_weight: what the offsets' loss weighs beside the heatmap's. batch counts
-    people, for keypoint-rcnn images.
+    model: ogn or keypoint-rcnn; model_settings: fields of its config (train.models.registry); weights: a
+    safetensors file of the backbone to begin from, "" for none (train.pose.weights). offset_weight: what the
+    offsets' loss weighs beside the heatmap's. batch counts people, for keypoint-rcnn images.
     warm_up, momentum, average, clip_norm, amp are as in `train.config.TrainConfig`.
     """
 

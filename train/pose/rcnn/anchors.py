@@ -1,8 +1,8 @@
 """Anchors: the boxes that proposals are told relative to, some in each cell of each map of the pyramid.
 
-An anchor of size s and ratio r is s / sqrt(r) wide and s sqrt(r) high (r = height / width), so that all of one
-size cover s^2 pixels; its middle is that of the cell: the cell i of a map of stride t covers [t i, t (i + 1)],
-its middle is t (i + 1/2).
+An anchor of size s and ratio r is s / sqrt(r) wide and s sqrt(r) high (r = height / width), so that all of
+one size cover s^2 pixels; its middle is that of the cell: the cell i of a map of stride t covers
+[t i, t (i + 1)], its middle is t (i + 1/2).
 """
 
 from __future__ import annotations

@@ -95,8 +95,8 @@ def _loss(objective: PeopleObjective, x: NDArray[np.float32], labels: NDArray[np
 
 
 def assigned(scene: Scene, found: Found) -> dict[tuple[Any, Any], NDArray[np.float64]]:
-    """Joints [K, 2] by ids of image and person: those of the box that is his, one to one, the most overlap in all; nan
-    where no box reaches him, so that all of his joints are wrong."""
+    """Joints [K, 2] by ids of image and person: those of the box that is his, one to one, the most overlap in
+    all; nan where no box reaches him, so that all of his joints are wrong."""
     people, image = scene.people, scene.image_id
     xy = {(image, person.id): np.full_like(person.xy, np.nan) for person in people}
     if not len(found.boxes):

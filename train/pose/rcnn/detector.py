@@ -60,7 +60,7 @@ class PeopleDetector:
         self.model, self.recipe, self.codec = model, recipe, recipe.build_codec()
         self.device = next(model.parameters()).device
 
-    def find(self, pixels: NDArray[np.uint8], choice: Choice = Choice(), joints: bool = True) -> Found:  # noqa: B008
+    def find(self, pixels: NDArray[np.uint8], choice: Choice = Choice(), joints: bool = True) -> Found:
         """The people of an image [H, W, 3] RGB. joints: False leaves the joints out, [n, 0, 2]."""
         matrix = placed(pixels, self.recipe)
         picture = affine.warp(pixels, matrix, self.recipe.size, AREAS)
@@ -69,7 +69,7 @@ class PeopleDetector:
 
     @torch.no_grad()
     def frames(self, x: NDArray[np.float32], choice: Choice, joints: bool = True) -> list[Found]:
-        """The people of frames [N, 3, H, W], in pixels of the frame: boxes are corners, joints coordinates."""
+        """The people of frames [N, 3, H, W], in pixels of the frame: boxes are corners, xy coordinates."""
         maps = self.model(torch.from_numpy(x).to(self.device))
         logits, deltas, anchors, counts = self.model.rpn(maps)
         rois = proposals(logits, deltas, anchors, counts, self.recipe.size, PROPOSALS)

@@ -52,8 +52,8 @@ def match(
 
 
 def sampled(among: Tensor, most: Tensor | int) -> Tensor:
-    """bool [N, A] -> bool [N, A]: of each row `most` (an int, or int64 [N]) of those that are true, drawn from
-    torch's generator; all of them where there are fewer."""
+    """bool [N, A] -> bool [N, A]: of each row `most` (an int, or int64 [N]) of those that are true, drawn
+    from torch's generator; all of them where there are fewer."""
     keys = torch.where(among, torch.rand(among.shape, device=among.device), 2.0)
     rank = keys.argsort(dim=1).argsort(dim=1)
     limit = most[:, None] if isinstance(most, Tensor) else most

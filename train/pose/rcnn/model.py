@@ -50,7 +50,7 @@ class KeypointRCNNConfig:
         for name, legal, expected in (
             ("heads", not odd and len(self.kinds) == len(self.heads), "scalar or vector maps, a kind each"),
             ("joints", self.joints >= 1, "1 or more"),
-            ("channels", self.channels > 0 and self.channels % (2 * GROUPS) == 0, f"{2 * GROUPS}, {4 * GROUPS}, ..."),
+            ("channels", self.channels > 0 and self.channels % (2 * GROUPS) == 0, "a multiple of 16"),
             ("anchors", len(self.anchors) == len(STRIDES) and min(self.anchors) >= 0 < max(self.anchors),
              f"{len(STRIDES)} sizes in pixels, not all 0"),
             ("ratios", len(self.ratios) > 0 and min(self.ratios) > 0, "numbers above 0"),

@@ -34,7 +34,8 @@ POSED = 6  # RoIs of an image that the joint head learns from: it is the dearest
 
 
 class Rois(NamedTuple):
-    """boxes [N, P, 4]; person, looked: bool [N, P]; whose: int64 [N, P]; overlap of the best proposal, [N, M]."""
+    """boxes [N, P, 4]; person, looked: bool [N, P]; whose: int64 [N, P]; reached [N, M]: the best proposal's
+    overlap with each person, -1 where nobody is."""
 
     boxes: Tensor
     person: Tensor
@@ -59,9 +60,8 @@ class PeopleObjective(nn.Module):
         known = truth(labels)
         maps = self.model(x)
         logits, deltas, anchors, counts = self.model.rpn(maps)
-        parts = dict(
-            zip(("rpn_person", "rpn_box"), rpn_losses(logits, deltas, anchors, *known[:2]), strict=True)
-        )
+        somebody, where = rpn_losses(logits, deltas, anchors, known.boxes, known.kind)
+        parts = {"rpn_person": somebody, "rpn_box": where}
         found = proposals(logits.detach(), deltas.detach(), anchors, counts, self.recipe.size, PROPOSALS)
         rois = self._rois(found, known)
         parts |= self._box_parts(maps, rois, known)

@@ -1,4 +1,4 @@
-"""The recipe from whole images to a network's input and targets: one flat record, kept with every checkpoint."""
+"""The recipe from whole images to a network's input and targets: one record, kept with every checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The region proposal network (Ren et al. 2015): in each cell, for each anchor, somebody or nobody, and where.
+"""The region proposal network (Ren et al. 2015): in each cell, for each anchor, somebody or not, and where.
 
     logits [N, A]        log odds that an anchor holds a person
     deltas [N, A, 4]     the person's box relative to it (`train.pose.rcnn.deltas`)

@@ -1,4 +1,4 @@
-"""Boxes of the keypoint R-CNN: overlaps, anchors, deltas, matching, suppression, each against a plain loop."""
+"""Boxes of the keypoint R-CNN: overlaps, anchors, deltas, matching, suppression, against plain loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RoIAlign against a loop over samples and cells, against torch's gradients, and in the one pixel convention."""
+"""RoIAlign against a loop over samples and cells, by numerical gradients, in the one pixel convention."""
 
 from __future__ import annotations
 
