@@ -180,7 +180,7 @@ def test_a_trunk_is_the_backbone_without_its_way_up():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"anchors": (1.0, 2.0)}, {"anchors": (0.0,) * 4}, {"channels": 20}, {"kinds": ("scalar", "rows")},
+    [{"anchors": (1.0, 2.0)}, {"anchors": (0.0,) * 4}, {"channels": 20}, {"kinds": ("scalar", "rows")}, {"backbone": "hrnet-w32"},
      {"depth": 0}],
 )  # fmt: skip
 def test_settings_that_no_network_has(settings):
@@ -220,6 +220,16 @@ def test_images_where_nobody_can_be_learned(drawn, kind):
     assert loss.isfinite() and (reached == -1).all()
     assert parts["heatmap"] == parts["offset"] == parts["box"] == parts["rpn_box"] == 0
     assert all(p.grad is not None for p in objective.parameters())
+
+
+def test_a_map_that_nothing_is_read_from_has_gradients_too(drawn):
+    """Cells as large as the boxes are read from coarse maps alone; stride 4 has no anchors here."""
+    x, labels = batch(scenes(drawn)[:1])
+    labels[..., 4] = NOTHING
+    model = network(cells=1, anchors=[0.0, 0.0, 64.0, 96.0])
+    PeopleObjective(model, STILL, 0.25)(x, labels)[0].backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert not any(p.grad.any() for p in model.pyramid.smooth[0].parameters())
 
 
 def test_people_without_joints_teach_boxes_alone(drawn):

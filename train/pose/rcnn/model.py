@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from train.pose.backbones.registry import trunk
+from train.pose.backbones.registry import LEVELLED, trunk
 from train.pose.ogn import CHANNELS
 from train.pose.rcnn.box_head import BoxHead
 from train.pose.rcnn.joint_head import GROUPS, JointHead
@@ -50,6 +50,7 @@ class KeypointRCNNConfig:
         for name, legal, expected in (
             ("heads", not odd and len(self.kinds) == len(self.heads), "scalar or vector maps, a kind each"),
             ("joints", self.joints >= 1, "1 or more"),
+            ("backbone", self.backbone in LEVELLED, f"one of {', '.join(LEVELLED)}"),
             ("channels", self.channels > 0 and self.channels % (2 * GROUPS) == 0, "a multiple of 16"),
             ("anchors", len(self.anchors) == len(STRIDES) and min(self.anchors) >= 0 < max(self.anchors),
              f"{len(STRIDES)} sizes in pixels, not all 0"),

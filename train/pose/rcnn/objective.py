@@ -66,7 +66,9 @@ class PeopleObjective(nn.Module):
         rois = self._rois(found, known)
         parts |= self._box_parts(maps, rois, known)
         parts |= self._joint_parts(maps, rois, known)
-        return sum(parts.values()), rois.reached, {name: part.detach() for name, part in parts.items()}
+        # A map that no RoI is read from would have no gradient, and its parameters no state to resume from.
+        loss = sum(parts.values()) + 0.0 * sum(m.float().mean() for m in maps)
+        return loss, rois.reached, {name: part.detach() for name, part in parts.items()}
 
     @torch.no_grad()
     def _rois(self, found: list[Tensor], known: Truth) -> Rois:
