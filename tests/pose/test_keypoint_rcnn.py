@@ -180,8 +180,8 @@ def test_a_trunk_is_the_backbone_without_its_way_up():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"anchors": (1.0, 2.0)}, {"anchors": (0.0,) * 4}, {"channels": 20}, {"kinds": ("scalar", "rows")}, {"backbone": "hrnet-w32"},
-     {"depth": 0}],
+    [{"anchors": (1.0, 2.0)}, {"anchors": (0.0,) * 4}, {"channels": 20}, {"kinds": ("scalar", "rows")},
+     {"backbone": "hrnet-w32"}, {"depth": 0}],
 )  # fmt: skip
 def test_settings_that_no_network_has(settings):
     with pytest.raises(

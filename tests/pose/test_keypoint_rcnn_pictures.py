@@ -59,7 +59,7 @@ def test_posetrack18(unpacked, tmp_path):
     """Ignore regions are not background; image ids of eleven digits stay as they are."""
     folder = unpacked("mmpose-tests/mmpose-tests.tar.gz") / "mmpose-tests" / "posetrack18"
     run, results = tmp_path / "run", tmp_path / "r.json"
-    cli("train", "--model", "keypoint-rcnn", "--dataset", "posetrack18", "--data", folder, "--out", run, *SMALL,
-        "--data-option", "annotations=annotations/val")  # fmt: skip
+    cli("train", "--model", "keypoint-rcnn", "--dataset", "posetrack18", "--data", folder, "--out", run,
+        *SMALL, "--data-option", "annotations=annotations/val")  # fmt: skip
     cli("evaluate", run, "--split", "test", "--results", results)
     assert isinstance(read(results), list)
