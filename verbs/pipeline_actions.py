@@ -17,6 +17,7 @@ from verbs.feed import Feed, per_sample, scores
 from verbs.pipeline_energy import uncounted
 from verbs.pipeline_poses import Energy
 from verbs.running import Loaded, best_target, load, run_all
+from verbs.stage_clock import StageClock
 
 if TYPE_CHECKING:
     from energy.line import Counts
@@ -44,9 +45,15 @@ class ActionStage:
     """A run (torch, counted on its folded graph) or an artifact on a target."""
 
     def __init__(
-        self, path: Path, joints: Sequence[str], target: str | None, threads: int | None, energy: Energy
+        self,
+        path: Path,
+        joints: Sequence[str],
+        target: str | None,
+        threads: int | None,
+        energy: Energy,
+        clock: StageClock,
     ) -> None:
-        self.path, self._why = path, ""
+        self.path, self._why, self._clock = path, "", clock
         if is_artifact(path):
             self._open_artifact(path, target, threads)
         else:
@@ -115,7 +122,10 @@ class ActionStage:
         if not windows:
             return []
         feed = self._feed(windows)
-        found = self._counted(feed) if self._loaded is not None else None
+        found = None
+        if self._loaded is not None:
+            with self._clock.stage("action" if self._torch is None else "counting"):
+                found = self._counted(feed)
         if self._torch is not None:
             found = np.asarray(self._torch(feed), np.float64)
         assert found is not None
@@ -155,9 +165,10 @@ class ActionStage:
         counting = counter(loaded.model) if loaded.host is None else SplitCounter(loaded.model, loaded.host)
 
         def each(owners: np.ndarray, record: Any) -> None:
-            counts: Counts = grouped(counting.count(record.rasters), owners)
-            answers = per_sample(scores(loaded.reader, record), owners).argmax(axis=1)
-            self._energy.add(counts, [feed.samples.ids[i] for i in np.unique(owners)], answers.tolist())
+            with self._clock.stage("counting"):
+                counts: Counts = grouped(counting.count(record.rasters), owners)
+                answers = per_sample(scores(loaded.reader, record), owners).argmax(axis=1)
+                self._energy.add(counts, [feed.samples.ids[i] for i in np.unique(owners)], answers.tolist())
 
         return run_all(loaded, feed, BATCH, counting.rasters, each)[0]
 

@@ -23,6 +23,7 @@ from deploy.pose.people import Frame, Person, Video
 from verbs.people_run import RunDetector, is_people
 from verbs.pipeline_energy import StageEnergy, uncounted
 from verbs.pose_run import PoseRun, is_pose, open_pose
+from verbs.stage_clock import StageClock
 
 if TYPE_CHECKING:
     from train.pose.data.person import Person as Boxed
@@ -56,7 +57,13 @@ class Candidates:
 
 
 def pose_stage(
-    pose: Path, boxes: str, footage: Footage, candidates: Candidates, energy: Energy, threads: int | None
+    pose: Path,
+    boxes: str,
+    footage: Footage,
+    candidates: Candidates,
+    energy: Energy,
+    threads: int | None,
+    clock: StageClock,
 ) -> PoseStage:
     """What --pose names: a run, an artifact, or a file of poses."""
     if pose.is_file() and pose.suffix == ".json":
@@ -80,16 +87,21 @@ def pose_stage(
             "nor counts; name its run, or `convert RUN --to onnx`"
         )
     detected = _detector(boxes, footage, threads)
-    return NetworkPoses(open_pose(pose, threads), detected, candidates, energy)
+    return NetworkPoses(open_pose(pose, threads), detected, candidates, energy, clock)
 
 
 class NetworkPoses:
     """A trained or converted network in the boxes of a detector, image by image."""
 
     def __init__(
-        self, opened: PoseRun, detected: tuple[Detector, FrameIds], candidates: Candidates, energy: Energy
+        self,
+        opened: PoseRun,
+        detected: tuple[Detector, FrameIds],
+        candidates: Candidates,
+        energy: Energy,
+        clock: StageClock,
     ) -> None:
-        self.opened, self.candidates = opened, candidates
+        self.opened, self.candidates, self._clock = opened, candidates, clock
         self.joints = tuple(opened.about["joints"])
         self.detector, self.ids = detected
         self.notes = self.detector.notes
@@ -110,7 +122,9 @@ class NetworkPoses:
     def find(self, shot: Shot) -> tuple[Person, ...]:
         if (image_id := self.ids.of(shot.number)) is None:
             return ()
-        boxes = chosen(self._inside(self.detector.find(image_id, shot.image), shot), self.candidates.rule)
+        with self._clock.stage("boxes"):
+            found_boxes = self.detector.find(image_id, shot.image)
+            boxes = chosen(self._inside(found_boxes, shot), self.candidates.rule)
         if not len(boxes):
             return ()
         xy, scores = self._joints(image_id, boxes, shot)
@@ -155,8 +169,9 @@ class NetworkPoses:
         def infer(x: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             nonlocal place
             if self._counting is not None:
-                counts = self._counting.count({self._counting.rasters[0]: x[None]})
-                self._energy.add(counts, [_crop_id(image_id, place + n) for n in range(len(x))])
+                with self._clock.stage("counting"):
+                    counts = self._counting.count({self._counting.rasters[0]: x[None]})
+                    self._energy.add(counts, [_crop_id(image_id, place + n) for n in range(len(x))])
             place += len(x)
             return self.opened.infer(x, joints)
 
@@ -186,18 +201,18 @@ class FilePoses:
         return [uncounted("pose", str(self.path), "poses of a file: no network ran")]
 
 
-def poses_of(footage: Footage, stage: PoseStage, advance: Callable[[], None]) -> Video:
+def poses_of(footage: Footage, stage: PoseStage, clock: StageClock, advance: Callable[[], None]) -> Video:
     """The people of every frame, before they are followed."""
     frames = []
     unused = 1 + max((stage.ids.found or {}).values(), default=-1)  # for frames that the file does not list
-    for shot in footage:
+    for shot in clock.each("frames", footage):
         height, width = shot.image.shape[:2]
         known = stage.ids.of(shot.number)
         image_id = unused + shot.number if known is None else known
         name = shot.name or f"{footage.path.name}#{shot.number}"
-        frames.append(
-            Frame(image_id, stage.find(shot), name, width, height, fields={"frame_id": shot.number})
-        )
+        with clock.stage("pose"):
+            people = stage.find(shot)
+        frames.append(Frame(image_id, people, name, width, height, fields={"frame_id": shot.number}))
         advance()
     return Video(footage.path.resolve().stem, stage.joints, tuple(frames))
 

@@ -20,7 +20,9 @@ from verbs.pipeline_actions import ActionStage
 from verbs.pipeline_energy import CONVENTION, StageEnergy, uncounted
 from verbs.pipeline_outputs import Told, action_table, actions, render
 from verbs.pipeline_poses import Candidates, PoseStage, pose_stage, poses_of
+from verbs.pipeline_speed import speed, speed_table
 from verbs.pose_options import show_notes
+from verbs.stage_clock import StageClock
 
 if TYPE_CHECKING:
     from energy.costs import CostTable
@@ -58,16 +60,17 @@ class Plan:
 def run(plan: Plan, draft: Path) -> dict[str, Any]:
     """Fill the folder; what `--json` says of it. An error leaves the rest to whoever removes the folder."""
     stages: list[StageEnergy] = []
+    clock = StageClock()
 
     def energy(name: str, header: dict[str, Any]) -> StageEnergy:
         stages.append(StageEnergy(name, draft / "energy" / name, plan.prices, header))
         return stages[-1]
 
     try:
-        poses = pose_stage(plan.pose, plan.boxes, plan.footage, plan.candidates, energy, plan.threads)
-        acts = ActionStage(plan.action, poses.joints, plan.target, plan.threads, energy)
+        poses = pose_stage(plan.pose, plan.boxes, plan.footage, plan.candidates, energy, plan.threads, clock)
+        acts = ActionStage(plan.action, poses.joints, plan.target, plan.threads, energy, clock)
         try:
-            return _fill(plan, poses, acts, stages, draft)
+            return _fill(plan, poses, acts, stages, clock, draft)
         finally:
             acts.close()
     except BaseException:
@@ -77,15 +80,19 @@ def run(plan: Plan, draft: Path) -> dict[str, Any]:
 
 
 def _fill(
-    plan: Plan, poses: PoseStage, acts: ActionStage, stages: list[StageEnergy], draft: Path
+    plan: Plan, poses: PoseStage, acts: ActionStage, stages: list[StageEnergy], clock: StageClock, draft: Path
 ) -> dict[str, Any]:
-    found = _found(plan.footage, poses)
-    tracked = track(found, plan.tracking, sigmas(poses.joints))
-    found_windows = list(windows(tracked.video, acts.mapping, plan.cut))
-    answers = acts.answers([w for w in found_windows if w.joints is not None])
+    found = _found(plan.footage, poses, clock)
+    with clock.stage("track"):
+        tracked = track(found, plan.tracking, sigmas(poses.joints))
+    with clock.stage("skeletons"):
+        found_windows = list(windows(tracked.video, acts.mapping, plan.cut))
+    with clock.stage("action"):
+        answers = acts.answers([w for w in found_windows if w.joints is not None])
     pose_pj = next((stage.pj for stage in stages if stage.name == "pose"), {})
     told = Told(tracked.video, acts.classes, answers, [w for w in found_windows if w.joints is None], pose_pj)
-    form = _rendered(plan, told, draft)
+    with clock.stage("rendering"):
+        form = _rendered(plan, told, draft)
     write_poses(draft / "poses.json", [found])
     write_poses(draft / "tracks.json", [tracked.video])
     entries = actions(told)
@@ -99,14 +106,16 @@ def _fill(
     lines = _energy(plan, poses, acts, tracked)
     write_json(draft / "energy.json", lines)
     show_notes(poses.notes)
+    pace = speed(clock.seconds, len(found.frames))
     _print(tracked, entries, lines)
-    return {**body, "energy": lines}
+    say(speed_table(pace))
+    return {**body, "energy": lines, "speed": pace}
 
 
-def _found(footage: Footage, poses: PoseStage) -> Video:
+def _found(footage: Footage, poses: PoseStage, clock: StageClock) -> Video:
     """Poses of all frames; a file that gives fewer frames than it announces is told of."""
     with bar(footage.frames, "poses") as shown:
-        found = poses_of(footage, poses, _by_one(shown))
+        found = poses_of(footage, poses, clock, _by_one(shown))
     if not found.frames:
         raise BadInput(f"{footage.path}: not one frame decodes; convert it to mp4 or to a folder of images")
     if len(found.frames) < footage.frames:

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from time import perf_counter
 
 import cv2
 import numpy as np
 import pytest
 
+from convert.artifact import new_artifact
 from deploy.pose.joints import COCO
 from deploy.pose.nms import iou
 from deploy.pose.posetrack import read_poses
@@ -19,6 +21,9 @@ from train.evaluate import evaluate
 from train.pose.people.body import body
 from train.pose.people.video import video
 from train.skeletons import layout
+from verbs import stage_clock
+from verbs.pipeline_speed import ASIDE, STAGES
+from verbs.stage_clock import StageClock
 
 FRAMES, SIZE = 12, (160, 120)
 TINY = ["--set", "backbone=tiny", "--set", "width=32", "--set", "height=64", "--set", "hidden=8"]
@@ -69,9 +74,18 @@ def test_the_whole_way(run, clip, finder, trained, tmp_path):
     frames, truth = clip
     out = tmp_path / "out"
     thresholds = ["--joint-threshold", 0, "--min-hits", 1, "--birth", 0, "--nms-oks", 1]  # untrained
+    before, summary = perf_counter(), tmp_path / "summary.json"
     done = run("pipeline", "--video", frames, "--boxes", truth, "--pose", finder, "--action", trained,
-               "--out", out, "--window", 3, "--hop", 1, "--threads", 1, *thresholds)  # fmt: skip
+               "--out", out, "--window", 3, "--hop", 1, "--threads", 1, "--json", summary,
+               *thresholds)  # fmt: skip
     assert done.code == 0, done.err
+    pace = json.loads(summary.read_text())["speed"]
+    assert tuple(pace["seconds"]) == (*STAGES, *ASIDE) and all(s > 0 for s in pace["seconds"].values())
+    assert sum(pace["seconds"].values()) < perf_counter() - before
+    recognising = sum(pace["seconds"][stage] for stage in STAGES)
+    assert pace["frames_per_s"] == pytest.approx(FRAMES / recognising, rel=1e-12)  # sums in another order
+    assert pace["frames_per_s"] > pace["frames_per_s_with_all"]
+    assert f"{pace['frames_per_s']:.2f} frames/s from frames to actions" in done.out
     poses, tracks = read_poses(out / "poses.json"), read_poses(out / "tracks.json")
     assert [f.image_id for f in poses.videos[0].frames] == list(range(500, 500 + FRAMES))
     people = [p for f in poses.videos[0].frames for p in f.people]
@@ -133,6 +147,17 @@ def test_true_joints_get_the_answer_of_the_network_itself(run, clip, trained, on
         assert mine["class"] == other["class"]  # ONNX Runtime, float
         assert mine["action_mj"] == pytest.approx(other["action_mj"], rel=0.02)  # a spike at its threshold
     assert body_of(tmp_path / trained.name, "energy.json")["not_counted"] == ["pose", "track"]
+
+
+def test_a_stage_within_another_counts_for_itself_alone(monkeypatch):
+    now = iter([0.0, 1.0, 3.0, 7.0, 8.0, 10.0])
+    monkeypatch.setattr(stage_clock, "perf_counter", lambda: next(now))
+    clock = StageClock()
+    with clock.stage("pose"), clock.stage("boxes"):  # 0, 1; out of boxes at 3, of pose at 7
+        pass
+    for _ in clock.each("frames", []):  # 8, 10
+        raise AssertionError
+    assert clock.seconds == {"pose": 5.0, "boxes": 2.0, "frames": 2.0}
 
 
 def test_hog_finds_people_itself(run, finder, trained, tmp_path):
@@ -215,8 +240,11 @@ def test_wrong_models_joints_and_files(run, clip, finder, trained, tmp_path):
         {"image_id": 900, "category_id": 1, "bbox": [1, 1, 5, 5], "score": 1.0}
     ])):  # fmt: skip
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    with new_artifact(tmp_path / "sdnn", "sdnn", {}):
+        pass
     cases = [
         ({"--pose": trained}, "is no pose network"),
+        ({"--pose": tmp_path / "sdnn"}, "is a sigma-delta network"),
         ({"--action": finder}, "is a pose network, expected an action model"),
         ({"--pose": tmp_path / "few.json"}, "none gives hip centre of kinect20"),
         ({"--boxes": tmp_path / "elsewhere.json"}, "its images are of folder other"),
