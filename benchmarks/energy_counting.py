@@ -9,7 +9,8 @@ with counters takes above the same run without. Each --artifact is another row o
 the outputs alone; the model as `convert` writes it also gives each neuron's spikes, and stands beside.
 
 Before that, in float64, where no spike sits within rounding of its threshold: the operations of every layer
-that spikes drive must be the same three integers, where the definitions are.
+that spikes drive must be the same three integers over all the samples, where the definitions are. The runs
+that are timed count in float32, each with its own rounding: the last of each must agree within FLOAT32.
 
     ours          sop_exact and sop_nonzero of the lines of spikes, of every sample, step and layer
     SpikingJelly  SynOpCounter: sums of a batch over layers of spikes; borders out, weights of zero in
@@ -50,6 +51,9 @@ from train.data.recipe import Recipe
 from train.skeletons import layout
 from verbs.feed import load_feed
 
+FLOAT32 = 1e-3
+"""Share of the operations in which timed runs may differ: a potential that lies within rounding of its
+threshold fires in one float32 runtime and not in another, and what it drives goes with it."""
 PEERS = ("neurobench", "snntorch", "spikingjelly")
 
 
@@ -130,8 +134,15 @@ def spikingjelly(peer: nn.Module, x: Tensor) -> Callable[[], int]:
     return run
 
 
-def same_operations(model: nn.Module, graph: Graph, x: np.ndarray) -> int:
-    """In float64: the three counts agree, or it ends here; the number of operations."""
+def same_operations(model: nn.Module, graph: Graph, x: np.ndarray, at_once: int = 4) -> int:
+    """In float64, `at_once` samples at a time: the three counts agree, or it ends here; the operations."""
+    return sum(
+        _same_operations(model, graph, x[:, start : start + at_once])
+        for start in range(0, x.shape[1], at_once)
+    )
+
+
+def _same_operations(model: nn.Module, graph: Graph, x: np.ndarray) -> int:
     from benchmarks.spikingjelly_sgn import Peer, strict
 
     counting = counter(graph)
@@ -146,6 +157,18 @@ def same_operations(model: nn.Module, graph: Graph, x: np.ndarray) -> int:
     return mine[0]
 
 
+def agree(counts: Counts, jelly: int, bench: float, samples: int) -> float:
+    """Largest relative difference of what the timed runs counted, or it ends here. bench: a sample's mean."""
+    pairs = (
+        ("SpikingJelly", spike_driven(counts, "sop_exact"), jelly),
+        ("NeuroBench", spike_driven(counts, "sop_nonzero"), round(bench * samples)),
+    )
+    for name, mine, theirs in pairs:
+        if abs(mine - theirs) > FLOAT32 * mine:
+            raise SystemExit(f"timed runs: ours {mine}, {name} {theirs}: not the same operations")
+    return max(abs(mine - theirs) / mine for _, mine, theirs in pairs)
+
+
 def compare(asked: argparse.Namespace) -> list[dict[str, Any]]:
     """A row a counter: seconds plain, with counting, and what counting adds."""
     from benchmarks.spikingjelly_sgn import Peer
@@ -153,8 +176,8 @@ def compare(asked: argparse.Namespace) -> list[dict[str, Any]]:
     model, graph, about = network(asked.run)
     feed = load_feed(about, None, asked.data, "test", asked.samples)
     _, x = next(feed.batches(asked.samples))
-    few = same_operations(model, graph, x[:, : min(4, x.shape[1])])
-    print(f"the same {few} synaptic operations in 4 samples, float64", flush=True)
+    same = same_operations(model, graph, x)
+    print(f"the same {same} synaptic operations in {x.shape[1]} samples, float64", flush=True)
     peer, tensor = Peer(model, "m").eval(), torch.from_numpy(x)
 
     def plain() -> None:
@@ -173,10 +196,15 @@ def compare(asked: argparse.Namespace) -> list[dict[str, Any]]:
             opened.graph("float"), next(fed.batches(asked.samples))[1]
         )
     times: dict[str, list[list[float]]] = {name: [] for name in pairs}
+    counted: dict[str, Any] = {}
     for _ in range(asked.rounds + 1):
         for name, runs in pairs.items():
             for _ in range(5 if name.startswith("basalt") else 1):  # short ones are measured more often
-                times[name].append([_seconds(run) for run in runs])
+                measured = [_measured(run) for run in runs]
+                times[name].append([seconds for seconds, _ in measured])
+                counted[name] = measured[1][1]
+    apart = agree(counted["basalt"], counted["spikingjelly"], counted["neurobench"], x.shape[1])
+    print(f"timed runs, float32: operations at most {apart:.2e} apart", flush=True)
     return [_row(name, times[name][1:], asked.samples) for name in pairs]  # the first compiles and allocates
 
 
@@ -192,10 +220,11 @@ def ours(graph: Graph, x: np.ndarray) -> tuple[Callable[[], Any], ...]:
     )
 
 
-def _seconds(run: Callable[[], Any]) -> float:
+def _measured(run: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds of the processor, and what the run gave."""
     start = time.process_time()
-    run()
-    return time.process_time() - start
+    found = run()
+    return time.process_time() - start, found
 
 
 def _row(name: str, times: list[list[float]], samples: int) -> dict[str, Any]:

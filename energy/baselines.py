@@ -1,13 +1,14 @@
 """What the same network would cost without spikes, and whether its spikes are few enough. Compute alone.
 
     ANN         MACs of the same architecture, one pass for each different input (not one a step), times
-                E_MAC: `ann_dense_pj` with zero padding, as papers count, `ann_pj` inside the borders
+                E_MAC: `ann_same_arch_dense_pj` with zero padding, as papers count, `ann_same_arch_pj` inside
+                the borders
     QNN         the same MACs; activations of ceil(log2(T' + 1)) bits, what T' = steps a pass can say;
                 ASSUMED  E_MAC(b_w, b_a) = E_mul b_w b_a / 32^2 + E_add max(b_w, b_a) / 32,  horowitz45-int32
                 `qnn_ratio`: the spiking network in that arithmetic, E_add b_w / 32 a synapse, over it
     break-even  the rate of spikes at which both cost the same, all else as it is:
-                r* = (ann_pj - E_MAC mac) / (E_AC D),   D = operations if every spiking operand were non-zero;
-                `firing_rate` = ac / D is the rate that happened
+                r* = (ann_same_arch_pj - E_MAC mac) / (E_AC D),   D = operations if every spiking operand were
+                non-zero; `firing_rate` = ac / D is the rate that happened
     spikes per synapse per inference   ac / (D / steps a pass), against 0.15 ... 1.38: the rates between which
                 published comparisons with efficient ANN hardware turn (Dampfhoffer 2022, IEEE TETCI 7(3):731)
 
@@ -40,6 +41,11 @@ VERDICTS = (
 )
 SCALED = "horowitz45-int32"  # what bits are scaled from
 ASSUMED = f"E_MAC(b_w, b_a) = E_mul b_w b_a / 32^2 + E_add max(b_w, b_a) / 32 of {SCALED}"
+NO_SPIKES = "no layer of them reads spikes"
+UNDEFINED = {  # field -> why samples have no such figure
+    "qnn_ratio": "no layer of them multiplies", "break_even_rate": NO_SPIKES, "firing_rate": NO_SPIKES,
+    "spikes_per_synapse": NO_SPIKES,
+}  # fmt: skip
 MEANS = (
     "ann_same_arch_pj", "ann_same_arch_dense_pj", "qnn_pj", "qnn_ratio", "break_even_rate", "firing_rate",
     "spikes_per_synapse",
@@ -85,11 +91,12 @@ def twin(graph: Graph, run: int, passes: int) -> Twin:
 
 @dataclass(frozen=True, eq=False)
 class Baselines:
-    """Per sample, float64 [N]; None where `reasons` says why. verdict: index into VERDICTS, -1 if no spikes'
-    synapse. qnn_bits: of the quantised twin's activations."""
+    """Per sample, float64 [N]; None where `reasons` (field -> why) has it, NaN where it is UNDEFINED.
 
-    ann_dense_pj: np.ndarray | None
-    ann_pj: np.ndarray | None
+    verdict: index into VERDICTS, -1 where undefined.  qnn_bits: of the quantised twin's activations."""
+
+    ann_same_arch_dense_pj: np.ndarray | None
+    ann_same_arch_pj: np.ndarray | None
     break_even_rate: np.ndarray | None
     qnn_pj: np.ndarray
     qnn_ratio: np.ndarray
@@ -101,17 +108,9 @@ class Baselines:
 
     def sample(self, n: int) -> dict[str, Any]:
         """One sample, as JSON takes it: MEANS, and qnn_bits and verdict."""
-        return {
-            "ann_same_arch_pj": _number(self.ann_pj, n),
-            "ann_same_arch_dense_pj": _number(self.ann_dense_pj, n),
-            "qnn_pj": _number(self.qnn_pj, n),
-            "qnn_bits": self.qnn_bits,
-            "qnn_ratio": _number(self.qnn_ratio, n),
-            "break_even_rate": _number(self.break_even_rate, n),
-            "firing_rate": _number(self.firing_rate, n),
-            "spikes_per_synapse": _number(self.spikes_per_synapse, n),
-            "verdict": VERDICTS[self.verdict[n]] if self.verdict[n] >= 0 else None,
-        }
+        verdict = VERDICTS[self.verdict[n]] if self.verdict[n] >= 0 else None
+        figures = {name: _number(getattr(self, name), n) for name in MEANS}
+        return {**figures, "qnn_bits": self.qnn_bits, "verdict": verdict}
 
 
 def baselines(
@@ -144,20 +143,20 @@ def _scaled() -> CostTable:
 def _priced(
     table: CostTable, people: np.ndarray, same: Twin, macs: np.ndarray, room: np.ndarray
 ) -> tuple[dict[str, np.ndarray | None], dict[str, str]]:
-    names = ("ann_dense_pj", "ann_pj", "break_even_rate")
+    names = ("ann_same_arch_dense_pj", "ann_same_arch_pj", "break_even_rate")
     if not (table.prices("mac") and table.prices("ac")):
         return dict.fromkeys(names), dict.fromkeys(names, f"{table.name} prices no MAC")
     mac, ac = table.price("mac"), table.price("ac")
     ann = people * same.inbounds * mac
     even = np.maximum(_ratio(ann - macs * mac, room * ac), 0.0)
-    return {"ann_dense_pj": people * same.dense * mac, "ann_pj": ann, "break_even_rate": even}, {}
+    return dict(zip(names, (people * same.dense * mac, ann, even), strict=True)), {}
 
 
 def _events(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
     """(operations on spikes, as many as there would be if every one of these operands were non-zero)."""
     events, room = np.zeros(counts.samples, np.int64), np.zeros(counts.samples, np.int64)
     for line in counts.lines:
-        if line.classes is not None and line.place != "cpu":
+        if line.classes is not None:
             spikes = line.classes < INTEGER
             events += np.where(spikes, counts.of(line, "ac"), 0)
             room += np.where(spikes, counts.of(line, "dense_mac_inbounds"), 0)

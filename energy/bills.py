@@ -11,7 +11,7 @@ from energy.conventions import DEFAULT, Convention
 from energy.costs import CostTable
 from energy.energy import Bill, complete, price
 from energy.line import Counts
-from energy.movement import Machine, movement
+from energy.movement import NOT_GIVEN, Machine, movement
 
 
 def placed(counts: Counts, hosted: frozenset[str]) -> Counts:
@@ -23,13 +23,14 @@ def placed(counts: Counts, hosted: frozenset[str]) -> Counts:
 def bills(
     counts: Counts,
     table: CostTable,
-    machine: Machine | None = None,
+    machine: Machine | str = NOT_GIVEN,
     host: CostTable | None = None,
     conventions: Sequence[str | Convention] = DEFAULT,
     allow_uncounted: bool = False,
 ) -> dict[str, Bill]:
     """Name of the convention -> bill; BadInput if joules are refused.
 
+    machine: or why nothing is known of it, which then stands at memory, addressing and routing.
     A chip's table knows the conventions `exact` and, where it prices idle neurons, `exact-idle`; `host`
     prices what no spiking chip does. An arithmetic table whose total holds memory adds `lemaire2022` where
     the equations cover every line.
@@ -38,11 +39,11 @@ def bills(
     check_host(table, host)
     if table.kind == "chip":
         complete(counts, allow_uncounted)
-        found = chip_bills(counts if machine is None else placed(counts, machine.hosted), table, host)
+        found = chip_bills(
+            counts if isinstance(machine, str) else placed(counts, machine.hosted), table, host
+        )
     else:
         found = price(counts, table, conventions, allow_uncounted)
-    if machine is None:
-        return found
     moved = movement(counts, table, machine)
     found = {name: moved.onto(bill) for name, bill in found.items()}
     lemaire = moved.bill() if table.memory is not None and table.memory.in_total else None

@@ -7,7 +7,7 @@ refused unless it is asked for (`mixed`), and then every result says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from convert.ir import BadInput
@@ -23,6 +23,7 @@ def compared(entries: Sequence[Entry], convention: str | None = None, mixed: boo
     """
     if len(entries) < 2:
         raise BadInput(f"compare: found {len(entries)} report, expected two at least")
+    entries = _named(entries)
     differing = _differences(entries)
     if differing and not mixed:
         raise BadInput(
@@ -38,7 +39,7 @@ def compared(entries: Sequence[Entry], convention: str | None = None, mixed: boo
         "conventions": order,
         "warnings": [*differing, *_notes(entries)],
         "cost_table": entries[0].table,
-        "entries": [_row(e, entries[0], order) for e in _named(entries)],
+        "entries": [_row(e, entries[0], order) for e in entries],
     }
 
 
@@ -102,7 +103,7 @@ def _notes(entries: Sequence[Entry]) -> list[str]:
 def _named(entries: Sequence[Entry]) -> list[Entry]:
     """The same; of two with one name the path tells which."""
     names = [e.name for e in entries]
-    return [e if names.count(e.name) == 1 else Entry(**{**vars(e), "name": e.source}) for e in entries]
+    return [e if names.count(e.name) == 1 else replace(e, name=e.source) for e in entries]
 
 
 def _row(e: Entry, base: Entry, order: list[str]) -> Json:

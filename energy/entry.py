@@ -11,11 +11,11 @@ A peer's file needs the first line and its convention, table and energy (mean of
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from convert.ir import BadInput
 from energy.priced import PARTS
@@ -23,6 +23,7 @@ from energy.rows import SCHEMA_VERSION, Json
 
 PEER_FORMAT, PEER_VERSION = "basalt-peer", 1
 COUNTED = ("spikes_out", "sop_exact", "mac", "ac")
+ABOUT = ("model", "dataset", "split", "target", "form")
 _TEXT = ("name", "source", "convention", "cost_table")
 _OPTIONAL = ("dataset", "split", "accuracy", *COUNTED)
 
@@ -61,9 +62,12 @@ def entry(path: Path) -> Entry:
 
 
 def _json(path: Path, remedy: str) -> Json:
+    def refuse(name: str) -> None:
+        raise ValueError(f"holds {name}, which is no JSON")
+
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        body = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not readable ({error}); {remedy}") from error
     if not isinstance(body, dict):
         raise BadInput(f"{path}: holds no JSON object; {remedy}")
@@ -79,30 +83,53 @@ def _report(path: Path, body: Json) -> Entry:
         )
     try:
         return _of_summary(path, body)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise BadInput(f"{path}: its summary.json is damaged ({error!r}); write it again") from error
 
 
 def _of_summary(path: Path, body: Json) -> Entry:
+    """KeyError or TypeError where a field that is compared is missing, or of another kind than published."""
     energy = body["energy"]
     if not energy:
         raise BadInput(f"{path}: names no joules ({body['energy_refused']}); nothing to compare")
-    known = {c["name"]: c["switches"] for c in body["conventions"]}
+    known = {c["name"]: dict(c["switches"].items()) for c in body["conventions"]}
     latency = body["latency_s"]
     return Entry(
-        name=path.name, source=str(path),
-        pj={name: e["total_pj"] for name, e in energy.items()},
-        table=body["cost_table"]["name"], sha256=body["cost_table"]["sha256"],
-        about={key: body["header"].get(key) for key in ("model", "dataset", "split", "target", "form")},
-        means={key: body["means"][key] for key in COUNTED},
+        name=path.resolve().name, source=str(path),
+        pj={name: _amount(e["total_pj"]) for name, e in energy.items()},
+        table=_text(body["cost_table"]["name"]), sha256=_text(body["cost_table"]["sha256"]),
+        about={key: body["header"].get(key) for key in ABOUT},
+        means={key: _amount(body["means"][key]) for key in COUNTED},
         conventions={name: known.get(name) for name in energy},
-        accuracy=body["accuracy"],
-        parts={name: {p: e[f"{p}_pj"] for p in PARTS if e[f"{p}_pj"]} for name, e in energy.items()},
-        interval={name: e["ci95_pj"] for name, e in energy.items()},
-        per_correct={name: e["per_correct_pj"] for name, e in energy.items()},
-        latency_s=latency and latency["median"], n_samples=body["n_samples"],
-        options=body["options"], incomplete=body["energy_incomplete"],
+        accuracy=_amount_or_none(body["accuracy"]),
+        parts={name: {p: pj for p in PARTS if (pj := _amount_or_none(e[f"{p}_pj"]))}
+               for name, e in energy.items()},
+        interval={name: [_amount(e["ci95_pj"][k]) for k in (0, 1)] for name, e in energy.items()},
+        per_correct={name: _amount_or_none(e["per_correct_pj"]) for name, e in energy.items()},
+        latency_s=None if latency is None else _amount(latency["median"]),
+        n_samples=int(_amount(body["n_samples"])),
+        options=dict(body["options"].items()), incomplete=_text_or_none(body["energy_incomplete"]),
     )  # fmt: skip
+
+
+def _amount(value: object) -> float:
+    if not _is_number(value):
+        raise TypeError(f"{value!r} is no number from 0 up")
+    return float(value)
+
+
+def _amount_or_none(value: object) -> float | None:
+    return None if value is None else _amount(value)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _peer(path: Path, body: Json) -> Entry:
@@ -127,12 +154,13 @@ def _faults(body: Json) -> list[str]:
     faults += [
         f"{key} must be text" for key in ("dataset", "split") if key in body and not _is_text(body[key])
     ]
-    if not _is_number(body.get("energy_pj"), 0.0):
-        faults.append(f"energy_pj is {body.get('energy_pj')!r}, expected picojoules above 0")
-    if "accuracy" in body and not (_is_number(body["accuracy"], -1.0) and 0 <= body["accuracy"] <= 1):
+    energy = body.get("energy_pj")
+    if not (_is_number(energy) and energy > 0):
+        faults.append(f"energy_pj is {energy!r}, expected picojoules above 0")
+    if "accuracy" in body and not (_is_number(body["accuracy"]) and body["accuracy"] <= 1):
         faults.append(f"accuracy is {body['accuracy']!r}, expected 0 to 1")
     return faults + [
-        f"{key} must be a number" for key in COUNTED if key in body and not _is_number(body[key], -1)
+        f"{key} must be a number from 0 up" for key in COUNTED if key in body and not _is_number(body[key])
     ]
 
 
@@ -140,5 +168,6 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _is_number(value: object, above: float) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value > above  # type: ignore[arg-type]
+def _is_number(value: object) -> TypeGuard[float]:
+    """From 0 to the greatest float64; no truth value."""
+    return isinstance(value, int | float) and type(value) is not bool and 0 <= value <= sys.float_info.max

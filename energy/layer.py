@@ -21,6 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from convert.ir import (
+    IF,
+    LIF,
     Affine,
     AvgPool2d,
     BatchNorm,
@@ -28,11 +30,22 @@ from convert.ir import (
     ChannelScale,
     Conv2d,
     ConvWeights,
+    CubaLIF,
     DenseWeights,
     Graph,
     GraphConv,
     JointMean,
+    LeakyIntegrator,
+    LoihiDelta,
+    LoihiIntegrator,
+    LoihiLIF,
+    LoihiLIFRefractory,
+    LoihiLIFReset,
+    LoihiRF,
+    LoihiRFIZ,
+    LoihiSigma,
     LoihiSigmaDelta,
+    LoihiTernaryLIF,
     Neuron,
     Node,
     Product,
@@ -42,8 +55,8 @@ from convert.ir import (
     SparseWeights,
     StepConv,
 )
-from convert.ir.loihi import DECAY_MAX
 from energy.fanout import weighted
+from energy.updates import biased, currentless
 
 Layers = Mapping[str, "Layer | str"]  # line -> layer, or why it has none
 
@@ -120,19 +133,18 @@ def _added(node: Node, sources: list[Shape], target: Shape) -> Layer:
     return Layer("events", math.prod(sources[0]), math.prod(target), read)
 
 
-def _neurons(model: Neuron, size: int) -> Layer:
-    current = getattr(model, "du", None)
-    states = 2 if current is not None and not np.all(np.equal(current, DECAY_MAX)) else 1
-    states = _STATES.get(type(model).__name__, states)
-    bias = getattr(model, "bias", None)
-    biased = bool(np.any(bias)) if isinstance(model, LoihiSigmaDelta) else bias is not None
-    if getattr(model, "bias_mant", None) is not None:
-        biased = True
-    return Layer("neurons", size, size, weights=size if biased else 0, states=states, biased=biased)
+def _neurons(model: Neuron, size: int) -> Layer | str:
+    if type(model) not in _STATES:
+        return f"memories of a {type(model).__name__} are not known"
+    states, adds = _STATES[type(model)] - currentless(model), biased(model)
+    return Layer("neurons", size, size, weights=size if adds else 0, states=states, biased=adds)
 
 
-_STATES = {"LIF": 1, "CubaLIF": 2, "IF": 1, "LeakyIntegrator": 1, "LoihiLIFRefractory": 3, "LoihiRF": 2,
-           "LoihiRFIZ": 2, "LoihiDelta": 2, "LoihiSigma": 1, "LoihiSigmaDelta": 3}  # fmt: skip
+_STATES: dict[type[Neuron], int] = {  # with a current, where there may be one
+    LIF: 1, CubaLIF: 2, IF: 1, LeakyIntegrator: 1, LoihiLIF: 2, LoihiIntegrator: 2, LoihiLIFReset: 2,
+    LoihiTernaryLIF: 2, LoihiLIFRefractory: 3, LoihiRF: 2, LoihiRFIZ: 2, LoihiDelta: 2, LoihiSigma: 1,
+    LoihiSigmaDelta: 3,
+}  # fmt: skip
 
 
 def _affine(name: str, node: Affine, source: Shape, target: Shape) -> dict[str, Layer | str]:

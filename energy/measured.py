@@ -75,7 +75,7 @@ class Clock:
 
 
 def measure(
-    run: Callable[[], None],
+    run: Callable[[], object],
     powercap: Path = POWERCAP,
     seconds: float = SECONDS,
     repeats: int = REPEATS,
@@ -142,7 +142,7 @@ class _Meter:
         return sum(self.used[zone.path.name] for zone in self.zones if zone.is_package)
 
 
-def _repeat(meter: _Meter, run: Callable[[], None], seconds: float) -> _Repeat:
+def _repeat(meter: _Meter, run: Callable[[], object], seconds: float) -> _Repeat:
     """An idle spell, then runs until `seconds` have passed."""
     begin = meter.start()
     meter.clock.sleep(seconds)

@@ -17,6 +17,7 @@ from energy.memory import Item, memory, unknown
 from energy.routing import CoreMap, routing
 
 ITEMS = ("memory", "addressing", "routing")
+NOT_GIVEN = "sizes of layers were not given"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +60,11 @@ class Movement:
         return Bill("lemaire2022", {name: item.pj for name, item in parts.items()}, unpriced=why)
 
 
-def movement(counts: Counts, table: CostTable, machine: Machine) -> Movement:
-    """All items of a batch."""
+def movement(counts: Counts, table: CostTable, machine: Machine | str) -> Movement:
+    """All items of a batch; none of them where `machine` is the reason why nothing is known of it."""
+    if isinstance(machine, str):
+        nothing = unknown(counts, machine)
+        return Movement(dict.fromkeys(ITEMS, nothing), nothing, frozenset())
     found = memory(counts, machine.layers, table)
     in_total = {"memory", "addressing"} if table.memory is not None and table.memory.in_total else set()
     if machine.senders is None:

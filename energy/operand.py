@@ -102,7 +102,7 @@ class Tensor:
             return found.sum(axis=1), found.sum(axis=1)
         if kept.dtype.kind in "iub":
             total = tally.totals(kept)
-            return (tally.totals(np.abs(kept.astype(np.int64))) if tally.peaks(kept)[0] < 0 else total), total
+            return (tally.totals(tally.sizes(kept)) if tally.peaks(kept)[0] < 0 else total), total
         rows = np.ascontiguousarray(np.moveaxis(kept, 1, 0)).reshape(kept.shape[1], -1)
         # Of rows: the same in every batch.
         return np.abs(rows).sum(axis=1, dtype=np.float64), rows.sum(axis=1, dtype=np.float64)

@@ -19,7 +19,6 @@ _LAYER = ("name", "type", "place", "assumed_dense", "pool_folded", "operand_clas
 def page_data(body: Json, sums: Sums, shown: Shown) -> Json:
     """body: the summary as it is written."""
     return {
-        "kind": "report",
         "headline": headline(body),
         "header": body["header"],
         "cost_table": body["cost_table"],
@@ -34,7 +33,7 @@ def page_data(body: Json, sums: Sums, shown: Shown) -> Json:
         "incomplete": body["energy_incomplete"],
         "switches": switches(body),
         "twins": body["twins"],
-        "bit_budget": body["bit_budget"],
+        "absent": body["absent"],
         "measured": body["measured"],
         "energy": body["energy"],
         "parts": [part for part in PARTS if _occurs(body, part)],

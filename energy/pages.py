@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from energy.shown import Shown
 from energy.sums import Sums
 
 PAGE = Path(__file__).parent / "page"
-SHARED = ("dom", "numbers", "state", "theme", "chart", "logchart", "table")
+SHARED = ("dom", "numbers", "state", "shell", "chart", "logchart", "table")
 REPORT = (
     "headline", "layers", "heat", "player", "skeleton", "raster", "classes", "samples", "conventions",
     "twins", "uncounted", "provenance", "report",
@@ -27,16 +28,16 @@ REPORT = (
 
 def report_page(body: Json, sums: Sums, shown: Shown) -> str:
     """report.html of a closed report."""
-    return assembled("report", REPORT, page_data(body, sums, shown))
+    return assembled("report", "Energy report", REPORT, page_data(body, sums, shown))
 
 
 def compare_page(result: Json) -> str:
     """The page of `energy.compare.compared`."""
-    return assembled("compare", ("pareto", "compare"), result)
+    return assembled("compare", "Energy compared", ("pareto", "compare"), result)
 
 
-def assembled(name: str, scripts: tuple[str, ...], data: Any) -> str:
-    """PAGE/name.html with style, the named scripts in their order, and data in place."""
+def assembled(name: str, title: str, scripts: tuple[str, ...], data: Any) -> str:
+    """PAGE/name.html in the shell of both pages, with style, the named scripts in order, and data."""
     parts = [(PAGE / "js" / f"{part}.js").read_text(encoding="utf-8") for part in (*SHARED, *scripts)]
     script = '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
     style = (PAGE / "page.css").read_text(encoding="utf-8")
@@ -44,12 +45,12 @@ def assembled(name: str, scripts: tuple[str, ...], data: Any) -> str:
         f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src {_sealed(style)}; script-src {_sealed(script)}"
     )
-    text = (PAGE / f"{name}.html").read_text(encoding="utf-8")
-    for mark, value in (
-        ("policy", policy), ("style", style), ("script", script), ("data", embedded(data)),
-    ):  # fmt: skip
-        text = text.replace(f"@@{mark}@@", value, 1)
-    return text
+    values = {
+        "policy": policy, "title": title, "style": style, "script": script, "data": embedded(data),
+        "main": (PAGE / f"{name}.html").read_text(encoding="utf-8"),
+    }  # fmt: skip
+    shell = (PAGE / "shell.html").read_text(encoding="utf-8")
+    return re.sub("@@([a-z]+)@@", lambda mark: values[mark[1]], shell)
 
 
 def embedded(data: Any) -> str:

@@ -14,7 +14,7 @@ from energy.conventions import DEFAULT, Convention
 from energy.costs import CostTable
 from energy.energy import Bill, Variant, incomplete, refusal, spread
 from energy.line import Counts
-from energy.movement import Machine
+from energy.movement import NOT_GIVEN, Machine
 from energy.operations import COMPONENTS
 
 PARTS = (
@@ -29,17 +29,19 @@ class Terms:
     """How counts are priced. conventions: the first is the headline's.
 
     allow_uncounted: joules are named though nodes are uncounted, and say so wherever they stand.
-    machine: sizes of layers and a core map, for memory, addressing and routing.  host: prices what a chip's
-    table does not.  twin, bits: the same architecture without spikes, and bits of weights, for the
-    baselines; None: no baselines.
+    machine: sizes of layers and a core map, for memory, addressing and routing; or why there are none.
+    host: prices what a chip's table does not.  twin, bits: the same architecture without spikes, and bits of
+    weights, for baselines and bit budget; or why there are none.  unstepped: why no line has numbers of each
+    step, where none has.
     """
 
     conventions: tuple[Convention, ...] = DEFAULT
     allow_uncounted: bool = False
-    machine: Machine | None = None
+    machine: Machine | str = NOT_GIVEN
     host: CostTable | None = None
-    twin: Twin | None = None
-    bits: Bits | None = None
+    twin: Twin | str = "the architecture without spikes was not given"
+    bits: Bits | str = "bits of weights were not given"
+    unstepped: str = "no layer's values were recorded step by step"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,8 @@ class Priced:
 
     variants: the headline's convention with one switch changed.  incomplete: the warning that stands beside
     every headline, or None.  baselines: the network without spikes, or None.  budget: 'ace', 'ace_dense' ->
-    int64 [N] bits, or None.
+    int64 [N] bits, or None.  absent: 'twins', 'bit_budget' -> why the two before are None; 'by_step' -> why
+    no line has one.
     """
 
     bills: Mapping[str, Bill] = field(default_factory=dict)
@@ -57,6 +60,7 @@ class Priced:
     incomplete: str | None = None
     baselines: Baselines | None = None
     budget: Mapping[str, np.ndarray] | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def spread(self) -> tuple[np.ndarray, np.ndarray] | None:
         """Least and largest pJ of each sample over all conventions and switches, [N]; None where refused."""
@@ -72,11 +76,18 @@ def priced(counts: Counts, table: CostTable, terms: Terms, persons: np.ndarray |
     persons: int64 [N], inputs that make up a sample; one each if None.
     """
     twins = budget = None
-    if terms.bits is not None:
+    absent: dict[str, str] = {}
+    if all(line.by_step is None for line in counts.lines):
+        absent["by_step"] = terms.unstepped
+    if isinstance(terms.bits, str):
+        absent["bit_budget"] = terms.bits
+    else:
         budget = {name: bits.sum(axis=0) for name, bits in bit_budget(counts, terms.bits).items()}
     if (why := refusal(counts)) and not terms.allow_uncounted:
-        return Priced(refused=why, budget=budget)
-    if terms.twin is not None and terms.bits is not None:
+        return Priced(refused=why, budget=budget, absent={"twins": why, **absent})
+    if isinstance(terms.twin, str) or isinstance(terms.bits, str):
+        absent["twins"] = terms.twin if isinstance(terms.twin, str) else str(terms.bits)
+    else:
         twins = baselines(counts, table, terms.twin, terms.bits, persons)
     found = bills(counts, table, terms.machine, terms.host, terms.conventions, terms.allow_uncounted)
     variants: tuple[Variant, ...] = ()
@@ -86,4 +97,4 @@ def priced(counts: Counts, table: CostTable, terms: Terms, persons: np.ndarray |
         variants = tuple(  # memory and addressing of the total are the same whatever the switch
             replace(v, pj=sum(moved, v.pj)) for v in spread(counts, table, base, terms.allow_uncounted)
         )
-    return Priced(found, None, variants, incomplete(counts), twins, budget)
+    return Priced(found, None, variants, incomplete(counts), twins, budget, absent)

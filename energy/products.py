@@ -75,7 +75,8 @@ def _met(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.n
 def _sized(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.ndarray:
     """Pairs, each counted with the product of its sizes, int64 [N]."""
     left, right = (
-        np.abs(x.values).reshape(*x.values.shape[:2], *s) for x, s in zip((a, b), shapes[:2], strict=True)
+        tally.sizes(x.values).reshape(*x.values.shape[:2], *s)
+        for x, s in zip((a, b), shapes[:2], strict=True)
     )
     if isinstance(node, SpikeMatMul):
         return tally.met(left, right).sum(axis=1)

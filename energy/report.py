@@ -47,7 +47,8 @@ class Report:
         terms: Terms | None = None,
         shown: Shown | None = None,
     ) -> None:
-        """header: what identifies the run (model, data, target), kept as given; `class_names` name labels.
+        """header: what identifies the run (model, data, target), kept as given, in the fields of the schema's
+        `header`; `class_names` name labels.
 
         shown: what the page shows of single samples, beside their sums.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from energy import spdx, statistics
-from energy.baselines import ASSUMED, BAND, MEANS, VERDICTS
+from energy.baselines import ASSUMED, BAND, MEANS, UNDEFINED, VERDICTS
 from energy.line import COUNTS, MEASURES
 from energy.operand import CLASSES
 from energy.priced import BESIDE, PARTS
@@ -33,6 +33,7 @@ def summary(sums: Sums, class_names: list[str] | None = None, measured: Json | N
         "spread": _spread(sums),
         "twins": _twins(sums),
         "bit_budget": {name: bits / n for name, bits in sums.budget.items()} or None,
+        "absent": model["absent"],
         "measured": measured,
         "bootstrap": statistics.how(),
         "spdx": _spdx(sums),
@@ -42,14 +43,20 @@ def summary(sums: Sums, class_names: list[str] | None = None, measured: Json | N
 
 
 def _twins(sums: Sums) -> Json | None:
-    """Means over the samples that have a value; null where none has, with the reason if there is one."""
-    if not sums.twins:
+    """Means over the samples that have a value; null where none has. reasons: why none has, or not all."""
+    if sums.model["twins"] is None:
         return None
-    means = {f: sums.twins[f] / sums.twins[f"n {f}"] if f in sums.twins else None for f in MEANS}
+    known = {f: int(sums.twins.get(f"n {f}", 0)) for f in MEANS}
+    means = {f: sums.twins[f] / k if k else None for f, k in known.items()}
+    missing = {f: f"{sums.n - known[f]} of {sums.n} samples: {why}" for f, why in UNDEFINED.items()}
+    reasons = {f: why for f, why in missing.items() if known[f] < sums.n} | sums.model["twins"]["reasons"]
     verdicts = {
         words: int(sums.twins[f"verdict {words}"]) for words in VERDICTS if f"verdict {words}" in sums.twins
     }
-    return {**means, **sums.model["twins"], "verdicts": verdicts, "band": list(BAND), "assumed": ASSUMED}
+    return {
+        **means, "qnn_bits": sums.model["twins"]["qnn_bits"], "reasons": reasons, "verdicts": verdicts,
+        "band": list(BAND), "assumed": ASSUMED,
+    }  # fmt: skip
 
 
 def _energy(sums: Sums, name: str) -> Json:

@@ -140,6 +140,7 @@ def described(counts: Counts, priced: Priced) -> Json:
         "incomplete": priced.incomplete,
         "conventions": list(priced.bills),
         "twins": _constant(priced.baselines),
+        "absent": dict(priced.absent),
     }
 
 

@@ -120,15 +120,15 @@ def _short(why: str) -> str:
 def _twins(summary: Json) -> list[str]:
     """The network without spikes, compute alone."""
     twins = summary["twins"]
+    lines = [f"{part}: null: {_short(why)}" for part, why in summary["absent"].items()]
     if twins is None:
-        return []
-    lines = []
+        return lines
     if twins["ann_same_arch_pj"] is not None:
         inside, padded = (quantity(twins[f"ann_same_arch{k}_pj"]) for k in ("", "_dense"))
         even, here = _known(twins["break_even_rate"]), _known(twins["firing_rate"])
-        lines = [
+        lines.append(
             f"as an ANN, compute alone: {inside} ({padded} with padding); break-even rate {even}, here {here}"
-        ]
+        )
     ratio, bits = _known(twins["qnn_ratio"]), twins["qnn_bits"]
     lines.append(
         f"quantised twin, {bits}-bit activations, compute alone: {quantity(twins['qnn_pj'])} by an assumed "

@@ -82,6 +82,11 @@ def peaks(values: np.ndarray) -> tuple[int, int]:
     return least, int(values.max(initial=0))
 
 
+def sizes(values: np.ndarray) -> np.ndarray:
+    """|x|; of integers in a type that holds it, as int8 does not that of -128."""
+    return np.abs(values.astype(whole(*peaks(values)) if values.dtype.kind in "iub" else values.dtype))
+
+
 def whole(least: int, largest: int) -> np.dtype:
     """The smallest integer type that holds both, and -least: what is narrow is added fast."""
     return np.min_scalar_type(largest if least == 0 else min(least, -largest) - 1)

@@ -98,20 +98,29 @@ def updates(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops |
 def neuron_ops(node: Neuron, size: int) -> Ops:
     """Operations of one step of `size` neurons."""
     multiplies, adds, compares = _EQUATIONS[type(node)]
-    if isinstance(node, _CURRENT) and np.all(np.equal(node.du, DECAY_MAX)):
+    if currentless(node):
         multiplies, adds = multiplies - 1, adds - 1  # no current state to decay and to add
     if isinstance(node, LoihiSigmaDelta):
         compares += node.act == "relu"
-        adds += bool(np.any(node.bias))
-    elif getattr(node, "bias", None) is not None and getattr(node, "bias_mant", True) is not None:
-        adds += 1
-    adds += bool(getattr(node, "cum_error", False))
+    adds += biased(node) + bool(getattr(node, "cum_error", False))
     return {
         "neuron_steps": size,
         "neuron_multiplies": size * multiplies,
         "neuron_adds": size * adds,
         "neuron_compares": size * compares,
     }
+
+
+def currentless(node: Neuron) -> bool:
+    """Whether a neuron that may keep a current keeps none: du = 4095 forgets it within the step."""
+    return isinstance(node, _CURRENT) and bool(np.all(np.equal(node.du, DECAY_MAX)))
+
+
+def biased(node: Neuron) -> bool:
+    """Whether a neuron adds a bias at each step."""
+    if isinstance(node, LoihiSigmaDelta):
+        return bool(np.any(node.bias))
+    return getattr(node, "bias", None) is not None and getattr(node, "bias_mant", True) is not None
 
 
 _EQUATIONS: dict[type[Node], tuple[int, int, int]] = {  # multiplies, adds, compares

@@ -15,6 +15,7 @@ from torch import nn
 from train.checkpoint import Checkpoint, CheckpointError
 from train.data.clip import ClipSet
 from train.data.recipe import Recipe
+from train.growth import grown
 
 # What both runs must be shown alike; mean and spread are taken over.
 ALIKE = ("stream", "frames", "normalise", "bone_gain", "motion_gain", "standardise", "limit")
@@ -53,10 +54,11 @@ def identity(about: Mapping[str, Any]) -> dict[str, Any]:
 def begin(model: nn.Module, name: str, start: Checkpoint) -> None:
     """The weights of `start` into the model called `name`; CheckpointError if it is another one.
 
-    Settings without weights (dropout, surrogate, ...) may differ.
+    Settings without weights (dropout, surrogate, ...) may differ, and the model may hold residual
+    branches that the other one lacks: they begin silent (train.growth).
     """
     theirs, tuned = start.about["model"], "qat" in start.about
     if theirs != name or tuned:
         found = "a fine-tuned run" if tuned else f"a checkpoint of model {theirs}"
         raise CheckpointError(start.path, found, f"model {name} in floating point")
-    start.load_into(model)
+    start.load_into(model, beyond=grown(model, start.under("model")))

@@ -58,9 +58,12 @@ class Checkpoint:
         found = self.tensors.items()
         return {name[len(start) :]: x for name, x in found if name.startswith(start)}
 
-    def load_into(self, model: nn.Module, prefix: str = "model") -> None:
-        """Copy the weights into a model of the same kind; differing names or shapes are refused."""
-        ours, theirs = model.state_dict(), self.under(prefix)
+    def load_into(
+        self, model: nn.Module, prefix: str = "model", beyond: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Copy the weights, and what is given `beyond` them, into a model of the same kind; differing names
+        or shapes are refused."""
+        ours, theirs = model.state_dict(), {**self.under(prefix), **(beyond or {})}
         for name in sorted(set(ours) ^ set(theirs)):
             found = "no" if name in ours else "an unknown"
             raise CheckpointError(self.path, f"{found} tensor {name}", "those of the model's config")

@@ -31,7 +31,7 @@ def report_artifact(path: Path, asked: Asked) -> None:
     check_conventions(prices, conventions)
     opened = open_artifact(path)
     about = opened.about["source"]
-    clips = load_clips(about, asked.dataset, asked.data, asked.split)
+    clips = load_clips(about, asked.dataset, asked.data, asked.split, listed=True)
     feed = feed_of(clips, about, asked.limit)
     loaded = load(opened, asked.name or best_target(opened), asked.form, asked.threads)
     agreed = terms(opened, loaded, conventions, asked.allow_uncounted, asked.core_map, asked.host_table)

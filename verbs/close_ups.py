@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,6 @@ from deploy.record import Record
 from energy.shown import evenly, rasters, skeleton
 from train.data.clip import ClipSet
 from train.data.recipe import Recipe
-from train.data.samples import Samples
 from train.data.transform import prepare
 from train.skeletons import layout
 from verbs.feed import Feed
@@ -24,14 +23,14 @@ def chosen(feed: Feed, count: int) -> list[str]:
 
 
 def spikes(
-    record: Record, owners: np.ndarray, samples: Samples, close: Collection[str]
+    record: Record, owners: np.ndarray, ids: Sequence[str], close: Collection[str]
 ) -> list[dict[str, Any]]:
     """Rasters of those samples of a batch that are chosen; of several persons, of the first one there."""
     found = []
     for sample, row in zip(*np.unique(owners, return_index=True), strict=True):
-        if samples.ids[sample] in close:
+        if ids[sample] in close:
             fired = {n: r[:, row] for n, r in record.rasters.items() if n in record.counts}
-            found.append(rasters(samples.ids[sample], fired))
+            found.append(rasters(ids[sample], fired))
     return found
 
 

@@ -84,7 +84,8 @@ class Counting:
         if opened.fingerprint != job.fingerprint:
             raise ArtifactError(f"{job.artifact}: another artifact than the one asked for lies here")
         about = opened.about["source"]
-        clips = load_clips(about, job.dataset, None if job.data is None else Path(job.data), job.split)
+        data = None if job.data is None else Path(job.data)
+        clips = load_clips(about, job.dataset, data, job.split, listed=True)
         loaded = load(opened, job.target, job.form, job.threads)
         core_map = None if job.core_map is None else Path(job.core_map)
         agreed = terms(opened, loaded, job.conventions, job.allow_uncounted, core_map, job.host_table)
@@ -95,13 +96,13 @@ class Counting:
         return -(-len(self.feed.samples) // self._size)
 
     def chunk(self, index: int) -> Chunk:
-        """Run, count and price the samples from index . batch on; nothing of it is kept."""
+        """Read, prepare, run, count and price the samples from index . batch on; nothing of it is kept."""
         owners, x = self.feed.batch(index * self._size, self._size)
         self.cut += clipped(self.loaded.graph, x)
         record = self.loaded.runner.run(x, self._counter.rasters)
         counts = grouped(self._counter.count(record.rasters), owners)
         persons = np.unique(owners, return_counts=True)[1]
-        shown = spikes(record, owners, self.feed.samples, self._job.close)
+        shown = spikes(record, owners, self.feed.samples.ids, self._job.close)
         return chunk(index, counts, self._table, self._answers(owners, record), self._terms, shown, persons)
 
     def _answers(self, owners: np.ndarray, record: Record) -> Answers:

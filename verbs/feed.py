@@ -16,7 +16,7 @@ from train.data.clip import ClipSet
 from train.data.recipe import Recipe
 from train.data.samples import Samples, fold
 from train.data.split import held_again, request
-from train.data.transform import prepare
+from train.data.supply import Supply
 from train.skeletons import layout
 
 
@@ -27,7 +27,7 @@ class Feed:
     A sample without anybody keeps its first, empty, person, so that every sample has scores.
     """
 
-    samples: Samples
+    samples: Samples | Supply
     class_names: tuple[str, ...]
 
     def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -37,11 +37,16 @@ class Feed:
 
     def batch(self, start: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """The same of the samples from `start` on alone."""
-        here = self.samples.present[start : start + size].copy()
+        part = self.samples.part(start, size)
+        here = part.present.copy()
         here[~here.any(axis=1), 0] = True
         sample, person = np.nonzero(here)
-        rows = self.samples.x[start + sample, person]  # [rows, F, C, V]
-        return start + sample, fold(rows[:, None], self.samples.repeat)
+        rows = part.x[sample, person]  # [rows, F, C, V]
+        return start + sample, fold(rows[:, None], part.repeat)
+
+    def held(self) -> Feed:
+        """The same, prepared now and kept: for who goes over all samples again and again."""
+        return replace(self, samples=self.samples.prepared())
 
 
 def source(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,11 +68,14 @@ def load_feed(
     about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str, limit: int | None
 ) -> Feed:
     """The samples a checkpoint or artifact is to run on; `about` names the defaults and the recipe."""
-    return feed_of(load_clips(about, dataset, data, split), about, limit)
+    return feed_of(load_clips(about, dataset, data, split, listed=True), about, limit)
 
 
 def feed_of(clips: ClipSet, about: Mapping[str, Any], limit: int | None = None) -> Feed:
-    """Clips as the model takes them; BadInput if their joints or classes are not the model's."""
+    """Clips as the model takes them, prepared as they are asked for.
+
+    BadInput if their joints or classes are not the model's.
+    """
     known = about["dataset"]
     if clips.layout != known["layout"]:
         raise BadInput(f"{clips.name}: joints of layout {clips.layout}, the model takes {known['layout']}")
@@ -76,14 +84,17 @@ def feed_of(clips: ClipSet, about: Mapping[str, Any], limit: int | None = None) 
             f"{clips.name}: its {len(clips.class_names)} classes are not the model's "
             f"{len(about['classes'])} classes"
         )
-    samples = prepare(clips.clips, Recipe.from_dict(about["recipe"]), layout(clips.layout))
+    samples = Supply(clips.clips, Recipe.from_dict(about["recipe"]), layout(clips.layout))
     return Feed(samples if limit is None else samples.spread(limit), tuple(clips.class_names))
 
 
-def load_clips(about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str) -> ClipSet:
+def load_clips(
+    about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str, *, listed: bool = False
+) -> ClipSet:
     """The clips of a data set, by default the one the model was trained on, from where it was.
 
     split "validation": the training clips that training held out to choose its epoch.
+    listed: joints are read when they are asked for (`registry.listed`), for who goes over the clips once.
     """
     if "codec" in about:
         raise BadInput(
@@ -101,7 +112,8 @@ def load_clips(about: Mapping[str, Any], dataset: str | None, data: Path | None,
     options = dict(known.get("options", {})) if same else {}
     path = options.pop("path", None)
     where = data or (Path(path) if path else None)
-    clips = registry.load(name, where, "train" if split == "validation" else split, **options)
+    load = registry.listed if listed else registry.load
+    clips = load(name, where, "train" if split == "validation" else split, **options)
     return held_out(clips, about) if split == "validation" else clips
 
 

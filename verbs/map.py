@@ -158,6 +158,7 @@ def _measured(opened: Any, program: Program, feed: Any, split: str) -> Any:
 
     inputs = {n: np.zeros(program.populations[n].size) for n in program.inputs()}
     spikes = {n: np.zeros(program.populations[n].size) for n in program.neurons()}
+    steps: set[int] = set()
     loaded = load(opened, "loihi-sim", "integer")
 
     def see(_: np.ndarray, record: Any) -> None:
@@ -165,14 +166,15 @@ def _measured(opened: Any, program: Program, feed: Any, split: str) -> Any:
             total += np.count_nonzero(record.rasters[name], axis=(0, 1)).reshape(-1)
         for name, counts in record.counts.items():
             spikes[name] += counts.sum(axis=0).reshape(-1)
+        steps.add(record.steps)
 
     try:
-        _, records = run_all(loaded, feed, 32, list(inputs), see)
+        run_all(loaded, feed, 32, list(inputs), see)
     finally:
         loaded.runner.close()
     samples = len(feed.samples)
     everyone = {n: total / samples for n, total in (inputs | spikes).items()}
-    return Activity(everyone, f"measured on {samples} samples of the {split} split", records[0].steps)
+    return Activity(everyone, f"measured on {samples} samples of the {split} split", steps.pop())
 
 
 def _draw(path: Path | None, text: str) -> None:

@@ -73,7 +73,7 @@ def open_run(path: Path, threads: int | None) -> Member:
     digest = checkpoint.about["sha256"]
 
     def scores(feed: Feed) -> np.ndarray:
-        return evaluate(model, feed.samples)
+        return evaluate(model, feed.samples.prepared())
 
     form = "integer" if "qat" in checkpoint.about else "float"
     return Member(path, source(checkpoint.about), digest, digest, "torch", form, scores, lambda: None)
@@ -83,7 +83,7 @@ def _on_target(artifact: Artifact, target: str | None, form: str | None, threads
     loaded = load(artifact, target or best_target(artifact), form, threads)
 
     def scores(feed: Feed) -> np.ndarray:
-        return run_all(loaded, feed, BATCH)[0]
+        return run_all(loaded, feed, BATCH)
 
     about = artifact.about
     digest = about.get("checkpoint", {}).get("sha256", artifact.fingerprint)

@@ -170,7 +170,7 @@ class ActionStage:
                 answers = per_sample(scores(loaded.reader, record), owners).argmax(axis=1)
                 self._energy.add(counts, [feed.samples.ids[i] for i in np.unique(owners)], answers.tolist())
 
-        return run_all(loaded, feed, BATCH, counting.rasters, each)[0]
+        return run_all(loaded, feed, BATCH, counting.rasters, each)
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def convert_pose(
         models["int8"] = quantise(models["float"], seen(opened, _calibration_people(opened, data)), str(run))
     wholes = {}
     for name, model in models.items():
-        whole = whole_model(model, opened.about["codec"], _told(opened, name))
+        whole = whole_model(model, opened.codec.description(), _told(opened, name))
         wholes[name] = whole.SerializeToString(deterministic=True)
     parity = _parity(opened, wholes, opened.people(None, data, "validation", PARITY))
     _check(run, parity, LOSS if loss is None else loss)
@@ -91,7 +91,7 @@ def _told(opened: PoseRun, form: str) -> dict[str, Any]:
     seen = {"width": recipe.width, "height": recipe.height, "mean": MEAN, "spread": SPREAD}
     return {
         "form": form, "input": seen, "convention": recipe.convention, "padding": recipe.padding,
-        "codec": opened.about["codec"], "joints": opened.about["joints"],
+        "codec": opened.codec.description(), "joints": opened.about["joints"],
         "layout": opened.about["dataset"]["layout"], "checkpoint": opened.digest,
     }  # fmt: skip
 

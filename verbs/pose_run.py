@@ -42,8 +42,10 @@ class PoseRun:
 
     @property
     def codec(self) -> Codec:
-        """That the network was trained with."""
-        return self.recipe.build_codec()
+        """That the network was trained with, as torch reads it here: with this version's constants."""
+        from train.pose.codecs.registry import codec_of
+
+        return codec_of(self.about["codec"])
 
     def people(self, dataset: str | None, data: Path | None, split: str, limit: int | None) -> PoseSet:
         """The people of a split, of the data set that the network was trained on by default."""

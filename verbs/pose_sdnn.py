@@ -90,7 +90,7 @@ def maker(opened: PoseRun, people: PoseSet, bits: tuple[int, int]) -> Maker:
     graph, settings = network_graph(opened), opened.about["model_config"]
     found = ranges(graph, (x[None].astype(np.float64) for x in seen(opened, people)))
     heads = tuple(settings["heads"]), tuple(settings["kinds"])
-    return Maker(graph, found, opened.about["codec"], heads, bits)
+    return Maker(graph, found, opened.codec.description(), heads, bits)
 
 
 def pck(made: Made, opened: PoseRun, people: PoseSet, way: int = 0) -> float:

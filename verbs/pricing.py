@@ -58,18 +58,20 @@ def _cores(path: Path, fingerprint: str) -> Any:
 
 
 def _twin(opened: Artifact) -> Any:
-    """The float graph without spikes: one pass of a repeated clip, else one of each frame; None where the
-    recipe does not say how many steps there are."""
+    """The float graph without spikes: one pass of a repeated clip, else one of each frame; why there is none
+    where the recipe does not say how many steps there are."""
     from energy.baselines import twin
 
     recipe = opened.about["source"]["recipe"]
     run = int(recipe.get("repeat", 0) or recipe.get("frames", 0))
-    return twin(opened.graph("float"), run, 1 if recipe.get("repeat") else run) if run else None
+    if not run:
+        return "the artifact's recipe does not say how many steps a sample has"
+    return twin(opened.graph("float"), run, 1 if recipe.get("repeat") else run)
 
 
 def described(chosen: Terms) -> dict[str, Any]:
     """What a report's header says of its terms, beside the cost table itself."""
-    cores = chosen.machine.cores if chosen.machine is not None else None
+    cores = None if isinstance(chosen.machine, str) else chosen.machine.cores
     return {
         "host_table": None if chosen.host is None else chosen.host.describe(),
         "core_map": None if cores is None else cores.describe(),
@@ -92,5 +94,6 @@ def measured(loaded: Any, feed: Any, batch: int) -> dict[str, Any]:
     from energy.measured import measure
     from verbs.running import run_all
 
-    found = measure(lambda: run_all(loaded, feed, batch) and None)
+    ready = feed.held()  # reading and preparing are not the target's
+    found = measure(lambda: run_all(loaded, ready, batch))
     return found.as_json(len(feed.samples)) | {"what": f"this machine while it runs {loaded.target.name}"}

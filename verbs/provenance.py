@@ -13,10 +13,12 @@ import numpy as np
 from convert.artifact import Artifact
 from convert.ir import Graph
 from train.data.samples import Samples
+from train.data.supply import Supply
 from train.revision import revision
 from verbs.feed import Feed
 from verbs.running import Loaded
 
+PART = 32  # samples
 LIBRARIES = ("numpy", "onnxruntime", "numba", "torch", "norse", "spikingjelly")
 
 
@@ -48,12 +50,13 @@ def parameters(graph: Graph) -> int:
     )
 
 
-def digest(samples: Samples) -> str:
-    """sha256 of ids, labels and values of the samples that ran, in order."""
+def digest(samples: Samples | Supply) -> str:
+    """sha256 of ids, labels and values of the samples that ran, in order; a part of them in memory."""
     sealed = hashlib.sha256("\n".join(samples.ids).encode())
     sealed.update(np.ascontiguousarray(samples.labels).tobytes())
-    for x in samples.x:
-        sealed.update(np.ascontiguousarray(x).tobytes())
+    for start in range(0, len(samples), PART):
+        for x in samples.part(start, PART).x:
+            sealed.update(np.ascontiguousarray(x).tobytes())
     return sealed.hexdigest()
 
 

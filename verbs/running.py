@@ -102,14 +102,14 @@ def run_all(
     batch: int,
     rasters: Collection[str] = (),
     each: Callable[[np.ndarray, Record], None] | None = None,
-) -> tuple[np.ndarray, list[Record]]:
-    """Scores per sample [n, classes], and the records (without rasters) of all batches.
+) -> np.ndarray:
+    """Scores per sample [n, classes].
 
-    `each` sees every batch with its rasters: (owners of the rows, record); nothing of it is kept.
+    `each` sees every batch with its rasters: (owners of the rows, record); nothing of it is kept here.
     """
     if not len(feed.samples):
         raise BadInput("the split is empty: nothing to run")
-    rows, owners, kept, cut = [], [], [], 0
+    rows, owners, cut = [], [], 0
     with bar(len(feed.samples), loaded.target.name) as progress:
         watch(loaded.runner, progress)
         for owner, x in feed.batches(WHOLE if loaded.target.name == "lava" else batch):
@@ -119,9 +119,8 @@ def run_all(
                 each(owner, record)
             rows.append(scores(loaded.reader, record))
             owners.append(owner)
-            kept.append(Record(record.outputs, dict(record.counts), record.steps, {}, record.wall_s))
             progress.n = len(np.unique(np.concatenate(owners)))
             progress.refresh()
     if cut:
         click.echo(f"warning: {cut} input values lie outside the graded range and were cut to it", err=True)
-    return per_sample(np.concatenate(rows), np.concatenate(owners)), kept
+    return per_sample(np.concatenate(rows), np.concatenate(owners))

@@ -9,6 +9,7 @@ import click
 import numpy as np
 
 from convert.ir import steps as node_steps
+from deploy.record import Record
 from deploy.target import TARGETS
 from verbs.options import dataset_options, json_option, threads_option
 from verbs.output import say, table, write_json
@@ -109,8 +110,9 @@ def simulate(
     opened = open_artifact(artifact)
     feed = load_feed(opened.about["source"], dataset, data, split, limit)
     loaded = load(opened, name, form, threads)
+    records: list[Record] = []
     try:
-        found, records = run_all(loaded, feed, BATCH)
+        found = run_all(loaded, feed, BATCH, each=lambda _, record: records.append(record))
     finally:
         loaded.runner.close()
     result = _result(loaded, feed, found, records)
@@ -124,7 +126,7 @@ def _exclude(option: str, value: object, others: dict[str, object]) -> None:
         raise click.UsageError(f"{option} does not go with {met[0]}")
 
 
-def _result(loaded: Any, feed: Any, found: np.ndarray, records: list[Any]) -> dict[str, Any]:
+def _result(loaded: Any, feed: Any, found: np.ndarray, records: list[Record]) -> dict[str, Any]:
     predictions = found.argmax(axis=1)
     wall = sum(r.wall_s for r in records)
     steps = records[0].steps

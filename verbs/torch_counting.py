@@ -14,7 +14,10 @@ from verbs.output import bar, say, write_json
 from verbs.report_options import Asked, told
 
 Command = Callable[..., Any]
-UNFIT = ("core_map", "measure", "power_log", "name", "form", "dataset", "data", "workers", "cluster")
+UNFIT = (
+    "core_map", "measure", "power_log", "name", "form", "dataset", "data", "split", "workers", "cluster",
+    "threads", "page_samples",
+)  # fmt: skip
 """Options of energy-report that a torch module has no use for, as their parameters are called."""
 
 
@@ -26,7 +29,7 @@ def torch_options(command: Command) -> Command:
             type=click.Choice(["real", "binary"]),
             default="real",
             show_default=True,
-            help="With --torch: what the input holds.",
+            help="With --torch: what the input holds; binary: spikes, 0 and 1 alone.",
         ),
         click.option(
             "--time-major",
@@ -39,7 +42,8 @@ def torch_options(command: Command) -> Command:
             default=None,
             metavar="SHAPE|FILE",
             help="With --torch: a sample's shape (3x32x32; noise of seed 0, --limit samples), a .npy file of "
-            "samples, or a .npz with x and y.",
+            "samples, or a .npz with x and y. int32 and int64 are given as they are, other numbers as the "
+            "model's floats.",
         ),
         click.option(
             "--torch",
@@ -95,7 +99,11 @@ def report_torch(asked: Asked) -> None:
         )
     host = None if asked.host_table is None else open_cost_table(asked.host_table)
     check_host(prices, host)
-    terms = Terms(conventions, asked.allow_uncounted, host=host)
+    why = "a torch module was counted by itself: report on an artifact for it"
+    axis = "is not followed to any layer" if asked.time_major else "is not known: --time-major says the first"
+    terms = Terms(
+        conventions, asked.allow_uncounted, why, host, why, why, f"the module's axis of steps {axis}"
+    )
     model = build(str(asked.factory))
     samples = given(str(asked.source), asked.limit)
     header = {
@@ -124,22 +132,23 @@ def _fill(report: Any, model: Any, samples: Any, settings: Any, time_major: bool
     import torch
 
     from convert.ir import BadInput
-    from energy.torch_counts.counter import TorchCounter
+    from energy.torch_counts.counter import TOKENS, ModelRaised, TorchCounter
 
     counter = TorchCounter(model, settings, time_major, operand)
-    dtype = next((p.dtype for p in model.parameters()), torch.float32)
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     names: list[str] | None = None
     with bar(len(samples.x), "torch") as progress:
         for n, x in enumerate(samples.x):
+            given = torch.as_tensor(x)
+            given = given if given.dtype in TOKENS and operand == "real" else given.to(dtype)
             try:
-                answer, counts = counter.count(torch.as_tensor(x).to(dtype))
-            except Exception as error:  # whatever code of the user's raises
-                if isinstance(error, BadInput):
-                    raise
-                said = " ".join(str(error).split())[:160]
+                answer, counts = counter.count(given)
+            except ModelRaised as error:
+                said = " ".join(str(error.__cause__).split())[:160]
                 lead = "[T, 1, ...]" if time_major else "[1, ...]"
+                kind = str(given.dtype).removeprefix("torch.")
                 raise BadInput(
-                    f"sample {n}: the model does not take {tuple(x.shape)} as {lead} ({said}); "
+                    f"sample {n}: the model does not take {kind} {tuple(x.shape)} as {lead} ({said}); "
                     "check --input and --time-major"
                 ) from error
             found = [line.name for line in counts.lines]
@@ -158,8 +167,8 @@ def _judged(answer: Any, samples: Any, n: int) -> tuple[list[int] | None, list[i
     import torch
 
     label = None if samples.labels is None else [int(samples.labels[n])]
-    scores = answer if isinstance(answer, torch.Tensor) and answer.dim() == 2 and len(answer) == 1 else None
-    return label, None if scores is None else [int(scores.argmax())]
+    one = isinstance(answer, torch.Tensor) and answer.dim() == 2 and len(answer) == 1
+    return label, [int(answer.argmax())] if one and answer.is_floating_point() and answer.numel() else None
 
 
 def _provenance(model: Any, samples: Any) -> dict[str, Any]:
@@ -169,7 +178,7 @@ def _provenance(model: Any, samples: Any) -> dict[str, Any]:
     from train.revision import revision
 
     sealed = hashlib.sha256()
-    for name, values in model.state_dict().items():
+    for name, values in (*model.named_parameters(), *model.named_buffers()):
         sealed.update(name.encode())
         sealed.update(values.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return {

@@ -120,7 +120,8 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     default=None,
     metavar="RUN",
     help="Begin with the weights of another run of the same model on the same data and recipe, as when its"
-    " schedule was too short; dropout, optimiser, terms and the like may differ.",
+    " schedule was too short; dropout, optimiser, terms and the like may differ, and residual branches that"
+    " it lacks begin silent.",
 )
 @click.option(
     "--validation-subjects",

@@ -19,11 +19,13 @@ from energy.operand import REAL
 from energy.torch_counts.note import Cell, Note
 from energy.torch_counts.operand import summed
 from energy.torch_counts.record import Numbers, Stage, Steady, Synaptic, Where
-from energy.torch_counts.rules import rule
+from energy.torch_counts.rules import Rules
 from energy.torch_counts.trace import Call
 
+RULES = Rules()
 
-@rule("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
+
+@RULES.operation("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
       "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
       "_scaled_dot_product_fused_attention_overrideable", "scaled_dot_product_attention")  # fmt: skip
 def _fused(call: Call) -> None:

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 
 from convert.held import changed, held, restore
-from convert.ir import BadInput
+from convert.ir import BadInput, BasaltError
 from energy.line import Counts
 from energy.operand import BINARY, REAL
-from energy.torch_counts import (  # noqa: F401 - the rules register themselves
+from energy.torch_counts import (
     attention,
     elementwise,
     fourier,
@@ -38,10 +38,22 @@ from energy.torch_counts import (  # noqa: F401 - the rules register themselves
 from energy.torch_counts.lines import lines, uncounted
 from energy.torch_counts.note import Axis, Cell, Note
 from energy.torch_counts.record import settled
+from energy.torch_counts.rules import RuleFailed, Rules
 from energy.torch_counts.settings import Settings
 from energy.torch_counts.trace import Trace
 
+RULES = Rules(
+    file.RULES
+    for file in (
+        attention, elementwise, fourier, house, moves, neurons, norms, pooling, products, recurrent
+    )
+)  # fmt: skip
+TOKENS = (torch.int32, torch.int64)  # given to the model as they are: they choose rows of a table
 OPERANDS = {"real": Cell(REAL), "binary": Cell(BINARY, spikes=True, discrete=True)}
+
+
+class ModelRaised(Exception):
+    """The module's own code raised: `__cause__`."""
 
 
 class TorchCounter:
@@ -61,24 +73,34 @@ class TorchCounter:
 
     def count(self, x: Tensor) -> tuple[Any, Counts]:
         """What the model gives for one sample, and its counts. x: [*shape], or [T, *shape] where
-        time-major."""
+        time-major. ModelRaised for a sample that the model's code refuses."""
+        if self._operand == "binary" and not x.is_meta and not bool(((x == 0) | (x == 1)).all()):
+            raise BadInput("operand binary: the sample holds values beside 0 and 1; leave it real")
         batch = x.unsqueeze(1 if self._time_major else 0)
         steps = len(x) if self._time_major else None
         with at_rest(self._model):
-            trace = Trace(self._model, self._settings, steps)
+            trace = Trace(self._model, RULES, self._settings, steps)
             cell = OPERANDS[self._operand]
             time = None if steps is None else Axis(0, steps)
             trace.source(batch, Note(replace(cell, entering=True), time=time))
             with trace.watching():
-                out = self._model(batch)
+                out = self._run(batch)
             for given in tree_flatten(out)[0]:
                 if isinstance(given, Tensor):  # of one that no operation gave, that it is not counted
                     trace.read(trace.note(given), None)
         records = settled(trace.records, self._settings.fold_norm)
         found = Counts(
-            lines(records), 1, steps or 1, self._settings, uncounted(records, trace.values)
+            lines(records, steps or 1), 1, steps or 1, self._settings, uncounted(records, trace.values)
         )  # fmt: skip
         return out, found
+
+    def _run(self, batch: Tensor) -> Any:
+        try:
+            return self._model(batch)
+        except (RuleFailed, BasaltError):
+            raise
+        except Exception as error:  # whatever code of the user's raises
+            raise ModelRaised from error
 
 
 @contextmanager

@@ -17,11 +17,13 @@ from energy.torch_counts.elementwise import passed
 from energy.torch_counts.note import Cell
 from energy.torch_counts.operand import summed
 from energy.torch_counts.record import Numbers, Stage, Steady, Synaptic
-from energy.torch_counts.rules import rule
+from energy.torch_counts.rules import Rules
 from energy.torch_counts.trace import Call
 
+RULES = Rules()
 
-@rule("_fft_r2c", "_fft_c2c", "_fft_c2r")
+
+@RULES.operation("_fft_r2c", "_fft_c2c", "_fft_c2r", complex_values=True)
 def _transform(call: Call) -> None:
     x, dims = call.args[0], call.args[1]
     macs, adds = fft_ops(x.shape, dims, call.out.shape, call.name != "_fft_c2c")

@@ -21,10 +21,12 @@ from energy.torch_counts.note import Axis, Cell, Note
 from energy.torch_counts.operand import Synapses, assumed, peak, summed, sums
 from energy.torch_counts.pooling import mean_of
 from energy.torch_counts.record import Numbers, Stage, Steady, Synaptic
-from energy.torch_counts.rules import module_rule
+from energy.torch_counts.rules import Rules
 from energy.torch_counts.trace import Call
 from energy.updates import neuron_ops
 from train.stepwise import Stepwise
+
+RULES = Rules()
 
 
 def ours(module: nn.Module) -> bool:
@@ -34,7 +36,7 @@ def ours(module: nn.Module) -> bool:
     return known and handler_of(module, HANDLERS) is not None
 
 
-@module_rule(ours)
+@RULES.module(ours)
 def _layer(call: Call) -> None:
     module, x = call.module, call.args[0]
     if isinstance(module, nn.BatchNorm1d):

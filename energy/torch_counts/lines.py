@@ -31,8 +31,8 @@ class _Sum:
         for name, n in counts.items():
             self.counts[name] = self.counts.get(name, 0) + n
 
-    def line(self) -> Line:
-        """As arrays of one sample."""
+    def line(self, run: int) -> Line:
+        """As arrays of one sample of `run` steps."""
         first, found = self.where, self.numbers
         counts = {name: np.array([n], np.int64) for name, n in self.counts.items()}
         common = (first.node, first.type, first.in_shape, first.out_shape, counts, self.item)
@@ -44,12 +44,18 @@ class _Sum:
             found),
             not all(n.known for n in found), self.folded, recounts=_recounts(found), sums=any(n.sums for n in
             found),
-            first=any(r.first for r in self.records), head=any(r.head for r in self.records), **more,
+            first=any(r.first for r in self.records), head=any(r.head for r in self.records),
+            steps=self._steps(run), **more,
         )  # fmt: skip
 
+    def _steps(self, run: int) -> int:
+        """Steps that its input has. What reads a mean over the steps runs once, on [1, ...]; so does a loop's
+        layer, but at every step."""
+        return 1 if tuple(self.where.in_shape[:1]) == (1,) and len(self.records) < run else run
 
-def lines(records: Iterable[Record]) -> tuple[Line, ...]:
-    """The lines, in the order in which they first came up."""
+
+def lines(records: Iterable[Record], steps: int) -> tuple[Line, ...]:
+    """The lines of a run of `steps`, in the order in which they first came up."""
     sums: dict[tuple[str, str], _Sum] = {}
     for record in records:
         where = record.where
@@ -72,7 +78,7 @@ def lines(records: Iterable[Record]) -> tuple[Line, ...]:
             into.folded |= isinstance(record, Pool) and record.folded
             into.by_step.append(record.by_step)
             into.known &= record.known
-    return tuple(s.line() for s in sums.values() if s.counts)
+    return tuple(s.line(steps) for s in sums.values() if s.counts)
 
 
 def uncounted(records: Iterable[Record], values: int) -> tuple[Uncounted, ...]:

@@ -9,7 +9,8 @@ Known by name, so that none of them need be installed. One step of one neuron:
                   Synaptic        i = alpha i + x;  v = beta v + i             2 multiplies, 2 adds, 1 compare
     norse         LIF*, LIFBox*   as train.norse_neurons says: LIF 2, 3, 1; box 1, 2, 1
 
-The reset is a select. Other neurons are counted operation by operation (`elementwise`).
+The reset is a select. Other neurons, classes made from these too, are counted operation by operation
+(`elementwise`): their code may differ. What comes out is spikes where every value is 0 or 1, else real.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from energy.operand import BINARY
 from energy.torch_counts.note import Cell, Note, carried
 from energy.torch_counts.operand import per_step
 from energy.torch_counts.record import Steady
-from energy.torch_counts.rules import module_rule
+from energy.torch_counts.rules import Rules
 from energy.torch_counts.trace import Call
+
+RULES = Rules()
 
 EQUATIONS: dict[tuple[str, str], tuple[int, int, int]] = {  # (package, class): multiplies, adds, compares
     ("spikingjelly", "IFNode"): (0, 1, 1),
@@ -38,13 +41,11 @@ EQUATIONS: dict[tuple[str, str], tuple[int, int, int]] = {  # (package, class): 
 
 def equation(module: nn.Module) -> tuple[int, int, int] | None:
     """(multiplies, adds, compares) of one step of one neuron, or None for a module that is not known."""
-    for kind in type(module).__mro__:
-        if found := EQUATIONS.get((kind.__module__.split(".")[0], kind.__name__)):
-            return found
-    return None
+    kind = type(module)
+    return EQUATIONS.get((kind.__module__.split(".")[0], kind.__name__))
 
 
-@module_rule(lambda module: equation(module) is not None)
+@RULES.module(lambda module: equation(module) is not None)
 def _neuron(call: Call) -> None:
     x = call.args[0]
     spikes, *states = (o for o in tree_flatten(call.out)[0] if isinstance(o, Tensor))
@@ -58,7 +59,8 @@ def _neuron(call: Call) -> None:
     time = carried(call.note(x).time, call.name, (), x.shape, spikes.shape)
     for state in states:
         call.give(Note(Cell()), state)
-    call.give(Note(Cell(BINARY, spikes=True, discrete=True), time=time), spikes)
+    binary = spikes.is_meta or bool(((spikes == 0) | (spikes == 1)).all())
+    call.give(Note(Cell(BINARY, spikes=True, discrete=True) if binary else Cell(), time=time), spikes)
     if not spikes.is_meta:
         fired = per_step(spikes != 0, 1, time)
         counts["spikes_out"] = int(fired.sum())

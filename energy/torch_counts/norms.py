@@ -15,8 +15,10 @@ from torch import Tensor
 from energy.torch_counts.elementwise import steady
 from energy.torch_counts.note import Axis, Cell, Note, carried
 from energy.torch_counts.record import Norm
-from energy.torch_counts.rules import rule
+from energy.torch_counts.rules import Rules
 from energy.torch_counts.trace import Call
+
+RULES = Rules()
 
 
 def running(call: Call, x: Tensor, out: Tensor, axis: int) -> None:
@@ -41,7 +43,7 @@ def own(call: Call, x: Tensor, out: Tensor, groups: int, affine: bool) -> None:
     call.give(Note(Cell(), time=carried(note.time, call.name, (), x.shape, out.shape)), out)
 
 
-@rule(
+@RULES.operation(
     "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
     "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit_functional", "_batch_norm_no_update",
     "_batch_norm_with_update",
@@ -62,7 +64,7 @@ def _batch(call: Call) -> None:
             call.give(Note(Cell()), other)
 
 
-@rule("native_layer_norm", "native_group_norm", "_fused_rms_norm", "rms_norm")
+@RULES.operation("native_layer_norm", "native_group_norm", "_fused_rms_norm", "rms_norm")
 def _group(call: Call) -> None:
     x = call.args[0]
     outs = call.out if isinstance(call.out, tuple) else (call.out,)

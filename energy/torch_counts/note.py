@@ -19,7 +19,7 @@ import torch
 from energy.operand import BINARY, REAL
 
 if TYPE_CHECKING:
-    from energy.torch_counts.record import Pool, Synaptic, Users
+    from energy.torch_counts.record import Pool, Scores, Synaptic, Users
 
 Shape = Sequence[int]
 VIEWS = frozenset((
@@ -102,7 +102,8 @@ class Pooled:
 @dataclass(frozen=True, eq=False)
 class Note:
     """users: who reads it, shared with whatever is merely moved from it.  makers: weighted operations whose
-    outputs it is, all of them.  time, channels: where steps and output channels lie, None if not followed."""
+    outputs it is, all of them.  time, channels: where steps and output channels lie, None if not followed.
+    scores: it is a product of matrices, moved at most."""
 
     cell: Cell
     users: tuple[Users, ...] = ()
@@ -110,6 +111,7 @@ class Note:
     time: Axis | None = None
     channels: Axis | None = None
     pooled: Pooled | None = None
+    scores: Scores | None = None
 
 
 def constant(fixed: bool = False) -> Note:

@@ -47,10 +47,10 @@ def peak(x: Tensor) -> int:
 
 def sums(x: Tensor, cell: Cell) -> tuple[float, float]:
     """Sum of values, and of sizes: these for spikes alone, where the papers' rate needs them."""
-    signed = summed(x)
-    return signed, signed if cell.spikes and cell.cls == BINARY else summed(
-        x.abs()
-    ) if cell.spikes else math.nan
+    signed = math.nan if x.is_complex() else summed(x)
+    if not cell.spikes:
+        return signed, math.nan
+    return signed, signed if cell.cls == BINARY and not x.is_complex() else summed(x.abs())
 
 
 def behind_pool(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numbers | None:

@@ -2,8 +2,10 @@
 
     average of k values      k - 1 adds an output; the division belongs to the weights behind
     maximum of k values      k - 1 compares an output, or nothing (`max_compares`)
-    sum of k values          k - 1 adds an output
+    sum of k values          k - 1 adds an output, of complex ones twice that
     variance, deviation      3 k - 1 adds, k + 1 multiplies, 1 more for the root
+
+What lies in a border of padding is no value. A median is not counted: it is no maximum.
 
 An average over windows that do not overlap, of spikes or their sums, may be folded into weights behind it, as
 on the graph side; its operand then is what lay before it. Else its values are real.
@@ -23,20 +25,30 @@ from energy.torch_counts.elementwise import steady
 from energy.torch_counts.note import Axis, Cell, Note, Pooled, carried
 from energy.torch_counts.operand import peak
 from energy.torch_counts.record import Pool
-from energy.torch_counts.rules import rule
+from energy.torch_counts.rules import NotCounted, Rules
 from energy.torch_counts.trace import Call
+
+RULES = Rules()
 
 
 def pool(
-    call: Call, x: Tensor, window: int, overlaps: bool, summed: Callable[[Tensor], Tensor], time: Axis | None
+    call: Call,
+    x: Tensor,
+    window: int,
+    overlaps: bool,
+    summed: Callable[[Tensor], Tensor],
+    time: Axis | None,
+    adds: int | None = None,
 ) -> None:
-    """Record an average. summed: a function of values like x that adds up each window exactly."""
+    """Record an average. summed: a function of values like x that adds up each window exactly; adds: where
+    not all windows are whole."""
     note = call.note(x)
     before = note.pooled
     known = note.cell.discrete or before is not None
     inner = before.pool if before else None
+    adds = (window - 1) * call.out.numel() if adds is None else adds
     record = Pool(
-        call.where(x), {"pool_adds": (window - 1) * call.out.numel()}, overlaps=overlaps,
+        call.where(x), {"pool_adds": adds}, overlaps=overlaps,
         foldable=call.settings.fold_pool and known and not overlaps, inner=inner,
     )  # fmt: skip
     call.trace.read(note, record)
@@ -76,13 +88,13 @@ def _dims(call: Call, place: int = 1) -> tuple[tuple[int, ...], bool]:
     return dims, bool(call.arg(place + 1, "keepdim", False))
 
 
-@rule("mean")
+@RULES.operation("mean")
 def _mean(call: Call) -> None:
     dims, keep = _dims(call)
     mean_of(call, call.args[0], dims, keep)
 
 
-@rule("avg_pool1d", "avg_pool2d", "avg_pool3d")
+@RULES.operation("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def _average(call: Call) -> None:
     x, rank = call.args[0], int(call.name[-2])
     kernel = _sides(call.args[1], rank)
@@ -97,10 +109,30 @@ def _average(call: Call) -> None:
         total = fn(values.double(), kernel, stride) * window  # whole numbers, as the input is discrete
         return total.round().to(values.dtype)
 
-    pool(call, x, window, overlaps, summed, carried(note.time, call.name, (), x.shape, call.out.shape))
+    time = carried(note.time, call.name, (), x.shape, call.out.shape)
+    pool(call, x, window, overlaps, summed, time, _joins(x, call.out, kernel, stride, padding, (1,) * rank))
 
 
-@rule("_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_avg_pool1d", "_adaptive_avg_pool1d")
+def _joins(
+    x: Tensor,
+    out: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> int:
+    """Values under all windows, less one for each: a border holds none."""
+    rank, under = len(kernel), 1
+    for d in range(rank):
+        size, outs = x.shape[d - rank], out.shape[d - rank]
+        taps = [o * stride[d] - padding[d] + k * dilation[d] for o in range(outs) for k in range(kernel[d])]
+        under *= sum(0 <= tap < size for tap in taps)
+    return math.prod(x.shape[:-rank]) * under - out.numel()
+
+
+@RULES.operation(
+    "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "adaptive_avg_pool1d", "_adaptive_avg_pool1d"
+)
 def _adaptive(call: Call) -> None:
     """Windows may overlap; their sizes differ: counted exactly, never folded."""
     x = call.args[0]
@@ -123,7 +155,7 @@ def _adaptive_sizes(size: int, outs: int) -> list[int]:
     return [-(-(i + 1) * size // outs) - i * size // outs for i in range(outs)]
 
 
-@rule(
+@RULES.operation(
     "max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices", "max_pool2d_with_indices",
     "max_pool3d_with_indices", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d",
 )  # fmt: skip
@@ -135,7 +167,12 @@ def _maximum(call: Call) -> None:
         sides = (sum(_adaptive_sizes(x.shape[d - rank], out.shape[d - rank])) for d in range(rank))
         compares = math.prod(x.shape[:-rank]) * math.prod(sides) - out.numel()
     else:
-        compares = (math.prod(_sides(call.args[1], rank)) - 1) * out.numel()
+        kernel = _sides(call.args[1], rank)
+        stride = _sides(call.arg(2, "stride") or kernel, rank)
+        padding, dilation = (
+            _sides(call.arg(at, n, d), rank) for at, n, d in ((3, "padding", 0), (4, "dilation", 1))
+        )
+        compares = _joins(x, out, kernel, stride, padding, dilation)
     _reduced(call, x, out, compares)
 
 
@@ -150,20 +187,25 @@ def _reduced(call: Call, x: Tensor, out: Tensor, compares: int) -> None:
     call.give(Note(cell, time=time), out)
 
 
-@rule("amax", "amin", "max", "min", "median", "any", "all", "aminmax")
+@RULES.operation("amax", "amin", "max", "min", "any", "all")
 def _extreme(call: Call) -> None:
     x = call.args[0]
     out = call.out[0] if isinstance(call.out, tuple) else call.out
     _reduced(call, x, out, x.numel() - out.numel())
 
 
-@rule("sum", "nansum", "cumsum", "prod", "cumprod", "logsumexp", "trace", "count_nonzero")
+@RULES.operation(
+    "sum", "nansum", "cumsum", "prod", "cumprod", "logsumexp", "trace", "count_nonzero", complex_values=True
+)
 def _sum(call: Call) -> None:
     """A sum of discrete values is a whole number."""
     x, note = call.args[0], call.note(call.args[0])
+    if x.is_complex() and call.name not in ("sum", "cumsum", "trace"):
+        raise NotCounted
     ops = x.numel() if call.name.startswith("cum") else x.numel() - call.out.numel()
     more = {"multiplies": x.numel() + call.out.numel()} if call.name == "logsumexp" else {}
     product = call.name.endswith("prod")
+    ops *= 1 + x.is_complex()
     steady(call, x, **({"multiplies": ops} if product else {"pool_adds": ops, **more}))
     call.trace.read(note, None)
     plain = note.pooled is None and call.name not in ("logsumexp",)
@@ -178,7 +220,7 @@ def _sum(call: Call) -> None:
     )
 
 
-@rule("var", "std", "var_mean", "std_mean", "linalg_vector_norm", "norm")
+@RULES.operation("var", "std", "var_mean", "std_mean", "linalg_vector_norm", "norm")
 def _spread(call: Call) -> None:
     x = call.args[0]
     outs = call.out if isinstance(call.out, tuple) else (call.out,)

@@ -5,6 +5,10 @@
     linear, einsum, tensordot, matmul    are these, after moves
     x * w       each value passes the weights that it meets; x * y: the pairs of which neither is zero
     + bias      one add an output: addmm, baddbmm
+    x & y       as x * y, of bits
+    complex     4 MACs a product of two complex values (4 multiplies, each added up; of a product alone, which
+                has 2 adds, an upper bound), 2 where one is real; 2 adds a bias. Division by one is not
+                counted.
 
 Two weights multiplied are a weight: worked out once, before any sample, it costs nothing.
 """
@@ -17,14 +21,26 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from energy.operand import INTEGER, REAL
+from energy.operand import BINARY, INTEGER, REAL
 from energy.torch_counts.note import Axis, Cell, Note, carried
 from energy.torch_counts.operand import Synapses, behind_pool, numbers, peak, per_step, sums
-from energy.torch_counts.record import Numbers, Stage, Synaptic, Users
-from energy.torch_counts.rules import rule
+from energy.torch_counts.record import Numbers, Scores, Stage, Synaptic, Users
+from energy.torch_counts.rules import NotCounted, Rules
 from energy.torch_counts.trace import Call
 
-ELEMENTWISE = ("mul", "div", "true_divide", "multiply", "divide")
+RULES = Rules()
+
+MATRICES = ("mm", "bmm", "matmul")
+ELEMENTWISE = ("mul", "div", "true_divide", "multiply", "divide", "logical_and", "bitwise_and")
+
+
+def real_products(a: object, b: object) -> int:
+    """Real products in one product of values of a and b: tensors or numbers."""
+    return (1 + _is_complex(a)) * (1 + _is_complex(b))
+
+
+def _is_complex(x: object) -> bool:
+    return x.is_complex() if isinstance(x, Tensor) else isinstance(x, complex)
 
 
 def weigh(
@@ -39,9 +55,9 @@ def weigh(
     """Record `x` against weights, and give the result its note. absorbs: a pool in front may be folded in."""
     note, steps = call.note(x), call.trace.steps
     stage = Stage("", numbers(x, note, fan, steps), behind_pool(x, note, fan, steps) if absorbs else None)
-    users = Users()
+    users, size = Users(), call.out.numel()
     record = Synaptic(
-        call.where(x), (stage,), call.out.numel(), call.out.numel() if bias else 0,
+        call.where(x), (stage,), size, size * (1 + call.out.is_complex()) if bias else 0,
         note.pooled.pool if note.pooled and absorbs else None, users=users,
     )  # fmt: skip
     call.trace.read(note, record if absorbs else None)
@@ -63,18 +79,33 @@ def meet(
     pairs: of which neither is zero, by place, float64, its first axes those of a; None where values are not
     known.  dense: all pairs.  cell: the result's.
     """
+    each = real_products(a, b)
+    dense, pairs = dense * each, None if pairs is None else pairs * each
     notes = [call.note(x) for x in (a, b)]
     cls = max(n.cell.cls for n in notes)
     spikes = all(n.cell.spikes for n in notes)
     found = _pair_numbers(call, a, b, pairs, dense, time)
     where = replace(call.where(a), type="Multiply" if call.name in ELEMENTWISE else "MatMul")
     record = Synaptic(where, (Stage("", found),), call.out.numel())
+    scores = _attention(record, (a, b), notes) if call.name in MATRICES else None
     for note in notes:
-        call.trace.read(note, None)
+        call.trace.read(note, record if note.scores is not None and note.scores is record.scores else None)
     call.record(record)
     discrete = all(n.cell.discrete for n in notes)
     own = Cell(cls if cls == REAL else INTEGER, spikes=spikes, discrete=discrete, sums=spikes)
-    call.give(Note(cell or own, (record.users,), (), time))
+    call.give(Note(cell or own, (record.users,), (), time, scores=scores))
+
+
+def _attention(record: Synaptic, operands: tuple[Tensor, Tensor], notes: list[Note]) -> Scores:
+    """A product of matrices as the first of an attention; if an operand is one, `record` is the second."""
+    q, k = (x.numel() if x.is_meta else int(torch.count_nonzero(x)) for x in operands)
+    for side, note in enumerate(notes):
+        if note.scores is not None:
+            v, d_v = (k, operands[1].shape[-1]) if side == 0 else (q, operands[0].shape[-2])
+            record.scores = note.scores
+            record.pairs_kv = note.scores.q * d_v + min(note.scores.k * d_v, v * note.scores.d)
+            break
+    return Scores(record, q, k, operands[0].shape[-1])
 
 
 def _pair_numbers(
@@ -117,7 +148,7 @@ def _skips(call: Call, weight: Note) -> bool:
     return not call.settings.zero_weights or (call.settings.skip_zero_adjacency and weight.cell.fixed)
 
 
-@rule("mm", "bmm", "mv", "dot", "addmm", "baddbmm", "addmv", "linear", "matmul")
+@RULES.operation(*MATRICES, "mv", "dot", "addmm", "baddbmm", "addmv", "linear", complex_values=True)
 def _matrix(call: Call) -> None:
     added = call.name.startswith(("add", "badd"))
     a, b = call.args[1:3] if added else call.args[:2]
@@ -134,8 +165,9 @@ def _matrix(call: Call) -> None:
         else m * k * n
     )
     has_bias = bias is not None and (not added or call.kwargs.get("beta", 1) != 0)
+    each, skips = real_products(a, b), _skips(call, notes[1] if notes[1].cell.constant else notes[0])
     if notes[1].cell.constant and not notes[0].cell.constant:
-        fan = Synapses(dense, dense, n, _filled(right, -1, n, a, notes[1]), _skips(call, notes[1]))
+        fan = _times_real(each, Synapses(dense, dense, n, _filled(right, -1, n, a), skips))
         weigh(
             call,
             a,
@@ -145,13 +177,20 @@ def _matrix(call: Call) -> None:
             Axis(call.out.dim() - 1, n) if call.out.dim() else None,
         )
     elif notes[0].cell.constant and not notes[1].cell.constant:
-        fan = Synapses(dense, dense, m, _filled(left, -2, m, b, notes[0]), _skips(call, notes[0]))
+        fan = _times_real(each, Synapses(dense, dense, m, _filled(left, -2, m, b), skips))
         weigh(call, b, fan, has_bias, None, Axis(call.out.dim() - 2, m) if call.out.dim() > 1 else None)
     else:
         pairs = None if a.is_meta else _pairs(left, right)
         meet(call, a, b, pairs, dense, _rows(notes[0], a) if a.dim() == 3 else None)
     if added and not call.note(bias).cell.constant:
         call.trace.read(call.note(bias), None)
+
+
+def _times_real(each: int, fan: Synapses) -> Synapses:
+    """Synapses as real products, `each` of one."""
+    if each == 1:
+        return fan
+    return Synapses(fan.dense * each, fan.inbounds * each, fan.each * each, fan.nonzero * each, fan.skip)
 
 
 def _as_matrix(x: Tensor, left: bool) -> Tensor:
@@ -163,7 +202,7 @@ def _rows(note: Note, a: Tensor) -> Axis | None:
     return note.time if note.time is not None and note.time.at != a.dim() - 1 else None
 
 
-def _filled(weight: Tensor, axis: int, every: int, x: Tensor, note: Note) -> int | Tensor:
+def _filled(weight: Tensor, axis: int, every: int, x: Tensor) -> int | Tensor:
     """Weights that are not zero, for each value of `x`: along the axis that x does not share."""
     if weight.is_meta or not bool((weight == 0).any()):
         return every
@@ -180,7 +219,7 @@ def _pairs(a: Tensor, b: Tensor) -> Tensor:
     return (columns * rows).sum(-1).reshape(-1)
 
 
-@rule("convolution", "_convolution", "convolution_overrideable", "mkldnn_convolution")
+@RULES.operation("convolution", "_convolution", "convolution_overrideable", "mkldnn_convolution")
 def _convolution(call: Call) -> None:
     x, weight, bias = call.args[:3]
     if not call.note(weight).cell.constant:
@@ -253,20 +292,23 @@ def _made_kernel(call: Call, x: Tensor, weight: Tensor) -> None:
     meet(call, x, weight, pairs, dense, None)
 
 
-@rule("mul", "div", "true_divide", "multiply", "divide")
+@RULES.operation(*ELEMENTWISE, complex_values=True)
 def _times(call: Call) -> None:
     """By a weight or a number: one synapse a value. Of two tensors: pairs, spikes by spikes are an AND."""
     a, b = call.args[0], call.arg(1, "other")
+    if call.name.startswith(("div", "true")) and _is_complex(b):
+        raise NotCounted
     if not isinstance(b, Tensor) or not isinstance(a, Tensor):
         x = a if isinstance(a, Tensor) else b
-        _scaled(call, x, 0 if (a if x is b else b) == 0 else 1, False)
+        w = a if x is b else b
+        _scaled(call, x, 0 if w == 0 else 1, False, real_products(x, w))
         return
     first, second = call.note(a), call.note(b)
     if second.cell.constant or first.cell.constant:
         x, w = (a, b) if second.cell.constant else (b, a)
         weight = call.note(w)
         filled = 1 if w.is_meta or not bool((w == 0).any()) else _against(w, x, call.out)
-        _scaled(call, x, filled, _skips(call, weight))
+        _scaled(call, x, filled, _skips(call, weight), real_products(x, w))
         return
     size = call.out.numel()
     pairs = None if a.is_meta else ((a != 0) & (b != 0)).to(torch.float64)
@@ -283,16 +325,19 @@ def _same_time(call: Call, note: Note, x: Tensor) -> Axis | None:
     return carried(note.time, call.name, (), x.shape, call.out.shape)
 
 
-def _scaled(call: Call, x: Tensor, filled: int | Tensor, skip: bool) -> None:
-    """x times weights of one synapse a value; where x is spread over a larger result, more of them."""
+def _scaled(call: Call, x: Tensor, filled: int | Tensor, skip: bool, real: int) -> None:
+    """x times weights of one synapse a value, of `real` real products; where x is spread over a larger
+    result, more of them. A bit and a bit of a weight stay a bit."""
     note, size = call.note(x), call.out.numel()
     each = size // max(1, x.numel())
     nonzero = filled * each if isinstance(filled, int) else filled
     time = _same_time(call, note, x)
-    weigh(call, x, Synapses(size, size, each, nonzero, skip), False, time, None, absorbs=False)
+    fan = _times_real(real, Synapses(size, size, each, nonzero, skip))
+    weigh(call, x, fan, False, time, None, absorbs=False)
     found = call.note(call.out)
     found.makers[0].scale = True
-    call.give(replace(found, makers=()))
+    bits = Cell(BINARY, spikes=note.cell.spikes, discrete=True)
+    call.give(replace(found, makers=(), cell=bits if call.out.dtype == torch.bool else found.cell))
 
 
 def _against(w: Tensor, x: Tensor, out: Tensor) -> Tensor:

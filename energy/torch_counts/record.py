@@ -51,7 +51,8 @@ class Numbers:
     nnz of rate_values: non-zero operand values; active: of the layer's input.  peak: the largest size in it,
     of a class `input_cls`; window: inputs of a folded pool; sized: sop with the size of each value, where it
     is sums of spikes.  signed, size: sums of the operand's values and sizes, over `values` of them; NaN where
-    not known.  by_step: field -> int64 [T].
+    not known.  by_step: field -> int64 [T].  pairs_kv: of one of an attention's two products, what it has
+    with K^T V first (`energy.attention`).
     """
 
     cls: int
@@ -76,6 +77,7 @@ class Numbers:
     input_cls: int = REAL
     pairs: bool = False
     window: int = 1
+    pairs_kv: int | None = None
 
     def counts(self) -> dict[str, int]:
         """Fields of `energy.line.COUNTS`: binary and ternary operands make ACs, all others MACs."""
@@ -88,8 +90,9 @@ class Numbers:
 
     def recounts(self) -> dict[str, float]:
         """Fields of `energy.line.RECOUNTS`, as `energy.recounts` has them."""
+        first = {} if self.pairs_kv is None else {"pairs_kv": self.pairs_kv}
         if not self.known:
-            return {"sop_share": float(self.dense), "sop_padded": float(self.dense)}
+            return {"sop_share": float(self.dense), "sop_padded": float(self.dense), **first}
         share = self.active / max(1, self.values) * self.dense
         wide = max(1, self.peak).bit_length() if self.input_cls == INTEGER else 1
         whole = self.done if self.cls == INTEGER else 0
@@ -101,6 +104,7 @@ class Numbers:
         return {
             "sop_share": share, "sop_bits": wide * share, "sop_padded": padded, "mac_integer": whole,
             "ac_bits": wide * whole, "sop_sized": self.sized if self.input_cls == INTEGER else 0,
+            **first,
         }  # fmt: skip
 
     def paper(self) -> float:
@@ -122,7 +126,8 @@ class Synaptic(Record):
     """stages: one, or one for each product of a graph convolution.  outputs: values given.  bias: adds.
 
     pool: what its operand came through.  scale: one weight a value, part of a layer and not one of its own.
-    first: it reads what enters the model; head: no layer comes behind it.
+    first: it reads what enters the model; head: no layer comes behind it.  scores: the product that one of
+    its operands is, and what both have with K^T V first, if nothing else reads it.
     """
 
     stages: Sequence[Stage] = ()
@@ -133,6 +138,18 @@ class Synaptic(Record):
     first: bool = False
     head: bool = True
     users: Users = field(default_factory=Users)
+    scores: Scores | None = None
+    pairs_kv: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """A product Q K^T: what is not zero in Q and K^T, and their inner size d."""
+
+    record: Synaptic
+    q: int
+    k: int
+    d: int
 
 
 @dataclass(eq=False)
@@ -179,6 +196,8 @@ def settled(records: Iterable[Record], fold_norm: bool) -> list[Record]:
         readers = pool.users.readers
         absorbed[id(pool)] = bool(readers) and all(_absorbs(r, absorbed) for r in readers)
     for record in found:
+        if isinstance(record, Synaptic) and record.scores is not None:
+            _pair(record, record.scores.record)
         if isinstance(record, Pool):
             before = record.inner is None or record.inner.folded
             record.folded = record.foldable and absorbed[id(record)] and before
@@ -191,6 +210,13 @@ def _absorbs(reader: Record | None, absorbed: dict[int, bool]) -> bool:
     if isinstance(reader, Pool):
         return absorbed[id(reader)] and not reader.overlaps
     return isinstance(reader, Synaptic)
+
+
+def _pair(mixed: Synaptic, scores: Synaptic) -> None:
+    """Two products are one attention if the second alone reads the first."""
+    if scores.users.readers == [mixed]:
+        scores.stages[0].plain.pairs_kv = 0
+        mixed.stages[0].plain.pairs_kv = mixed.pairs_kv
 
 
 def _folds(norm: Norm) -> bool:

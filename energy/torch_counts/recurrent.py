@@ -18,13 +18,15 @@ from energy.torch_counts.elementwise import FUNCTIONS
 from energy.torch_counts.note import Axis, Cell, Note
 from energy.torch_counts.operand import Synapses, numbers
 from energy.torch_counts.record import Stage, Steady, Synaptic
-from energy.torch_counts.rules import rule
+from energy.torch_counts.rules import Rules
 from energy.torch_counts.trace import Call
+
+RULES = Rules()
 
 GATES = 4
 
 
-@rule("mkldnn_rnn_layer")
+@RULES.operation("mkldnn_rnn_layer")
 def _lstm(call: Call) -> None:
     x, w_ih, w_hh, _, _, hx = call.args[:6]
     reverse = bool(call.args[8])

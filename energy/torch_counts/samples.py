@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,11 @@ from convert.ir import BadInput
 
 SHAPE = re.compile(r"\d+(x\d+)*")
 SEED = 0
+LARGEST, SIDES = 2**28, 16  # values of all samples drawn together: 3 GiB while they are; sides of one
+_UNREADABLE = (  # what numpy and zipfile raise on damaged bytes
+    OSError, EOFError, ValueError, LookupError, RuntimeError, MemoryError, struct.error, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +60,14 @@ def given(text: str, limit: int | None) -> Given:
 
 def drawn(shape: tuple[int, ...], samples: int) -> Given:
     """Normal noise."""
+    name = "x".join(map(str, shape))
     if 0 in shape:
-        raise BadInput(f"--input {'x'.join(map(str, shape))}: a side is 0; give sizes from 1")
+        raise BadInput(f"--input {name}: a side is 0; give sizes from 1")
+    if len(shape) > SIDES or samples * math.prod(shape) > LARGEST:
+        what = f"{len(shape)} sides, {samples * math.prod(shape)} values in all"
+        raise BadInput(
+            f"--input {name}: {what}, expected at most {SIDES} and {LARGEST}; give a smaller shape"
+        )
     x = np.random.default_rng(SEED).normal(size=(samples, *shape)).astype(np.float32)
     return Given(x, None, f"normal noise of seed {SEED}, not data")
 
@@ -67,7 +81,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             if "x" not in held:
                 raise BadInput(f"{path}: holds {', '.join(held) or 'nothing'}, expected x, and y if known")
             return held["x"], held.get("y")
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         if isinstance(error, BadInput):
             raise
         reason = " ".join(str(error).split())[:120]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,9 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from convert.ir import BasaltError
 from energy.torch_counts.note import VIEWS, Cell, Note, constant
 from energy.torch_counts.record import Missing, Record, Steady, Synaptic, Where
-from energy.torch_counts.rules import RULES, Rule, of_module
+from energy.torch_counts.rules import NotCounted, Rule, RuleFailed, Rules
 from energy.torch_counts.settings import Settings
 
 ROOT = "model"
@@ -83,10 +84,10 @@ class Call:
 class Trace(TorchDispatchMode):
     """`with trace.watching(): model(x)`; then `trace.records`. Of one sample."""
 
-    def __init__(self, model: nn.Module, settings: Settings, steps: int | None) -> None:
+    def __init__(self, model: nn.Module, rules: Rules, settings: Settings, steps: int | None) -> None:
         """steps: length of the time axis, the first of the input; None where the model has none."""
         super().__init__()
-        self.model, self.settings, self.steps = model, settings, steps
+        self.model, self.rules, self.settings, self.steps = model, rules, settings, steps
         self.records: list[Record] = []
         self.values = 0  # outputs of operations that are no mere moves
         self._notes = WeakTensorKeyDictionary()
@@ -122,7 +123,7 @@ class Trace(TorchDispatchMode):
 
     def _hooks(self, path: str) -> tuple[Any, Any]:
         def enter(module: nn.Module, args: Any) -> None:
-            whole = None if self._hidden else of_module(module)
+            whole = None if self._hidden else self.rules.of_module(module)
             self._stack.append(Scope(path, module, whole))
             self._hidden += whole is not None
 
@@ -145,10 +146,21 @@ class Trace(TorchDispatchMode):
         in_place = name.endswith("_") and not name.startswith("_") and bool(args)
         name = name.rstrip("_") if in_place else name
         call = Call(self, name, tuple(args), kwargs, out, in_place=in_place)
-        self._apply(RULES.get(name), call)
+        complex_values = any(
+            isinstance(t, Tensor) and t.is_complex() for t in tree_flatten((args, kwargs, out))[0]
+        )
+        self._apply(self.rules.of_operation(name, complex_values), call)
         return out
 
     def _apply(self, rule: Rule | None, call: Call) -> None:
+        try:
+            self._look(rule, call)
+        except BasaltError:  # says itself who is to mend what
+            raise
+        except Exception as error:  # whatever it is, the model did not raise it
+            raise RuleFailed(f"counting {call.name} of {self.path}: a defect of its rule") from error
+
+    def _look(self, rule: Rule | None, call: Call) -> None:
         outs = [o for o in tree_flatten(call.out)[0] if isinstance(o, Tensor)]
         ins = [] if call.name in LIFTED else call.tensors()
         if ins and call.name not in VIEWS and all(self.note(t).cell.constant for t in ins):
@@ -156,19 +168,25 @@ class Trace(TorchDispatchMode):
                 self.give(out, constant(any(self.note(t).cell.fixed for t in ins)), call.in_place)
             return
         before = len(self.records)
-        if rule is None:
-            values = sum(o.numel() for o in outs)
-            self.records.append(Missing(call.where(ins[0] if ins else None), values))
-            for tensor in ins:
-                self.read(self.note(tensor), None)
-            for out in outs:
-                self.give(out, Note(Cell()))
-        else:
+        try:
+            if rule is None:
+                raise NotCounted
             with self.aside():
                 rule(call)
+        except NotCounted:
+            self._missing(call, ins, outs)
         self._ends(ins, outs, self.records[before:])
         if len(self.records) > before:
             self.values += sum(o.numel() for o in outs)
+
+    def _missing(self, call: Call, ins: list[Tensor], outs: list[Tensor]) -> None:
+        """No rule: listed, and nothing is known of the results."""
+        values = sum(o.numel() for o in outs)
+        self.records.append(Missing(call.where(ins[0] if ins else None), values))
+        for tensor in ins:
+            self.read(self.note(tensor), None)
+        for out in outs:
+            self.give(out, Note(Cell()), call.in_place)
 
     def _ends(self, ins: list[Tensor], outs: list[Tensor], done: list[Record]) -> None:
         """Which layers lie at the two ends: a norm, a scale, a sum or an activation is none, a neuron ends
@@ -221,10 +239,7 @@ class Trace(TorchDispatchMode):
             base = out._base
             whole = base is None or base.numel() == out.numel()
             old.cell.take(note.cell, whole)
-            if not whole:
-                note = Note(old.cell, time=note.time)
-            else:
-                note = Note(old.cell, note.users, note.makers, note.time, note.channels, note.pooled)
+            note = replace(note, cell=old.cell) if whole else Note(old.cell, time=note.time)
         self._notes[out] = note
 
     def source(self, tensor: Tensor, note: Note) -> None:

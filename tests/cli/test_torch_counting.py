@@ -2,10 +2,13 @@
 
 import json
 import sys
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
+SCHEMA = Path(__file__).parents[2] / "energy" / "schema" / "summary-2.json"
 GOOD = """
 import torch
 from torch import nn
@@ -26,8 +29,51 @@ class Picky(Net):
     def forward(self, x):
         raise AssertionError("squares alone")
 
+class Stateful(Net):
+    def get_extra_state(self):
+        return {"seen": 3}
+
+    def set_extra_state(self, state):
+        pass
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.fc = nn.Embedding(9, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.fc(self.table(x).mean(1))
+
+class Waves(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.ones(4, 4, dtype=torch.complex64))
+
+    def forward(self, x):
+        return torch.fft.fft(x) * self.w
+
 def tiny():
     return Net()
+
+def stateful():
+    return Stateful()
+
+def words():
+    return Words()
+
+def waves():
+    return Waves()
+
+def lazy():
+    return nn.LazyLinear(3)
+
+def far():
+    return nn.Linear(3, 3, device="meta")
+
+def sparse():
+    net = nn.Linear(3, 3)
+    net.register_buffer("A", torch.eye(3).to_sparse())
+    return net
 
 def odd():
     return Odd()
@@ -57,6 +103,13 @@ def folder(tmp_path, monkeypatch):
     np.save(tmp_path / "nan.npy", np.full((2, 1, 4, 4), np.nan))
     np.savez(tmp_path / "other.npz", z=np.ones(3))
     (tmp_path / "text.npy").write_text("not an array")
+    np.save(tmp_path / "words.npy", rng.integers(0, 9, size=(2, 5)))
+    np.save(tmp_path / "spikes.npy", rng.random((2, 1, 4, 4)) < 0.3)
+    np.savez_compressed(tmp_path / "torn.npz", x=rng.normal(size=(9, 1, 4, 4)))
+    torn = bytearray((tmp_path / "torn.npz").read_bytes())
+    torn[200:400] = bytes(200)
+    (tmp_path / "torn.npz").write_bytes(torn)
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "good.npz").read_bytes()[:-80])
     yield tmp_path
     for name in ("mine_of_a_test", "sick_of_a_test"):
         sys.modules.pop(name, None)
@@ -82,6 +135,26 @@ def test_samples_of_a_file_are_counted_one_by_one(run, folder):
     summary = json.loads((folder / "r" / "summary.json").read_text())
     assert summary["energy"]["exact"] and summary["header"]["counted"] == "one sample at a time"
     assert (folder / "r" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("more", [(), ("--time-major",)])
+def test_what_a_torch_report_lacks_has_its_reason(run, folder, more):
+    """Null is not known, and every null says why, in the file and in print."""
+    shape = ("--input", "2x4x4") if more else ("--input", "1x4x4")
+    done = run("energy-report", "--torch", "mine_of_a_test:tiny", *shape, *TABLE, *more, "--out", "r")
+    assert done.code == 0, done.err
+    summary = json.loads((folder / "r" / "summary.json").read_text())
+    jsonschema.validate(summary, json.loads(SCHEMA.read_text()))
+    exact = summary["energy"]["exact"]
+    for part in ("memory", "addressing", "routing"):
+        assert exact[f"{part}_pj"] is None and exact["beside"][f"{part}_pj"] is None
+        assert "counted by itself" in exact["unpriced"][part] and f"{part}: null: a torch module" in done.out
+    for part in ("twins", "bit_budget"):
+        assert summary[part] is None and "counted by itself" in summary["absent"][part]
+        assert f"{part}: null: a torch module" in done.out
+    steps = [layer["by_step"] for layer in summary["layers"]]
+    assert any(steps) == bool(more) and ("by_step" in summary["absent"]) == (not more)
+    assert ("by_step: null: the module's axis of steps is not known: --time-major" in done.out) == (not more)
 
 
 def test_a_shape_is_noise_and_says_so(run, folder):
@@ -127,6 +200,14 @@ def test_what_has_no_rule_refuses_the_headline(run, folder):
         ("mine_of_a_test:tiny", "nan.npy", "NaN"),
         ("mine_of_a_test:tiny", "other.npz", "expected x"),
         ("mine_of_a_test:tiny", "text.npy", "not a readable"),
+        ("mine_of_a_test:tiny", "torn.npz", "not a readable"),
+        ("mine_of_a_test:tiny", "cut.npz", "not a readable"),
+        ("mine_of_a_test:tiny", "99999x99999x99999", "999970000299999 values in all"),
+        ("mine_of_a_test:tiny", "x".join(["1"] * 80), "80 sides"),
+        ("mine_of_a_test:tiny", "words.npy", "int64 (5,)"),
+        ("mine_of_a_test:lazy", "3", "has no shape yet"),
+        ("mine_of_a_test:far", "3", "is on meta"),
+        ("mine_of_a_test:sparse", "3", "A is sparse"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(run, folder, factory, source, said):
@@ -144,10 +225,14 @@ def test_bad_input_is_one_line_and_nothing_is_written(run, folder, factory, sour
         ("--torch", "a:b"),
         ("some/artifact", "--input", "3"),
         ("--torch", "a:b", "--input", "3", "--form", "float"),
+        ("--torch", "a:b", "--input", "3", "--split", "test"),
+        ("--torch", "a:b", "--input", "3", "--threads", "1"),
+        ("--torch", "a:b", "--input", "3", "--page-samples", "2"),
     ],
 )
 def test_a_wrong_command_line_is_code_2(run, folder, args):
-    assert run("energy-report", *args, *TABLE, "--out", "r").code == 2
+    done = run("energy-report", *args, *TABLE, "--out", "r")
+    assert done.code == 2 and len(done.error_lines) == 1 and not (folder / "r").exists()
 
 
 def test_a_table_whose_total_is_mostly_memory_is_refused(run, folder):
@@ -155,3 +240,34 @@ def test_a_table_whose_total_is_mostly_memory_is_refused(run, folder):
     args = ("--torch", "mine_of_a_test:tiny", "--input", "good.npz", "--cost-table", "lemaire2022-interp")
     done = run("energy-report", *args, "--out", "r")
     assert done.code == 3 and "holds memory accesses" in done.err and not (folder / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "factory, source, mac",
+    [
+        ("stateful", "good.npz", 2 * 100),  # the convolution; what the linear layer reads is binary
+        ("words", "words.npy", 4 * 3),  # tokens choose rows: moves
+        ("waves", "4x4", 4 * 8 + 4 * 16),  # a row N log2 N, for its input is real; 4 a complex product
+    ],
+)
+def test_modules_whose_state_or_input_is_not_all_floats(run, folder, factory, source, mac):
+    done = run(
+        "energy-report", "--torch", f"mine_of_a_test:{factory}", "--input", source, *TABLE, "--out", "r"
+    )
+    assert done.code == 0, done.err
+    row = json.loads((folder / "r" / "samples.jsonl").read_text().splitlines()[0])
+    assert sum(layer["mac"] for layer in row["layers"]) == mac
+    assert json.loads((folder / "r" / "summary.json").read_text())["header"]["fingerprint"]
+
+
+def test_what_is_said_to_be_spikes_must_be(run, folder):
+    """Spikes of any type of number are given as the model's floats."""
+    args = ("energy-report", "--torch", "mine_of_a_test:tiny", *TABLE, "--operand", "binary", "--out", "r")
+    refused = run(*args, "--input", "good.npz")
+    assert refused.code == 3 and "beside 0 and 1" in refused.err
+    assert not (folder / "r" / "summary.json").exists()
+    done = run(*args, "--input", "spikes.npy")
+    assert done.code == 0, done.err
+    row = json.loads((folder / "r" / "samples.jsonl").read_text().splitlines()[0])
+    conv = next(layer for layer in row["layers"] if layer["name"] == "conv")
+    assert conv["operand_class"] == "binary" and conv["ac"] > 0 == conv["mac"]

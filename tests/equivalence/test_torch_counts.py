@@ -96,8 +96,6 @@ def test_lines_of_modules_are_equal(both):
 @pytest.mark.parametrize("name", NAMED)
 def test_every_convention_prices_them_alike(both, name):
     graph, each = both
-    if name == "paper-spikingformer" and any("pairs_kv" in (line.recounts or {}) for line in graph.lines):
-        pytest.skip("K^T V first is counted on graphs alone")
     table, asked = open_cost_table("horowitz45-fp32"), (NAMED[name],)
     want = price(graph, table, asked)[name].total()
     for n, found in enumerate(each):  # the same numbers, added in another order

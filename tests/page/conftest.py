@@ -94,9 +94,9 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report(tmp_path_factory.mktemp("refused"), net(Swirl()))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium of the system."""
+    """Headless Chromium of the system, closed before the next file's tests: open, it costs them processor."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         pytest.skip("no chromium on PATH; Debian: apt-get install chromium")
@@ -133,7 +133,9 @@ def opened(browser: Any) -> Iterator[Open]:
     def call(path: Path, width: int = 1200, theme: str = "light") -> Opened:
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
         pages.append(page)
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(
+            60_000
+        )  # ms; a page is there in a second, on a machine with nothing else to do
         found = Opened(page)
         page.on("console", lambda message: found.said.append(message.text))
         page.on("pageerror", lambda error: found.said.append(str(error)))

@@ -213,7 +213,7 @@ def test_a_refused_report_names_no_joules(opened, refused):
     seen = opened(refused)
     assert seen.said == []
     assert seen.text("#title") == "no joules named"
-    assert "swirl" in seen.text("#warning") and "swirl" in seen.text("#uncounted table")
+    assert "swirl" in seen.text("#warnings") and "swirl" in seen.text("#uncounted table")
     assert not re.search(r"\d (pJ|nJ|µJ)\b", seen.page.inner_text("main").split("Where it comes from")[0])
     assert seen.count("#activity-chart .mark") >= 24
 

@@ -164,6 +164,16 @@ def test_the_float_graph_is_held_to_torch_on_every_held_out_person(run, tmp_path
     assert "pixels from torch's" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
+def test_a_checkpoint_of_other_constants_is_converted_as_torch_reads_it(run, tmp_path):
+    """The constants of a reading belong to the code: one that an older version did not write is no error."""
+    saved = checkpoint.load(run)
+    older = {**saved.about, "codec": {**saved.about["codec"], "constants": {}}}
+    checkpoint.save(tmp_path / "old.safetensors", saved.tensors, older)
+    assert cli("convert", tmp_path / "old.safetensors", "--to", "onnx", "--out", tmp_path / "out") == 0
+    told = PoseNetwork.load(open_artifact(tmp_path / "out").file("pose.onnx")).about["codec"]["constants"]
+    assert told == saved.about["codec"]["constants"]
+
+
 def test_evaluate_reads_the_tensors_once(run, monkeypatch):
     """What a run is, its description says: the weights are read and checked by whoever uses them."""
     read, digest = [], checkpoint._digest

@@ -11,7 +11,7 @@ POSES = [name for name in configuration.names() if name.endswith("-ogn")]
 
 
 def test_there_are_some():
-    assert POSES == ["coco-ogn", "lspet-ogn", "synthetic-people-ogn"]
+    assert POSES == ["coco-ogn", "lspet-ogn", "lspet-ogn-tiny", "synthetic-people-ogn"]
 
 
 @pytest.mark.parametrize("name", POSES)

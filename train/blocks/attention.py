@@ -11,10 +11,13 @@ The released code of Signal-SGN (`released`) has no neuron on the map, so that M
 the last neuron, which leaves whole numbers:  S' = SN(BN(conv(O))) + S.
 """
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from train.blocks.neuron import Neurons
+from train.growth import Branches
 from train.layers import ChannelMix, ChannelNorm
 
 SCALE = 0.125  # of M W in the released code, where M is a count
@@ -22,6 +25,14 @@ SCALE = 0.125  # of M W in the released code, where M is a count
 
 class SelfAttention(nn.Module):
     """The attention with its residual: [T, N, C, V] -> [T, N, C, V], spikes."""
+
+    branches: ClassVar[Branches] = {
+        "project_norm": (
+            "query", "query_norm", "query_spike", "key", "key_norm", "key_spike",
+            "value", "value_norm", "value_spike", "map_spike", "mixed_spike",
+            "project", "project_norm", "spike",
+        )
+    }  # fmt: skip
 
     def __init__(
         self,

@@ -10,9 +10,12 @@ they become synapses. Over time they need the whole window and go to the CPU. Th
 real part for the imaginary one (a defect): train/blocks/released.py keeps that form.
 """
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from train.blocks.neuron import Neurons
+from train.growth import Branches
 from train.layers import ChannelMix, ChannelNorm, StepConv
 from train.signal_layers import ComplexColumns, ComplexMix, JointConv, JointFourier, StepFourier, Window
 
@@ -24,6 +27,11 @@ class FrequencyConv(nn.Module):
 
     axis: one of AXES, None: without the transform. steps: K of the convolution over steps, 0: over joints.
     """
+
+    branches: ClassVar[Branches] = {
+        "local_norm": ("local", "local_norm", "local_spike"),
+        "project_norm": ("spectrum", "spectrum_norm", "spectrum_spike", "project", "project_norm", "spike"),
+    }
 
     def __init__(
         self, channels: int, joints: int, frames: int, neurons: Neurons, axis: str | None, steps: int

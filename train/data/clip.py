@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,8 @@ _VIEW = re.compile(r"_v\d+$|(?<=^S\d{3})C\d{3}(?=P\d{3}R\d{3}A\d{3}$)")
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Clip:
-    """joints: float32 [M persons, F frames, V joints, C = x, y, z], metres, y up unless the loader says so.
+    """joints: float32 [M persons, F frames, V joints, C = x, y, z], metres, y up unless the loader says so;
+    of a clip that is only listed, what reads them (`read`).
 
     A person who is absent in a frame has zeros in all its joints there; every value is finite.
     label counts from 0; subject is the performer's number, or -1 where the format names none;
@@ -33,7 +35,7 @@ class Clip:
     """
 
     id: str
-    joints: NDArray[np.float32]
+    joints: NDArray[np.float32] | Callable[[], NDArray[np.float32]]
     label: int
     subject: int
     view: int | None = None
@@ -41,6 +43,8 @@ class Clip:
     proven: bool = False
 
     def __post_init__(self) -> None:
+        if self.listed:
+            return  # looked at when they are read
         shape = np.shape(self.joints)
         if len(shape) != 4 or shape[3] != COORDINATES or 0 in shape:
             raise DataError.of(
@@ -65,6 +69,15 @@ class Clip:
             )
 
     @property
+    def listed(self) -> bool:
+        """Whether the joints are still to be read."""
+        return callable(self.joints)
+
+    def read(self) -> Clip:
+        """The clip with its joints, checked; itself where it has them. A listed one keeps nothing of it."""
+        return replace(self, joints=self.joints()) if callable(self.joints) else self
+
+    @property
     def performance(self) -> str:
         """What was performed once and filmed from every view: the id without its view (`_v01`, `C002`)."""
         return self.id if self.view is None else _VIEW.sub("", self.id)
@@ -72,7 +85,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipSet:
-    """One split of one data set: its clips in file order, and what was left out.
+    """One split of one data set: its clips in file order, all read or all listed, and what was left out.
 
     layout is a name of train.skeletons; class_names[k] belongs to label k.
     dropped holds one line "id: reason" for each thing that was read and is not among the clips.
@@ -96,9 +109,11 @@ class ClipSet:
                 do="check the split and the path",
             )
         joints = len(layout_of(self.layout).joints)
-        persons = self.clips[0].joints.shape[0]
+        first = self.clips[0]
         for clip in self.clips:
-            self._check(clip, persons, joints)
+            if not first.listed:
+                self._check(clip, first.joints.shape[0], joints)
+            self._check_label(clip)
         twice = [name for name, count in Counter(c.id for c in self.clips).items() if count > 1]
         if twice:
             raise DataError.of(
@@ -108,8 +123,12 @@ class ClipSet:
                 do="remove the copies",
             )
 
+    def read(self) -> ClipSet:
+        """The set with the joints of every clip in memory."""
+        return replace(self, clips=tuple(clip.read() for clip in self.clips))
+
     def _check(self, clip: Clip, persons: int, joints: int) -> None:
-        """Refuse a clip that does not fit the set's layout, persons or classes."""
+        """Refuse a clip that does not fit the set's layout or persons."""
         found_persons, _, found_joints, _ = clip.joints.shape
         if (found_persons, found_joints) != (persons, joints):
             raise DataError.of(
@@ -118,6 +137,9 @@ class ClipSet:
                 expected=f"{persons} of {joints} (layout {self.layout})",
                 do="load it with the layout that it was recorded in",
             )
+
+    def _check_label(self, clip: Clip) -> None:
+        """Refuse a clip of no class."""
         if not 0 <= clip.label < len(self.class_names):
             raise DataError.of(
                 f"{self.name}: clip {clip.id}",

@@ -13,12 +13,15 @@ sequence's. Files that are not JSON are passed over in silence.
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import re
+import shutil
 import tarfile
+import tempfile
+import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -56,22 +59,33 @@ _WHOLE = "unpack or download it again"
 def load(root: Path | None, split: str) -> ClipSet:
     """The clips (M = 1) of a split, sorted by name: train = views 1 and 2, test = view 3, all = all.
 
-    root is the folder of JSON files, the folder above it, or the archive. Nothing is unpacked onto disk.
+    root is the folder of JSON files, the folder above it, or the archive, which is inflated into a file
+    without a name in the folder for temporary files.
     """
+    return _load(root, split, keep=True)
+
+
+def listed(root: Path | None, split: str) -> ClipSet:
+    """The same clips, every file looked at, without their joints: those are read again when asked for."""
+    return _load(root, split, keep=False)
+
+
+def _load(root: Path | None, split: str, keep: bool) -> ClipSet:
     if root is None:
         raise DataError(f"{NAME}: no path given; pass the folder of JSON files or {ARCHIVE} as --data")
     if split not in VIEWS:
         raise DataError(f"{NAME}: unknown split {split!r}; choose one of {', '.join(VIEWS)}")
     clips: list[Clip] = []
     dropped: list[str] = []
-    for where, text in sorted(_documents(Path(root)), key=lambda document: document[0].name):
+    for where, content in sorted(_documents(Path(root)), key=lambda document: document[0].name):
         match = _SEQUENCE.fullmatch(where.stem)
         if match is None:
             dropped.append(f"{where.name}: not named aAA_sSS_eEE_vVV.json")
         elif int(match["view"]) in VIEWS[split]:
-            joints, label = _sequence(where, text)
+            joints, label = _sequence(where, content())
             if joints.any():
-                clips.append(Clip(where.stem, joints, label, int(match["subject"]), int(match["view"])))
+                held = joints if keep else partial(_joints, where, content)
+                clips.append(Clip(where.stem, held, label, int(match["subject"]), int(match["view"])))
             else:
                 dropped.append(f"{where.stem}: no frame with a person")
     if not clips:
@@ -94,13 +108,13 @@ def _refuse_copies(root: Path, clips: list[Clip]) -> None:
             )
 
 
-def _documents(root: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Name and content of each JSON file below root, a folder or an archive."""
+def _documents(root: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
+    """Name of each JSON file below root, a folder or an archive, and what reads it."""
     if root.is_dir():
         folders = [folder for folder in (root, root / FOLDER) if any(folder.glob("a??_s*.json"))]
         if folders:
             for path in folders[0].glob("*.json"):
-                yield PurePosixPath(path.as_posix()), path.read_bytes()
+                yield PurePosixPath(path.as_posix()), path.read_bytes
         elif (root / ARCHIVE).is_file():
             yield from _archived(root / ARCHIVE)
     elif root.is_file():
@@ -114,23 +128,37 @@ def _documents(root: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
         )
 
 
-def _archived(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """JSON members of the archive, read in memory.
+def _archived(path: Path) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
+    """JSON members of the archive, inflated onto disk: a member is then found without those before it.
 
     The whole stream is inflated first: gzip then proves length and checksum, where tarfile alone would
-    take a cut between two members for the end.
+    take a cut between two members for the end. The file has no name and goes with the last who can read it.
     """
+    inflated = tempfile.TemporaryFile()  # noqa: SIM115
     try:
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(path.read_bytes())), mode="r:") as tar:
-            for member in tar:
-                name = PurePosixPath(member.name)
-                # "._x.json" are resource forks that macOS adds beside the real files
-                if member.isfile() and name.suffix == ".json" and not name.name.startswith("._"):
-                    yield PurePosixPath(path.as_posix()) / name.name, tar.extractfile(member).read()
+        with gzip.open(path) as packed:
+            shutil.copyfileobj(packed, inflated)
+        inflated.seek(0)
+        tar = tarfile.open(fileobj=inflated, mode="r:")  # noqa: SIM115
+        weakref.finalize(tar, inflated.close)
+        for member in tar:
+            name = PurePosixPath(member.name)
+            # "._x.json" are resource forks that macOS adds beside the real files
+            if member.isfile() and name.suffix == ".json" and not name.name.startswith("._"):
+                yield PurePosixPath(path.as_posix()) / name.name, partial(_member, tar, member)
     except (EOFError, OSError, zlib.error, tarfile.TarError) as error:
+        inflated.close()
         raise DataError.of(
             path, found=f"a broken archive ({error})", expected="a whole .tar.gz", do=_WHOLE
         ) from error
+
+
+def _member(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    return tar.extractfile(member).read()
+
+
+def _joints(where: PurePosixPath, content: Callable[[], bytes]) -> NDArray[np.float32]:
+    return _sequence(where, content())[0]
 
 
 def _sequence(where: PurePosixPath, text: bytes) -> tuple[NDArray[np.float32], int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,16 @@ from train.data.ntu_name import NTU60, NTU120
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set: how it is loaded, what it is, how to point at it, and whether it lies in files."""
+    """A data set: how it is loaded, what it is, how to point at it, and whether it lies in files.
+
+    listed: loads the clips without their joints; None where `load` maps them, or has to read the file whole.
+    """
 
     load: Callable[..., ClipSet]
     what: str
     how: str
     files: bool = True
+    listed: Callable[..., ClipSet] | None = None
 
 
 SOURCES: dict[str, Source] = {
@@ -28,6 +32,7 @@ SOURCES: dict[str, Source] = {
         nw_ucla.load,
         "NW-UCLA, 10 actions, 10 subjects, Kinect v1, cross-view: train views 1 and 2, test view 3",
         "--data: the folder of JSON files, or all_sqe.tar.gz, or the folder that holds it",
+        listed=nw_ucla.listed,
     ),
     synthetic.NAME: Source(
         synthetic.load,
@@ -35,6 +40,7 @@ SOURCES: dict[str, Source] = {
         "Kinect v1 joints, cross-subject",
         "no --data; options seed, train_per_class, test_per_class, flat",
         files=False,
+        listed=synthetic.listed,
     ),
     NTU60.name: Source(
         ntu.load_60,
@@ -77,6 +83,18 @@ def defaults(name: str) -> dict[str, object]:
 
 def load(name: str, root: Path | None, split: str, **options: object) -> ClipSet:
     """The clips of one split; options are the keyword arguments of the data set's own load."""
+    source = _checked(name, root, options)
+    return _call(source.load, source, root, split, options)
+
+
+def listed(name: str, root: Path | None, split: str, **options: object) -> ClipSet:
+    """The same clips, whose joints are read when they are asked for, where the format allows it."""
+    source = _checked(name, root, options)
+    return _call(source.listed or source.load, source, root, split, options)
+
+
+def _checked(name: str, root: Path | None, options: Mapping[str, object]) -> Source:
+    """The data set, if it has such options; DataError where not."""
     if name not in SOURCES:
         raise DataError(f"unknown data set {name!r}; expected one of {', '.join(SOURCES)}")
     source = SOURCES[name]
@@ -90,8 +108,14 @@ def load(name: str, root: Path | None, split: str, **options: object) -> ClipSet
         if isinstance(p.default, int) and type(given) is not type(p.default):
             wanted = "true or false" if isinstance(p.default, bool) else "a whole number"
             raise DataError(f"{name}: option {p.name} is {given!r}; expected {wanted}")
+    if not source.files and root is not None:
+        raise DataError(f"{name}: found --data {root}; expected none, the data is generated")
+    return source
+
+
+def _call(
+    load: Callable[..., ClipSet], source: Source, root: Path | None, split: str, options: Mapping[str, object]
+) -> ClipSet:
     if not source.files:
-        if root is not None:
-            raise DataError(f"{name}: found --data {root}; expected none, the data is generated")
-        return source.load(split, **options)
-    return source.load(None if root is None else Path(root), split, **options)
+        return load(split, **options)
+    return load(None if root is None else Path(root), split, **options)

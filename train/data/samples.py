@@ -33,14 +33,22 @@ class Samples:
         ids = tuple(self.ids[i] for i in at)
         return Samples(self.x[at], self.present[at], self.labels[at], ids, self.repeat)
 
+    def part(self, start: int, size: int) -> Samples:
+        """The samples from `start` on, `size` of them or those that are left: a view."""
+        at = slice(start, start + size)
+        return Samples(self.x[at], self.present[at], self.labels[at], self.ids[at], self.repeat)
+
+    def prepared(self) -> Samples:
+        """Themselves (see `train.data.supply`)."""
+        return self
+
     def limit(self, n: int) -> Samples:
         """The first n in file order (all, where there are fewer). Files are often sorted by class."""
         return self.take(np.arange(min(_positive(n), len(self))))
 
     def spread(self, n: int) -> Samples:
         """n samples at evenly spaced indices, the first included: in a sorted set, from every class."""
-        count = min(_positive(n), len(self))
-        return self.take(np.arange(count) * len(self) // max(count, 1))
+        return self.take(spaced(n, len(self)))
 
     def folded(self) -> NDArray[np.float32]:
         """[T, n*M, C, V] or [T, n*M, C, F, V], the persons of sample i at i*M .. i*M + M - 1."""
@@ -57,6 +65,12 @@ def fold(x: NDArray[np.float32], repeat: int = 0) -> NDArray[np.float32]:
     if repeat:
         return np.repeat(rows.swapaxes(1, 2)[None], repeat, axis=0)
     return np.ascontiguousarray(np.moveaxis(rows, 1, 0))
+
+
+def spaced(n: int, of: int) -> NDArray[np.int64]:
+    """n evenly spaced indices of `of` things, the first included; all, where there are fewer."""
+    count = min(_positive(n), of)
+    return np.arange(count) * of // max(count, 1)
 
 
 def _positive(n: int) -> int:

@@ -1,6 +1,7 @@
 """What a clip shows before any chance enters: who is there when, and its body normalisation.
 
-Measured once a clip and kept for as long as the clip lives: training asks for it in every epoch.
+Training asks for it in every epoch: `survey` keeps it for as long as the clip lives. Who needs it once
+takes `measure`, which keeps nothing.
 """
 
 from __future__ import annotations
@@ -36,15 +37,19 @@ def survey(clip: Clip, normalise: str, layout: Layout) -> Survey:
     known = _KNOWN.setdefault(clip, {})
     key = (normalise, layout.name)
     if key not in known:
-        there = clip.joints.any(axis=(2, 3))
-        seen = bodies(clip, there)
-        known[key] = Survey(
-            there=there,
-            frames=np.flatnonzero(there.any(axis=0)),
-            present=there.any(axis=1),
-            body=None if normalise == "minmax" else affine(normalise, seen, layout),
-        )
+        known[key] = measure(clip, normalise, layout)
     return known[key]
+
+
+def measure(clip: Clip, normalise: str, layout: Layout) -> Survey:
+    """The survey of a clip."""
+    there = clip.joints.any(axis=(2, 3))
+    return Survey(
+        there=there,
+        frames=np.flatnonzero(there.any(axis=0)),
+        present=there.any(axis=1),
+        body=None if normalise == "minmax" else affine(normalise, bodies(clip, there), layout),
+    )
 
 
 def bodies(clip: Clip, there: NDArray[np.bool_]) -> NDArray[np.float32]:

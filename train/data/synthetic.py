@@ -16,7 +16,8 @@ of a platform's sine does not reach the data.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,14 @@ def load(
 
     More clips per class add clips and leave the others as they are.
     """
+    asked = {"train_per_class": train_per_class, "test_per_class": test_per_class}
+    return listed(split, seed=seed, flat=flat, **asked).read()
+
+
+def listed(
+    split: str, *, seed: int = 0, train_per_class: int = 60, test_per_class: int = 24, flat: bool = False
+) -> ClipSet:
+    """The same clips without their joints, which are made whenever they are read."""
     counts = {"train": train_per_class, "test": test_per_class}
     if split not in (*counts, "all"):
         raise DataError(f"{NAME}: unknown split {split!r}; choose train, test or all")
@@ -71,24 +80,27 @@ def load(
             "expected a seed of 0 or more and at least one clip"
         )
     parts = tuple(counts) if split == "all" else (split,)
-    clips = [clip for part in parts for clip in _part(seed, SUBJECTS[part], counts[part])]
-    if flat:
-        clips = [replace(clip, joints=clip.joints * np.array([1, 1, 0], np.float32)) for clip in clips]
+    clips = [clip for part in parts for clip in _part(seed, SUBJECTS[part], counts[part], flat)]
     return ClipSet(NAME, LAYOUT, CLASS_NAMES, tuple(clips))
 
 
-def _part(seed: int, subjects: Sequence[int], count: int) -> list[Clip]:
-    """count clips of each class by these subjects."""
+def _part(seed: int, subjects: Sequence[int], count: int, flat: bool) -> list[Clip]:
+    """count clips of each class by these subjects, listed."""
     people = {number: _subject(_generator(seed, _SUBJECT, number)) for number in subjects}
     clips = []
     for label in range(len(CLASS_NAMES)):
         for place in range(count):
             number, take = subjects[place % len(subjects)], place // len(subjects)
-            generator = _generator(seed, _CLIP, number, label, take)
-            joints = _record(people[number], CLASS_NAMES[label], generator)
+            key = (seed, _CLIP, number, label, take)
             name = f"a{label + 1:02d}_s{number:02d}_t{take:03d}"
-            clips.append(Clip(name, joints, label, number))
+            clips.append(Clip(name, partial(_joints, people[number], key, flat), label, number))
     return clips
+
+
+def _joints(subject: Subject, key: tuple[int, ...], flat: bool) -> NDArray[np.float32]:
+    """float32 [1, F, 20, 3] of the clip that these numbers draw."""
+    joints = _record(subject, CLASS_NAMES[key[3]], _generator(*key))
+    return joints * np.array([1, 1, 0], np.float32) if flat else joints
 
 
 def _generator(*key: int) -> np.random.Generator:

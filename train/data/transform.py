@@ -27,7 +27,7 @@ from train.data.normalise import minmax
 from train.data.recipe import Recipe
 from train.data.samples import Samples, fold
 from train.data.standard import standardise, with_statistics
-from train.data.survey import Survey, bodies, survey
+from train.data.survey import Survey, bodies, measure, survey
 from train.skeletons import Layout
 
 __all__ = ["Recipe", "augmented_batch", "prepare", "standardised"]
@@ -45,8 +45,9 @@ def prepare(clips: Sequence[Clip], recipe: Recipe, layout: Layout) -> Samples:
         raise DataError("no clips to prepare: the split is empty; check --split and --data")
     xs, seen = [], []
     for start in range(0, len(clips), _CHUNK):
-        chunk = clips[start : start + _CHUNK]
-        x, there = _apply(chunk, recipe, layout, still(recipe, len(chunk)))
+        chunk = [clip.read() for clip in clips[start : start + _CHUNK]]
+        known = [measure(clip, recipe.normalise, layout) for clip in chunk]
+        x, there = _apply(chunk, known, recipe, layout, still(recipe, len(chunk)))
         xs.append(x)
         seen.append(there)
     return Samples(
@@ -75,7 +76,8 @@ def augmented_batch(
     if not batch:
         raise DataError("no clips in the batch: the training split is empty")
     persons, _, joints, _ = batch[0].joints.shape
-    x, _ = _apply(batch, recipe, layout, draw(recipe, seed, epoch, indices, persons, joints))
+    known = [survey(clip, recipe.normalise, layout) for clip in batch]
+    x, _ = _apply(batch, known, recipe, layout, draw(recipe, seed, epoch, indices, persons, joints))
     return fold(x, recipe.repeat), np.array([clip.label for clip in batch], np.int64)
 
 
@@ -97,7 +99,7 @@ def standardised(clips: Sequence[Clip], recipe: Recipe, layout: Layout, seed: in
 
 
 def _apply(
-    clips: Sequence[Clip], recipe: Recipe, layout: Layout, draws: Draws
+    clips: Sequence[Clip], surveys: Sequence[Survey], recipe: Recipe, layout: Layout, draws: Draws
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """x: float32 [B, M, T, C, V] and present: bool [B, M] of clips under their draws."""
     persons, _, joints, _ = clips[0].joints.shape
@@ -106,8 +108,7 @@ def _apply(
     present = np.empty((len(clips), persons), bool)
     matrix = np.empty((len(clips), 3, 3), np.float32)
     shift = np.empty((len(clips), 3), np.float32)
-    for row, clip in enumerate(clips):
-        known = survey(clip, recipe.normalise, layout)
+    for row, (clip, known) in enumerate(zip(clips, surveys, strict=True)):
         frames = _frames(known.frames, draws.window[row], draws.place[row])
         picked[row] = clip.joints[:, frames]
         seen[row] = known.there[:, frames]

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from train.image_layers import ImageNorm
 from train.models.base_sgn import count
-from train.models.st_gcn import Clips
-from train.skeletons import adjacency, layout
+from train.models.clip_gcn import WIDTHS, ClipGCN, Clips, depths, residual, shortcut
+from train.skeletons import adjacency
 
 REDUCTION = 8
 
@@ -34,7 +33,7 @@ class CTRGCNConfig:
     in_channels: int
     classes: int
     layout: str
-    channels: tuple[int, ...] = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
+    channels: tuple[int, ...] = WIDTHS
     kernel: int = 5
     dilations: tuple[int, ...] = (1, 2)
     dropout: float = 0.0
@@ -88,8 +87,7 @@ class Spatial(nn.Module):
         self.topologies = nn.ModuleList(Topology(c_in, c_out, raw) for _ in graph)
         self.norm = ImageNorm(c_out)
         nn.init.constant_(self.norm.weight, 1e-6)
-        same = c_in == c_out
-        self.shortcut = nn.Identity() if same else nn.Sequential(nn.Conv2d(c_in, c_out, 1), ImageNorm(c_out))
+        self.shortcut = shortcut(c_in, c_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, F, V] -> [N, C', F, V]."""
@@ -97,7 +95,7 @@ class Spatial(nn.Module):
         y = parts[0]
         for part in parts[1:]:
             y = y + part
-        return F.relu(self.norm(y) + self.shortcut(x))
+        return residual(self.norm(y), x, self.shortcut)
 
 
 def _branch(channels: int, width: int, *behind: nn.Module) -> nn.Sequential:
@@ -135,53 +133,29 @@ class Block(nn.Module):
         super().__init__()
         self.spatial = Spatial(c_in, c_out, graph, first)
         self.temporal = Temporal(c_out, config, stride)
-        self.first = first
-        same = c_in == c_out and stride == 1
-        self.shortcut = (
-            nn.Identity()
-            if same or first
-            else nn.Sequential(nn.Conv2d(c_in, c_out, 1, (stride, 1)), ImageNorm(c_out))
-        )
+        self.shortcut = None if first else shortcut(c_in, c_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """The first block has no residual of its own."""
-        y = self.temporal(self.spatial(x))
-        return F.relu(y if self.first else y + self.shortcut(x))
+        return residual(self.temporal(self.spatial(x)), x, self.shortcut)
 
 
-class CTRGCN(nn.Module):
-    """x [T, N, C, F, V] -> class scores [N, classes]; steps are alone and their scores averaged."""
+class CTRGCN(ClipGCN):
+    """All persons have one norm of the input together."""
 
     def __init__(self, config: CTRGCNConfig) -> None:
         super().__init__()
         graph = torch.from_numpy(adjacency(config.layout))
-        self.input_norm = ImageNorm(config.persons * config.in_channels * layout(config.layout).size)
-        widths = list(zip((config.in_channels, *config.channels), config.channels, strict=False))
+        self.input_norm = ImageNorm(config.persons * config.in_channels * graph.shape[1])
         self.blocks = nn.ModuleList(
-            Block(a, b, config, graph, 2 if depth and b > a else 1, depth == 0)
-            for depth, (a, b) in enumerate(widths)
+            Block(a, b, config, graph, stride, first)
+            for a, b, stride, first in depths(config.in_channels, config.channels)
         )
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.channels[-1], config.classes)
 
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """The blocks, in the order of depth."""
-        return tuple(f"blocks.{i}" for i in range(len(self.blocks)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x [T, N, C, F, V] -> scores [N, classes]."""
-        scores = self.clips(x.flatten(0, 1).unsqueeze(-1))
-        return scores.unflatten(0, x.shape[:2]).mean(0)
-
-    def clips(self, x: Tensor) -> Tensor:
-        """x [N, C, F, V, M], M persons -> scores [N, classes]."""
-        n, c, f, v, m = x.shape
-        rows = x.permute(0, 4, 3, 1, 2).reshape(n, m * v * c, f)
-        y = self.input_norm(rows).reshape(n * m, v, c, f).permute(0, 2, 3, 1)
-        for block in self.blocks:
-            y = block(y)
-        pooled = y.mean((2, 3)).unflatten(0, (n, m)).mean(1)
+    def scored(self, pooled: Tensor) -> Tensor:
+        """Dropout, then one linear layer."""
         return self.head(self.dropout(pooled))
 
 

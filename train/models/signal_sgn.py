@@ -11,6 +11,7 @@ window. Variants (docs/models.md says which result used which):
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from train.blocks.neuron import BRANCH_GAIN, KINDS, Neurons
 from train.blocks.released import ReleasedBlock
 from train.blocks.sgc import MERGES, SpatialGraphConv
 from train.fixed_maps import wavelet_bands
+from train.growth import Branches
 from train.layers import ChannelMix, ChannelNorm, JointMean, StepMean
 from train.models.base_sgn import count
 from train.neurons import LeakyIntegrator
@@ -151,6 +153,8 @@ class Block(nn.Module):
 
 class SignalSGN(nn.Module):
     """x [T, N, C, V] -> class scores [N, classes]. Persons are folded into N by the caller."""
+
+    branches: ClassVar[Branches] = {"beta": ("wavelet", "beta")}
 
     def __init__(self, config: SignalSGNConfig) -> None:
         super().__init__()

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from train.image_layers import ImageNorm
 from train.models.base_sgn import count
+from train.models.clip_gcn import WIDTHS, ClipGCN, Clips, depths, residual, shortcut
 from train.skeletons import adjacency
 
 
@@ -29,7 +30,7 @@ class STGCNConfig:
     in_channels: int
     classes: int
     layout: str
-    channels: tuple[int, ...] = (64, 64, 64, 64, 128, 128, 128, 256, 256, 256)
+    channels: tuple[int, ...] = WIDTHS
     kernel: int = 9
     dropout: float = 0.5
     persons: int = 1
@@ -67,71 +68,32 @@ class Block(nn.Module):
         )  # fmt: skip
         self.frames_norm = ImageNorm(c_out)
         self.dropout = nn.Dropout(config.dropout)
-        self.first = first
-        same = c_in == c_out and stride == 1
-        self.shortcut = (
-            nn.Identity()
-            if same or first
-            else nn.Sequential(nn.Conv2d(c_in, c_out, 1, (stride, 1)), ImageNorm(c_out))
-        )
+        self.shortcut = None if first else shortcut(c_in, c_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """The product with the graph, then the convolution over frames, each with its norm."""
         mixed = self.mix(x).unflatten(1, (len(self.A), -1))  # [N, K, C', F, V]
         y = torch.einsum("nkctv,kvw->nctw", mixed, self.A * self.importance)
         y = self.dropout(self.frames_norm(self.frames(F.relu(self.mix_norm(y)))))
-        return F.relu(y if self.first else y + self.shortcut(x))
+        return residual(y, x, self.shortcut)
 
 
-class STGCN(nn.Module):
-    """x [T, N, C, F, V] -> class scores [N, classes]; steps are alone and their scores averaged.
-
-    `clips` takes all persons of a clip at once, as the published figures count it.
-    """
+class STGCN(ClipGCN):
+    """Every person has the norm of the input of its own."""
 
     def __init__(self, config: STGCNConfig) -> None:
         super().__init__()
         graph = torch.from_numpy(adjacency(config.layout))
         self.input_norm = ImageNorm(config.in_channels * graph.shape[1])
-        widths = list(zip((config.in_channels, *config.channels), config.channels, strict=False))
         self.blocks = nn.ModuleList(
-            Block(a, b, config, graph, 2 if depth and b > a else 1, depth == 0)
-            for depth, (a, b) in enumerate(widths)
+            Block(a, b, config, graph, stride, first)
+            for a, b, stride, first in depths(config.in_channels, config.channels)
         )
         self.head = nn.Conv2d(config.channels[-1], config.classes, 1)
 
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """The blocks, in the order of depth."""
-        return tuple(f"blocks.{i}" for i in range(len(self.blocks)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x [T, N, C, F, V] -> scores [N, classes]."""
-        scores = self.clips(x.flatten(0, 1).unsqueeze(-1))
-        return scores.unflatten(0, x.shape[:2]).mean(0)
-
-    def clips(self, x: Tensor) -> Tensor:
-        """x [N, C, F, V, M], M persons -> scores [N, classes]."""
-        n, c, f, v, m = x.shape
-        rows = x.permute(0, 4, 3, 1, 2).reshape(n * m, v * c, f)
-        y = self.input_norm(rows).reshape(n * m, v, c, f).permute(0, 2, 3, 1)
-        for block in self.blocks:
-            y = block(y)
-        pooled = y.mean((2, 3), keepdim=True).unflatten(0, (n, m)).mean(1)
-        return self.head(pooled).flatten(1)
-
-
-class Clips(nn.Module):
-    """A network of clips as it is published: x [N, C, F, V, M] -> scores. What `energy-report --torch`
-    counts."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """All persons of a clip at once."""
-        return self.network.clips(x)
+    def scored(self, pooled: Tensor) -> Tensor:
+        """By a convolution over one place, as published."""
+        return self.head(pooled[..., None, None]).flatten(1)
 
 
 def ntu60() -> nn.Module:

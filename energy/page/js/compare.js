@@ -101,12 +101,7 @@ function compareAll() {
   compareFigures();
 }
 
-state.convention = DATA.conventions[0];
-textures();
-theme();
-at("convention").append(...DATA.conventions.map((name) => el("option", { value: name }, name)));
-at("convention").addEventListener("change", (event) => choose({ convention: event.target.value }));
-at("toolbar").addEventListener("submit", (event) => event.preventDefault());
+shell(DATA.conventions);
 watch(["convention"], compareAll);
 compareAll();
 const paretoAgain = responsive(at("accuracy-chart"), (width) =>

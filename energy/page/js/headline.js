@@ -13,8 +13,11 @@ function headline() {
   show("subject", subject);
   show("title", micro(head.text), head.pj ? el("small", {}, " per sample") : "");
   show("claim", claim(head));
-  if (DATA.incomplete) show("warning", el("p", { class: "warning" }, DATA.incomplete));
-  if (DATA.refused) show("warning", el("p", { class: "warning" }, `No joules: ${DATA.refused}`));
+  const warnings = [DATA.incomplete, DATA.refused && `No joules: ${DATA.refused}`].filter(Boolean);
+  show(
+    "warnings",
+    warnings.map((text) => el("p", { class: "warning" }, text)),
+  );
   if (head.pj) responsive(at("range"), (width) => range(head, width));
   facts();
 }

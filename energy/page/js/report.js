@@ -8,14 +8,9 @@ function toolbar() {
       `${s.sample_id} – ${className(s.label)}${s.correct === false ? " ✗" : ""}`,
     ),
   );
-  const names = Object.keys(DATA.energy ?? {});
   at("sample").append(mean, ...each);
   at("sample").addEventListener("change", (event) => choose({ sample: event.target.value || null }));
-  at("convention").append(...names.map((name) => el("option", { value: name }, name)));
-  at("convention").disabled = names.length < 2;
-  at("convention").addEventListener("change", (event) => choose({ convention: event.target.value }));
   at("filter").addEventListener("input", (event) => choose({ filter: event.target.value }));
-  at("toolbar").addEventListener("submit", (event) => event.preventDefault());
   watch(["sample", "filter", "convention"], () => {
     at("sample").value = state.sample ?? "";
     const layers = DATA.layers.filter(passes).length;
@@ -34,9 +29,7 @@ function footer() {
   );
 }
 
-state.convention = Object.keys(DATA.energy ?? {})[0] ?? null;
-textures();
-theme();
+shell(Object.keys(DATA.energy ?? {}));
 footer();
 toolbar();
 headline();

@@ -2,7 +2,7 @@
 function twins() {
   const { twins: known, headline: head } = DATA;
   const all = { name: `spiking, ${head.convention}, every part`, pj: head.pj, own: true };
-  if (!known) return show("twins-lead", "This report holds no twins.");
+  if (!known) return show("twins-lead", `This report holds no twins: ${DATA.absent.twins}.`);
   const rows = [
     all,
     ...Object.entries(DATA.energy ?? {}).map(([name, e]) => ({
@@ -32,7 +32,11 @@ function twinsSaid(known) {
   }
   if (verdict) said.push(`For ${verdict[1]} of ${DATA.n_samples} samples: ${verdict[0]}.`);
   said.push("Synapses alone on both sides, but in the first row.");
-  said.push("The quantised twin is scaled from 32-bit figures, an assumption;");
-  said.push(`in that arithmetic the spiking network costs ${digits(known.qnn_ratio, 2)} times as much.`);
+  if (known.qnn_ratio !== null) {
+    said.push("The quantised twin is scaled from 32-bit figures, an assumption;");
+    said.push(`in that arithmetic the spiking network costs ${digits(known.qnn_ratio, 2)} times as much.`);
+  }
+  const unknown = new Set(Object.values(known.reasons));
+  if (unknown.size) said.push(`Not known: ${[...unknown].join("; ")}.`);
   return said.join(" ");
 }

@@ -1,15 +1,34 @@
 """The same network without spikes, by hand; and relations that always hold."""
 
+import json
+from pathlib import Path
+
+import jsonschema
 import numpy as np
 import pytest
 
-from convert.ir import LIF, Affine, BadInput, Conv2d, Graph, GraphConv, Input, SpikeMatMul, StepConv, StepMean
-from energy.baselines import BAND, VERDICTS, Twin, baselines, twin
+from convert.ir import (
+    LIF,
+    Add,
+    Affine,
+    BadInput,
+    Conv2d,
+    Graph,
+    GraphConv,
+    Input,
+    SpikeMatMul,
+    StepConv,
+    StepMean,
+)
+from energy.baselines import BAND, MEANS, VERDICTS, Twin, baselines, twin
 from energy.bit_budget import Bits, bit_budget
 from energy.costs import cost_table
 from energy.counts import count
+from energy.priced import Terms
+from energy.report import Report
 
 HOROWITZ = cost_table("horowitz45-fp32")
+SCHEMA = Path(__file__).parents[3] / "energy" / "schema" / "summary-2.json"
 
 
 def graph(nodes, *edges, outputs):
@@ -69,7 +88,7 @@ class TestTwin:
 def test_by_hand():
     # 5 spikes x 2 synapses = 10 ACs of 4 x 8 possible; 4 x 12 real MACs; ANN: 20 MACs once
     found = baselines(counted(5), HOROWITZ, twin(two_layers(), 4, 1), Bits(8))
-    assert found.ann_pj[0] == found.ann_dense_pj[0] == pytest.approx(20 * 4.6)
+    assert found.ann_same_arch_pj[0] == found.ann_same_arch_dense_pj[0] == pytest.approx(20 * 4.6)
     assert found.firing_rate[0] == pytest.approx(10 / 32)
     assert found.spikes_per_synapse[0] == pytest.approx(10 / 8)
     assert VERDICTS[found.verdict[0]].startswith("within")
@@ -85,7 +104,7 @@ def test_break_even_is_where_both_cost_the_same():
     found = baselines(counted(5), HOROWITZ, same, Bits(8))
     rate = found.break_even_rate[0]
     assert rate == pytest.approx((80 * 4.6 - 48 * 4.6) / (0.9 * 32))
-    assert 48 * 4.6 + rate * 32 * 0.9 == pytest.approx(found.ann_pj[0])
+    assert 48 * 4.6 + rate * 32 * 0.9 == pytest.approx(found.ann_same_arch_pj[0])
 
 
 def test_spikes_alone_break_even_at_the_ratio_of_the_prices():
@@ -109,13 +128,13 @@ def test_persons_add_up():
     same = twin(two_layers(), 4, 1)
     one = baselines(counted(5), HOROWITZ, same, Bits(8))
     two = baselines(counted(5), HOROWITZ, same, Bits(8), np.array([2]))
-    assert two.ann_pj[0] == 2 * one.ann_pj[0] and two.qnn_pj[0] == 2 * one.qnn_pj[0]
+    assert two.ann_same_arch_pj[0] == 2 * one.ann_same_arch_pj[0] and two.qnn_pj[0] == 2 * one.qnn_pj[0]
 
 
 def test_a_chip_prices_no_mac_and_says_so():
     found = baselines(counted(5), cost_table("loihi1-davies2018"), twin(two_layers(), 4, 1), Bits(8))
-    assert found.ann_pj is None and found.break_even_rate is None
-    assert found.reasons["ann_pj"] == "loihi1-davies2018 prices no MAC"
+    assert found.ann_same_arch_pj is None and found.break_even_rate is None
+    assert found.reasons["ann_same_arch_pj"] == "loihi1-davies2018 prices no MAC"
     row = found.sample(0)
     assert row["ann_same_arch_pj"] is None and row["qnn_pj"] > 0 and row["verdict"].startswith("within")
 
@@ -124,6 +143,63 @@ def test_a_network_without_spikes_has_no_rate():
     made = graph({"x": Input((3,), "real"), "a": Affine(np.ones((4, 3)))}, "x>a", outputs=("a",))
     row = baselines(count(made, {"x": np.ones((1, 1, 3))}), HOROWITZ, twin(made, 1, 1), Bits(8)).sample(0)
     assert row["spikes_per_synapse"] is row["verdict"] is row["break_even_rate"] is row["firing_rate"] is None
+
+
+class TestWhatIsNotKnown:
+    """null, never 0, and the summary says why."""
+
+    @staticmethod
+    def summary(tmp_path, counts, table=HOROWITZ, **given):
+        with Report(tmp_path, table, terms=Terms(**given)) as report:
+            for one in counts:
+                report.add(one, range(one.samples))
+        body = json.loads((tmp_path / "summary.json").read_text())
+        jsonschema.validate(body, json.loads(SCHEMA.read_text()))
+        return body, report.table()
+
+    def test_a_network_without_spikes(self, tmp_path):
+        made = graph({"x": Input((3,), "real"), "a": Affine(np.ones((4, 3)))}, "x>a", outputs=("a",))
+        counts = count(made, {"x": np.ones((1, 2, 3))})
+        body, _ = self.summary(tmp_path, [counts], twin=twin(made, 1, 1), bits=Bits(8))
+        rates = ("break_even_rate", "firing_rate", "spikes_per_synapse")
+        assert [body["twins"][f] for f in rates] == [None] * 3 and body["twins"]["qnn_ratio"] > 0
+        assert body["twins"]["reasons"] == dict.fromkeys(
+            rates, "2 of 2 samples: no layer of them reads spikes"
+        )
+        assert body["absent"] == {}
+
+    def test_a_mean_over_some_of_the_samples(self, tmp_path):
+        """In the second sample two spikes meet: its layer reads a sum, and no other layer is there."""
+        nodes = {
+            "x": Input((2,), "binary"),
+            "y": Input((2,), "binary"),
+            "s": Add(),
+            "a": Affine(np.ones((4, 2))),
+        }
+        made = graph(nodes, "x>s", "y>s", "s>a", outputs=("a",))
+        counts = count(made, {"x": np.array([[[1, 0], [1, 0]]]), "y": np.array([[[0, 0], [1, 0]]])})
+        body, _ = self.summary(tmp_path, [counts], twin=twin(made, 1, 1), bits=Bits(8))
+        assert body["twins"]["firing_rate"] == 0.5
+        assert body["twins"]["reasons"]["firing_rate"] == "1 of 2 samples: no layer of them reads spikes"
+        assert "qnn_ratio" not in body["twins"]["reasons"]
+
+    def test_a_chip_has_no_ann(self, tmp_path):
+        nodes = {"x": Input((2,), "binary"), "a": Affine(np.ones((4, 2)))}
+        made = graph(nodes, "x>a", outputs=("a",))
+        counts = count(made, {"x": np.ones((1, 1, 2), int)})
+        given = {"twin": twin(made, 1, 1), "bits": Bits(8)}
+        body, _ = self.summary(tmp_path, [counts], cost_table("loihi1-davies2018"), **given)
+        names = {"ann_same_arch_pj", "ann_same_arch_dense_pj", "break_even_rate"}
+        assert body["twins"]["reasons"] == dict.fromkeys(names, "loihi1-davies2018 prices no MAC")
+        assert {f for f in MEANS if body["twins"][f] is None} == names
+
+    def test_neither_twin_nor_bits(self, tmp_path):
+        body, printed = self.summary(tmp_path, [counted(5)], twin="no steps", bits="no weights")
+        assert body["twins"] is body["bit_budget"] is None
+        assert body["absent"] == {"twins": "no steps", "bit_budget": "no weights"}
+        assert "twins: null: no steps" in printed and "bit_budget: null: no weights" in printed
+        body, _ = self.summary(tmp_path, [counted(5)], twin=twin(two_layers(), 4, 1), bits="no weights")
+        assert body["absent"] == {"twins": "no weights", "bit_budget": "no weights"}
 
 
 class TestBitBudget:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,7 +147,50 @@ def test_what_is_no_report_is_refused(tmp_path, pair):
         compared(pair[:1])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s["energy"]["exact"].update(total_pj="a"), "damaged .*'a' is no number from 0 up"),
+        (lambda s: s["energy"]["exact"].update(total_pj=-1.0), "damaged .*-1.0 is no number from 0 up"),
+        (lambda s: s["energy"]["exact"].update(total_pj=10**400), "damaged .*000 is no number from 0 up"),
+        (lambda s: s["energy"]["exact"].update(total_pj=float("nan")), "not readable .*holds NaN"),
+        (lambda s: s["energy"]["exact"].update(compute_pj="a"), "damaged .*'a' is no number"),
+        (lambda s: s["energy"]["exact"].update(ci95_pj=[1.0]), "damaged .*IndexError"),
+        (lambda s: s["energy"]["exact"].update(per_correct_pj=[]), "damaged"),
+        (lambda s: s.update(energy=[1]), "damaged"),
+        (lambda s: s.update(accuracy="most"), "damaged .*'most'"),
+        (lambda s: s.update(n_samples="a"), "damaged"),
+        (lambda s: s.update(options=[]), "damaged"),
+        (lambda s: s.update(latency_s={"median": True}), "damaged .*True"),
+        (lambda s: s["means"].update(mac=None), "damaged .*None is no number"),
+        (lambda s: s["cost_table"].update(name=3), "damaged .*3 is no text"),
+        (lambda s: s["conventions"][0].update(switches="a"), "damaged"),
+    ],
+)
+def test_a_damaged_summary_is_refused(tmp_path, change, message):
+    path = write(tmp_path / "damaged", 0.9) / "summary.json"
+    summary = json.loads(path.read_text())
+    change(summary)
+    path.write_text(json.dumps(summary))
+    with pytest.raises(BadInput, match=message):
+        entry(path.parent)
+
+
+def test_json_that_python_cannot_hold_is_refused(tmp_path):
+    for text in ("[" * 100_000, '{"n": ' + "1" * 5000 + "}"):
+        (tmp_path / "summary.json").write_text(text)
+        with pytest.raises(BadInput, match="not readable"):
+            entry(tmp_path)
+
+
 def test_two_of_one_name_are_told_apart_by_their_path(tmp_path, pair):
     again = entry(write(tmp_path / "again" / "teacher", 0.5))
-    names = [e["name"] for e in compared([pair[0], again])["entries"]]
+    result = compared([pair[0], again])
+    names = [e["name"] for e in result["entries"]]
     assert names == [str(tmp_path / "teacher"), str(tmp_path / "again" / "teacher")]
+    assert result["base"] == names[0]
+
+
+def test_the_folder_one_stands_in_has_a_name(tmp_path, pair, monkeypatch):
+    monkeypatch.chdir(tmp_path / "teacher")
+    assert entry(Path(".")).name == "teacher"

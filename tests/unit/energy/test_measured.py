@@ -61,6 +61,14 @@ def test_idle_power_is_subtracted(tmp_path):
     assert body["idle_joule"] == pytest.approx(20 * found.seconds)
 
 
+def test_a_machine_that_is_busier_while_idle_measures_nothing(tmp_path):
+    """Something else ran in the idle spells: less than nothing is left for the run; no joules are told."""
+    found = Machine(tmp_path, run_w=-5).measure()
+    assert isinstance(found, Unmeasured) and found.as_json(3)["joule_per_sample"] is None
+    assert "idle at 20 W the machine took no less than at work (-12.5 J a run are left)" in found.reason
+    assert found.remedy == "end what else runs and measure again"
+
+
 @pytest.mark.parametrize("start", [0, RANGE - 1, RANGE - 70_000_000])
 def test_a_counter_that_starts_again_is_read_on(tmp_path, start):
     assert Machine(tmp_path, start=start).measure().joule == pytest.approx(75, rel=1e-9)

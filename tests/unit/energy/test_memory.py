@@ -21,6 +21,7 @@ from convert.ir import (
     GraphConv,
     Input,
     LoihiLIF,
+    LoihiLIFRefractory,
     Population,
     Program,
     Projection,
@@ -257,6 +258,25 @@ class TestExtensions:
         counts = count(made, run_of(made))
         found = accesses(counts, counts["n"], layers(made)["n"])
         assert found.potentials.tolist() == [2 * 2 * 3] * 2 and found.mac.tolist() == [2 * 2 * 3] * 2
+
+    @pytest.mark.parametrize("model, states, adds", [
+        (LoihiLIF(9, 5), 1, 0), (LoihiLIF(9, 5, bias_mant=np.ones(2, int)), 1, 1),
+        (LoihiLIF(9, 5, du=7), 2, 0), (LoihiLIFRefractory(9, 5, 2), 2, 0),
+        (LoihiLIFRefractory(9, 5, 2, du=7), 3, 0),
+    ])  # fmt: skip
+    def test_a_neuron_of_loihi_keeps_what_it_needs_and_adds_a_bias_where_it_has_one(
+        self, model, states, adds
+    ):
+        populations = {
+            "x": Population("x", (3,), Input((3,), "binary")), "n": Population("n", (2,), model, 1),
+        }  # fmt: skip
+        into = Projection("in", "x", "n", DenseWeights(np.ones((2, 3), np.int8)))
+        made = Program(populations, (into,), ("n",))
+        n = np.array([[[1, 0]], [[1, 1]]], np.uint8)
+        counts = count_program(made, {"x": np.ones((2, 1, 3), np.uint8), "n": n})
+        found = accesses(counts, counts["n"], layers(made)["n"])
+        assert found.potentials.tolist() == [2 * 2 * states] and found.parameters.tolist() == [2 * 2 * adds]
+        assert found.acc.tolist() == [3 + 2 * 2 * adds]  # 3 resets
 
     def test_a_graph_convolution_reads_each_value_that_it_mixes(self):
         made = chain(GraphConv(np.ones((2, 4, 3)), np.ones((2, 5, 5))), (3, 5))

@@ -58,6 +58,8 @@ def test_a_schema_refuses_what_is_not_in_it(tmp_path):
         assert not list(schema(name).iter_errors(body))
         assert list(schema(name).iter_errors({**body, "joules": 3}))
         assert list(schema(name).iter_errors({**body, "schema_version": 1}))
+    for name in ("header", "cost_table", "options"):
+        assert list(schema("summary").iter_errors({**summary, name: {**summary[name], "joules": 3}}))
 
 
 def test_parquet_holds_the_rows_of_the_json_lines(tmp_path, monkeypatch):

@@ -48,6 +48,8 @@ def test_units(tmp_path, text):
     ("time_s,power_w,phase\n0,1,idle\n1,1,idle\n", "2 readings, no two in a row of a run"),
     ("time_s,power_w\n0,1\n", "1 readings, no two in a row of a run"),
     ("time_s,power_w,phase\n0,5,idle\n1,5,idle\n2,1,run\n3,1,run\n", "idle at 5 W takes more than the run"),
+    ("time_s,power_w\n0,-2\n1,-2\n", "the run is at -2 W; expected 0 or more, check the sign"),
+    ("time_s,power_w,phase\n0,-3,idle\n1,-3,idle\n2,-2,run\n3,-2,run\n", "the run is at -2 W"),
 ])  # fmt: skip
 def test_what_is_no_log(tmp_path, text, why):
     with pytest.raises(BadInput, match=why) as error:

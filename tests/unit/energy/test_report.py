@@ -87,7 +87,12 @@ def test_table_is_aligned_and_names_its_unit(tmp_path):
     ends = [lines[2].index(head) + len(head) for head in ("dense MAC", "paper SOP")]
     assert all(row[end - 1] != " " for row in rows[:3] for end in ends)
     assert any(line.startswith("exact: ") and "accuracy 80.0%" in line for line in lines)
-    assert "not measured" in lines[-1]
+    assert "not measured" in lines[-6]
+    assert lines[-5:] == [
+        *(f"{part}: null: sizes of layers were not given" for part in ("memory", "addressing", "routing")),
+        "bit_budget: null: bits of weights were not given",
+        "twins: null: the architecture without spikes was not given",
+    ]
 
 
 @pytest.mark.parametrize(

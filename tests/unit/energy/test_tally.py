@@ -90,3 +90,13 @@ def test_counts_come_from_rasters_when_asked_for():
     assert counts["a"].dtype == np.int64 and counts["a"].tolist() == raster.astype(int).sum(axis=0).tolist()
     with pytest.raises(KeyError):
         counts["x"]
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.int64, np.uint8, np.bool_, np.float32])
+def test_a_size_is_held_whatever_the_type_of_the_value(kind):
+    """|-128| is no int8: numpy leaves it negative. Of 64 bits the least has no size in any type; it is no
+    spike's."""
+    least = 0 if np.dtype(kind).kind in "ub" else -1.5 if kind == np.float32 else np.iinfo(kind).min
+    least += kind == np.int64
+    values = np.array([least, 0, 1]).astype(kind)
+    assert tally.sizes(values).tolist() == [abs(v) for v in values.tolist()]

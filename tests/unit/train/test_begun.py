@@ -91,3 +91,52 @@ def test_a_teacher_s_mean_and_spread_are_not_taken_away(parent, clips):
 
 def test_every_optimiser_of_the_settings_has_a_state():
     assert set(STATE) == set(OPTIMIZERS)
+
+
+SMALL = {
+    "channels": (8, 16),
+    "heads": 0,
+    "spectrum": False,
+    "wavelet": "none",
+    "classes": 3,
+    "in_channels": 3,
+}
+ABOUT = {"model": "signal-sgn", "model_config": {}, "recipe": {}, "dataset": {}, "classes": [], "epoch": 1}
+GAINS = (".weight", ".gain")
+WHOLE = {"heads": 2, "spectrum": True, "wavelet": "haar", "frequency": True}
+
+
+def signal(seed, **changes):
+    torch.manual_seed(seed)
+    settings = {**SMALL, "layout": "ntu25", "frames": 8, **changes}
+    return registry.build("signal-sgn", settings)
+
+
+@pytest.mark.parametrize("without", ["heads", "spectrum", "wavelet", "frequency"])
+def test_a_grown_network_begins_as_the_smaller_one(without, tmp_path):
+    """Whatever branch was missing: its end silent, the scores are the same to the bit, and the end learns."""
+    parent = signal(1, **{**WHOLE, without: {"heads": 0, "wavelet": "none"}.get(without, False)})
+    for norm in (m for m in parent.modules() if isinstance(m, torch.nn.BatchNorm1d)):
+        torch.nn.init.uniform_(norm.running_mean, -0.1, 0.1)
+    path = tmp_path / "best.safetensors"
+    checkpoint.save(path, {f"model.{name}": x for name, x in parent.state_dict().items()}, ABOUT)
+    whole = signal(2, **WHOLE)
+    begin(whole, "signal-sgn", checkpoint.load(path))
+    x = torch.randn(8, 5, 3, 25, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        want, got = parent.eval()(x), whole.eval()(x)
+    assert torch.equal(want, got) and want.std() > 0.01
+    whole.train()(x).square().sum().backward()
+    new = set(whole.state_dict()) - set(parent.state_dict())
+    ends = [p for name, p in whole.named_parameters() if name in new and name.endswith(GAINS) and not p.any()]
+    assert ends and all(p.grad.abs().sum() > 0 for p in ends)
+
+
+def test_a_network_does_not_shrink_or_change_its_kind(tmp_path):
+    path = tmp_path / "best.safetensors"
+    parent = signal(1, **WHOLE)
+    checkpoint.save(path, {f"model.{name}": x for name, x in parent.state_dict().items()}, ABOUT)
+    with pytest.raises(checkpoint.CheckpointError, match="an unknown tensor beta"):
+        begin(signal(2), "signal-sgn", checkpoint.load(path))
+    with pytest.raises(checkpoint.CheckpointError, match=r"shape \[8, 8, 5\]; expected shape \[16, 16, 5\]"):
+        begin(signal(2, **WHOLE, channels=(16, 8)), "signal-sgn", checkpoint.load(path))

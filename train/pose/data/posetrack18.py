@@ -24,9 +24,9 @@ FOLDERS = {"train": "train", "test": "val"}
 
 def head_size(annotation: Entry, where: str) -> float:
     """0.6 of the diagonal of bbox_head, nan where there is none."""
-    given = box(annotation, "bbox_head", where)
-    found = 0.0 if given is None else float(head(given[None])[0])
-    return found if np.isfinite(found) and found > 0 else float("nan")
+    found = box(annotation, "bbox_head", where)
+    size = float("nan") if found is None else float(head(found[None])[0])
+    return size if np.isfinite(size) and size > 0 else float("nan")
 
 
 def _sequence(image: Entry) -> str:

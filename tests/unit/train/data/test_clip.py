@@ -22,6 +22,12 @@ def test_bad_joints(refused, joints, word):
     refused(lambda: Clip("walk7", joints, 0, 1), "walk7", word)
 
 
+def test_joints_of_a_listed_clip_are_looked_at_when_they_are_read(refused):
+    late = Clip("walk7", lambda: np.full((1, 4, 20, 3), np.nan, np.float32), 0, 1)
+    refused(late.read, "walk7", "NaN")
+    refused(lambda: ClipSet("made", "kinect20", ("a",), (Clip("x", late.joints, 1, 1),)), "x", "label 1")
+
+
 def test_set_checks_joints_persons_labels_and_ids(clip, refused):
     def make(*clips):
         return ClipSet("made", "kinect20", ("a", "b"), clips)

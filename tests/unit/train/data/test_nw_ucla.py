@@ -48,6 +48,8 @@ def test_archive_equals_folder(ucla, packed, tmp_path):
         assert [c.id for c in archive.clips] == [c.id for c in folder.clips]
         for left, right in zip(folder.clips, archive.clips, strict=True):
             np.testing.assert_array_equal(left.joints, right.joints)
+        backwards = {clip.id: clip.read().joints for clip in reversed(nw_ucla.listed(root, "all").clips)}
+        assert all(backwards[clip.id].tobytes() == clip.joints.tobytes() for clip in folder.clips)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["all_sqe.tar.gz", "ucla"]
 
 
