@@ -13,7 +13,7 @@ import numpy as np
 from convert.ir import BadInput, Unsupported
 from deploy.pose.coco_file import Boxes
 from verbs.options import cores
-from verbs.pose_run import people_of, task_at
+from verbs.pose_run import load_people, task_at
 
 if TYPE_CHECKING:
     from train.pose.data.person import PoseSet
@@ -32,7 +32,7 @@ class PeopleRun:
 
     def people(self, dataset: str | None, data: Path | None, split: str) -> PoseSet:
         """Everybody of a split, of the data set that the network was trained on by default."""
-        return people_of(self.about, dataset, data, split)
+        return load_people(self.about, dataset, data, split, None)
 
 
 def is_people(path: Path) -> bool:

@@ -49,12 +49,14 @@ class PoseRun:
 
     def people(self, dataset: str | None, data: Path | None, split: str, limit: int | None) -> PoseSet:
         """The people of a split, of the data set that the network was trained on by default."""
-        found = people_of(self.about, dataset, data, split)
-        return found if limit is None else found.spread(limit)
+        return load_people(self.about, dataset, data, split, limit)
 
 
-def people_of(about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str) -> PoseSet:
-    """The people of a split; about: of a checkpoint, whose data set is taken by default."""
+def load_people(
+    about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str, limit: int | None
+) -> PoseSet:
+    """The people of a split; about: of a checkpoint, or what an artifact kept of it. BadInput where their
+    joints are not the network's."""
     from train.pose.data import registry
 
     known = about["dataset"]
@@ -73,7 +75,7 @@ def people_of(about: Mapping[str, Any], dataset: str | None, data: Path | None, 
             f"{name}: joints of {found.keypoints.name}, the model finds those of {known['layout']}; "
             "choose a data set with the model's joints"
         )
-    return found
+    return found if limit is None else found.spread(limit)
 
 
 def is_pose(path: Path) -> bool:

@@ -4,22 +4,34 @@ import pytest
 
 from train import configuration
 from train.models.registry import fields_of
-from train.pose.config import PoseConfig
-from train.pose.recipe import PoseRecipe
+from train.tasks import TASKS, task_of
 
-POSES = [name for name in configuration.names() if name.endswith("-ogn")]
+MODELS = ("ogn", "keypoint-rcnn")
+POSES = [name for name in configuration.names() if configuration.configuration(name).model in MODELS]
 
 
 def test_there_are_some():
-    assert POSES == ["coco-ogn", "lspet-ogn", "lspet-ogn-tiny", "synthetic-people-ogn"]
+    assert POSES == [
+        "coco-ogn", "lspet-ogn", "lspet-ogn-tiny", "synthetic-people-keypoint-rcnn", "synthetic-people-ogn",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", POSES)
 def test_a_configuration_holds_what_its_records_take(name):
     found = configuration.configuration(name)
-    assert found.model == "ogn" and found.what
-    assert name == f"{found.dataset}-ogn"
-    config = PoseConfig.from_dict({**found.train, "model": "ogn", "model_settings": dict(found.settings)})
+    assert found.what and name.startswith(f"{found.dataset}-{found.model}")
+    task = task_of(found.model)
+    config = task.config.from_dict(
+        {**found.train, "model": found.model, "model_settings": dict(found.settings)}
+    )
     assert config.epochs > 0
-    PoseRecipe.from_dict(dict(found.recipe))
-    assert set(found.settings) <= fields_of("ogn")
+    task.recipe.from_dict(dict(found.recipe))
+    assert set(found.settings) <= fields_of(found.model) - task.from_data
+
+
+def test_every_model_has_a_task():
+    assert task_of("") is TASKS["action"]
+    for task in TASKS.values():
+        assert task.sources.names() and callable(task.recipe.from_dict) and callable(task.config.from_dict)
+    with pytest.raises(ValueError, match="unknown model"):
+        task_of("ogm")
