@@ -82,7 +82,7 @@ def test_boxes_of_a_run(run, people, tmp_path):
     assert run("draw-people", "--out", tmp_path / "drawn", "--stills", 2).code == 0
     truth = tmp_path / "drawn" / "annotations" / "person_keypoints_val.json"
     out = tmp_path / "boxes.json"
-    args = ("boxes", truth, "--detector", people, "--images", tmp_path / "drawn" / "val")
+    args = ("boxes", truth, "--detector", people, "--images", tmp_path / "drawn" / "val", "--threads", 1)
     got = run(*args, "--score-threshold", 0, "--out", out)
     assert got.code == 0 and "recall@0.5" in got.out, got.err
     listed = json.loads(out.read_text())

@@ -34,23 +34,15 @@ def test_coco_mini(unpacked, tmp_path):
         "--data-option", "train_limit=12")  # fmt: skip
     facts = read(run / "run.json")
     assert facts["people"]["train"] + facts["people"]["validation"] == 12
-    cli("evaluate", run, "--split", "test", "--limit", 6, "--results", results, "--json", told)
+    cli(
+        "evaluate", run, "--split", "test", "--limit", 6, "--threads", 1, "--results", results, "--json", told
+    )
     found = read(told)
     assert found["n_images"] == 6 and found["n_people"] >= 6
     assert {"AP", "recall@0.5"} <= set(found["boxes"]) and "AP" in found["oks"]
     cli("evaluate-poses", truth, results, "--metric", "oks")
-    cli(
-        "boxes",
-        truth,
-        "--detector",
-        run,
-        "--images",
-        folder / "val2017",
-        "--score-threshold",
-        0,
-        "--out",
-        boxes,
-    )
+    cli("boxes", truth, "--detector", run, "--images", folder / "val2017", "--threads", 1,
+        "--score-threshold", 0, "--out", boxes)  # fmt: skip
     assert {"bbox", "score", "image_id", "category_id"} == set(read(boxes)[0])
 
 
@@ -61,5 +53,5 @@ def test_posetrack18(unpacked, tmp_path):
     run, results = tmp_path / "run", tmp_path / "r.json"
     cli("train", "--model", "keypoint-rcnn", "--dataset", "posetrack18", "--data", folder, "--out", run,
         *SMALL, "--data-option", "annotations=annotations/val")  # fmt: skip
-    cli("evaluate", run, "--split", "test", "--results", results)
+    cli("evaluate", run, "--split", "test", "--threads", 1, "--results", results)
     assert isinstance(read(results), list)
