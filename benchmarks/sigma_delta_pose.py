@@ -31,7 +31,7 @@ from convert.ir import Graph, LoihiDelta, Program
 from convert.passes.lower import lower
 from convert.passes.sigma_delta import Ranges, SigmaDelta
 from deploy.onnx_session import read_model
-from deploy.pose.sigma_delta import Seen, SigmaDeltaPose
+from deploy.pose.sigma_delta import MapReader, Seen, SigmaDeltaPose
 from deploy.reference import values
 from energy.costs import cost_table
 from energy.energy import price
@@ -171,13 +171,14 @@ class Bench:
         integer, host = build(self.graph)
         decoder = read_model(self.artifact.file("decoder.onnx"))
         program = lower(integer, told["bits"])
-        return SigmaDeltaPose(program, host, decoder, settings["heads"], settings["kinds"], "decoder", 1)
+        reader = MapReader(host, decoder, settings["heads"], settings["kinds"], "decoder")
+        return SigmaDeltaPose(program, reader)
 
     def floating(self, network: SigmaDeltaPose, x: np.ndarray) -> np.ndarray:
         """Joints of the float graph, each frame."""
         maps = [values(self.graph, x[t : t + 1]) for t in range(len(x))]
         maps_by = {name: np.concatenate([m[name] for m in maps]) for name in self.graph.outputs}
-        return network.read(maps_by)[0]
+        return network.reader.read(maps_by)[0]
 
 
 @dataclass(frozen=True)

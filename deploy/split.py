@@ -1,8 +1,9 @@
 """A model in two parts: the chip's on any target, and the rest on the CPU behind the chip's spikes.
 
-The runner asks the chip's target for every spike of the cut, and computes the host part in float64 on the
-reference. The chip part keeps its promise of exact spikes; the host part is one program for all targets, so
-equal spikes give equal results up to the order of a matrix routine's sums (`HOST_TOLERANCE`).
+The runner asks the chip's target for every spike of the cut (of a sigma-delta network: for its sums), and
+computes the host part in float64 on the reference. The chip part keeps its promise of exact spikes; the host
+part is one program for all targets, so equal spikes give equal results up to the order of a matrix routine's
+sums (`HOST_TOLERANCE`).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ graphs quantised, and integer graphs made by hand for what quantisation never ma
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,10 +45,11 @@ from convert.ir import (
     SpikeAnd,
     SpikeMatMul,
     StepConv,
-)
+)  # fmt: skip
 from convert.passes.fold_batchnorm import FOLD_BATCHNORM
 from convert.passes.quantise import Quantise
 from deploy.calibration import calibrate
+from deploy.target import Target, target
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -66,12 +68,30 @@ def _seeds():
 
 
 @pytest.fixture(scope="session")
+def ready() -> Callable[[str], Target]:
+    """The target of that name; skips, saying why, where it is not, and fails if Lava is required."""
+
+    def find(name: str) -> Target:
+        if missing := target(name).available():
+            required = name == "lava" and os.environ.get("BASALT_REQUIRE_LAVA") == "1"
+            pytest.fail(f"BASALT_REQUIRE_LAVA=1, but {missing}") if required else pytest.skip(missing)
+        return target(name)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def lava(ready: Callable[[str], Target]) -> Target:
+    """The target Lava, for tests marked `lava`."""
+    return ready("lava")
+
+
+@pytest.fixture(scope="session")
 def data_root() -> Callable[[str], Path]:
     """The path of a file of the real data sets beside the checkout; skips, naming the file, without it."""
 
     def find(name: str) -> Path:
-        path = ROOT.parent / "shared" / "data" / name
-        if not path.exists():
+        if not (path := ROOT.parent / "shared" / "data" / name).exists():
             pytest.skip(f"../shared/data/{name} is missing")
         return path
 
@@ -88,7 +108,6 @@ class Case:
 
     @property
     def source(self) -> Input:
-        """Its input node."""
         return self.graph.nodes[self.graph.input()]
 
     def x(self, steps: int = 12, samples: int = 3, seed: int = 0) -> np.ndarray:
@@ -346,19 +365,10 @@ def _frames() -> Graph:
 
 
 CASES: dict[str, Callable[[], Graph]] = {
-    "dense": _dense,
-    "conv": _conv,
-    "pool": _pool,
-    "step-conv": _step_conv,
-    "graph-conv": _graph_conv,
-    "two-outputs": _two_outputs,
-    "cuba": _cuba,
-    "joint-map": _joint_map,
-    "on-threshold": _on_threshold,
-    "attention": _attention,
-    "parts": _parts,
-    "frames": _frames,
-}
+    "dense": _dense, "conv": _conv, "pool": _pool, "step-conv": _step_conv, "graph-conv": _graph_conv,
+    "two-outputs": _two_outputs, "cuba": _cuba, "joint-map": _joint_map, "on-threshold": _on_threshold,
+    "attention": _attention, "parts": _parts, "frames": _frames,
+}  # fmt: skip
 
 
 def _int_threshold() -> Graph:
@@ -437,13 +447,9 @@ def _int_products() -> Graph:
 
 
 INTEGER_CASES: dict[str, Callable[[], Graph]] = {
-    "int-threshold": _int_threshold,
-    "int-wrap": _int_wrap,
-    "int-delay": _int_delay,
-    "int-negative-exp": _int_negative_exp,
-    "int-graph-conv": _int_graph_conv,
-    "int-products": _int_products,
-}
+    "int-threshold": _int_threshold, "int-wrap": _int_wrap, "int-delay": _int_delay,
+    "int-negative-exp": _int_negative_exp, "int-graph-conv": _int_graph_conv, "int-products": _int_products,
+}  # fmt: skip
 
 
 @cache
@@ -453,8 +459,7 @@ def _traced(name: str) -> Case:
 
 @cache
 def _folded(name: str) -> Case:
-    traced = _traced(name)
-    return Case(name, FOLD_BATCHNORM(traced.graph), traced.exact)
+    return Case(name, FOLD_BATCHNORM(_traced(name).graph), _traced(name).exact)
 
 
 @cache

@@ -2,77 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from convert.artifact import Artifact, open_artifact
+from convert.ir import BadInput
+from deploy.pose.sigma_delta import KIND
 from energy.bills import check_conventions, check_host
 from energy.chunk import Chunk
-from energy.costs import open_cost_table
+from energy.conventions import Convention, convention
+from energy.costs import CostTable, open_cost_table
 from energy.priced import Terms
 from energy.report import Report
 from energy.rows import Json
 from energy.shown import Shown
-from train.data.clip import ClipSet
 from verbs.close_ups import chosen, skeletons
 from verbs.conventions import chosen as conventions_of
 from verbs.counting import BATCH, Counting, Job, in_turn, placed
 from verbs.feed import Feed, feed_of, load_clips
 from verbs.output import say, write_json
+from verbs.pose_feed import PoseFeed, pose_feed, refuse_clip
 from verbs.pricing import described, logged, measured, terms
 from verbs.provenance import provenance
 from verbs.report_options import Asked, told
 from verbs.running import Loaded, best_target, load
 
+CLIP = "a clip of {} frames from rest; a step is a frame"
+DECODER = "the decoder (maps to joints, on the CPU) is outside the count: the network and its maps are in it"
+TWINS = "null: a break-even rate is of spikes, and changes have sizes; dense_mac has the dense MACs"
+
 
 def report_artifact(path: Path, asked: Asked) -> None:
     """Everything `energy-report ARTIFACT` does."""
-    prices, conventions = open_cost_table(asked.cost_table), conventions_of(asked.conventions, asked.switches)
-    check_conventions(prices, conventions)
     opened = open_artifact(path)
-    about = opened.about["source"]
-    clips = load_clips(about, asked.dataset, asked.data, asked.split, listed=True)
-    feed = feed_of(clips, about, asked.limit)
+    prices, conventions = open_cost_table(asked.cost_table), _conventions(opened, asked)
+    check_conventions(prices, conventions)
+    _check_table(opened, prices, asked.host_table)
+    fed = _fed(opened, asked)
+    feed = fed.feed
     loaded = load(opened, asked.name or best_target(opened), asked.form, asked.threads)
     agreed = terms(opened, loaded, conventions, asked.allow_uncounted, asked.core_map, asked.host_table)
     check_host(prices, agreed.host)
     found = logged(asked.power_log, asked.measure, len(feed.samples))
     close = chosen(feed, asked.page_samples)
-    header = _header(path, asked, clips, opened, loaded, feed, agreed)
+    job = _job(path, asked, opened, loaded, agreed, close, fed.batch)
+    header = _header(path, asked, fed, opened, loaded, agreed, job)
     try:
-        shown = Shown(close, skeletons(clips, about["recipe"], close))
+        shown = Shown(close, fed.skeletons(close))
         with Report(asked.out, prices, header, agreed, shown) as report:
-            job = _job(path, asked, opened, loaded, agreed, close)
             for made in _chunks(Counting(loaded, feed, agreed, job), job, asked):
                 report.take(made)
-            report.measured = found or (measured(loaded, feed, BATCH) if asked.measure else None)
+            report.measured = found or (measured(loaded, feed, fed.batch) if asked.measure else None)
             summary = report.close()
     finally:
         loaded.runner.close()
     say(report.table())
+    if "left_out" in fed.told:
+        say(f"{fed.told['sample']}; {fed.told['left_out']}")
     told(asked.out, len(feed.samples))
     write_json(asked.json_path, summary)
 
 
+@dataclass(frozen=True, eq=False)
+class _Fed:
+    """What a report runs on. told: lines of its header; skeletons: of the samples shown closely; batch:
+    samples of a chunk."""
+
+    feed: Feed | PoseFeed
+    told: Json
+    skeletons: Callable[[list[str]], dict[str, Json]]
+    batch: int = BATCH
+
+
+def _fed(opened: Artifact, asked: Asked) -> _Fed:
+    about = opened.about["source"]
+    if opened.kind != KIND:
+        refuse_clip(opened, asked.clip)
+        clips = load_clips(about, asked.dataset, asked.data, asked.split, listed=True)
+        told = {"layout": clips.layout, "dataset": clips.name}
+        return _Fed(
+            feed_of(clips, about, asked.limit), told, lambda close: skeletons(clips, about["recipe"], close)
+        )
+    feed = pose_feed(opened, asked.dataset, asked.data, asked.split, asked.limit, asked.clip)
+    told = {
+        "layout": about["dataset"]["layout"], "dataset": feed.clips.name,
+        "sample": CLIP.format(feed.clips.frames), "left_out": DECODER, "twins": TWINS,
+    }  # fmt: skip
+    return _Fed(feed, told, lambda close: {}, feed.size)
+
+
+def _conventions(opened: Artifact, asked: Asked) -> tuple[Convention, ...]:
+    """Those asked for; of changes, `exact` alone, and another is refused."""
+    if opened.kind != KIND:
+        return conventions_of(asked.conventions, asked.switches)
+    found = conventions_of(asked.conventions, asked.switches, (convention("exact"),))
+    if odd := [c.name for c in found if c.rate != "events"]:
+        raise BadInput(
+            f"{', '.join(odd)}: charges dense operations by a rate of spikes, and changes of a sigma-delta "
+            "network have sizes; leave it out: exact counts the changes that travelled"
+        )
+    return found
+
+
+def _check_table(opened: Artifact, prices: CostTable, host: str | None) -> None:
+    """BadInput, before anything runs, where a chip's table would have to price messages that have sizes."""
+    if opened.kind == KIND and prices.kind == "chip" and host is None:
+        raise BadInput(
+            f"{prices.name} prices operations on spikes alone, and sigma-delta messages have sizes; "
+            "choose an arithmetic table, or name one for them with --host-table"
+        )
+
+
 def _header(
-    path: Path, asked: Asked, clips: ClipSet, opened: Artifact, loaded: Loaded, feed: Feed, agreed: Terms
+    path: Path, asked: Asked, fed: _Fed, opened: Artifact, loaded: Loaded, agreed: Terms, job: Job
 ) -> Json:
     latency = "not measured: several processes shared the machine"
     if asked.alone:
-        latency = f"seconds of a batch of {BATCH} on {loaded.target.name}, shared evenly by its samples"
+        latency = f"seconds of a batch of {job.batch} on {loaded.target.name}, shared evenly by its samples"
     return {
-        "artifact": str(path), "split": asked.split, "layout": clips.layout, "dataset": clips.name,
-        "latency": latency, **described(agreed), **provenance(opened, loaded, feed),
+        "artifact": str(path), "split": asked.split, "latency": latency, **fed.told, **described(agreed),
+        **provenance(opened, loaded, fed.feed),
     }  # fmt: skip
 
 
-def _job(path: Path, asked: Asked, opened: Artifact, loaded: Loaded, agreed: Terms, close: list[str]) -> Job:
+def _job(
+    path: Path, asked: Asked, opened: Artifact, loaded: Loaded, agreed: Terms, close: list[str], batch: int
+) -> Job:
     """What another process needs to count a chunk of this report."""
     return Job(
         str(path.resolve()), opened.fingerprint, loaded.target.name, asked.form, asked.dataset,
         placed(asked.data), asked.split, asked.limit, str(placed(asked.cost_table)), agreed.conventions,
         asked.allow_uncounted, placed(asked.core_map), placed(asked.host_table), tuple(close), asked.threads,
-        asked.alone,
+        asked.alone, batch, asked.clip,
     )  # fmt: skip
 
 

@@ -15,9 +15,10 @@ from train.data.recipe import Recipe
 from train.data.transform import prepare
 from train.skeletons import layout
 from verbs.feed import Feed
+from verbs.pose_feed import PoseFeed
 
 
-def chosen(feed: Feed, count: int) -> list[str]:
+def chosen(feed: Feed | PoseFeed, count: int) -> list[str]:
     """Ids of `count` samples, evenly spaced: where a set is sorted by class, of all classes."""
     return evenly(feed.samples.ids, count)
 

@@ -20,9 +20,10 @@ from typing import Any
 
 from convert.ir import BadInput, Unsupported
 from energy.chunk import Chunk
-from verbs.counting import Job, counted, say_cut, taken
+from verbs.counting import Job, counted, taken
 from verbs.options import cores
 from verbs.output import bar
+from verbs.running import say_cut
 
 AHEAD = 4  # chunks a worker may be ahead of the first one missing
 PATIENCE_S = 60

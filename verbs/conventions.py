@@ -61,9 +61,13 @@ def convention_options(command: Command) -> Command:
     return command
 
 
-def chosen(names: tuple[str, ...], switches: tuple[tuple[str, str], ...]) -> tuple[Convention, ...]:
+def chosen(
+    names: tuple[str, ...],
+    switches: tuple[tuple[str, str], ...],
+    default: tuple[Convention, ...] = DEFAULT,
+) -> tuple[Convention, ...]:
     """The conventions named, or the default ones, each once; the first with its switches set."""
-    found = [convention(name) for name in dict.fromkeys(names)] or list(DEFAULT)
+    found = [convention(name) for name in dict.fromkeys(names)] or list(default)
     for switch, value in switches:
         found[0] = found[0].switched(switch, value)
     return tuple(found)

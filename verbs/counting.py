@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
-import click
 import numpy as np
 
 from convert.artifact import open_artifact
@@ -28,10 +27,11 @@ from energy.priced import Terms
 from energy.rows import Json
 from energy.split_counts import SplitCounter
 from verbs.close_ups import spikes
-from verbs.feed import Feed, feed_of, load_clips, per_sample, scores
+from verbs.feed import Feed, per_sample, scores
 from verbs.output import bar
+from verbs.pose_feed import PoseFeed, open_feed
 from verbs.pricing import terms
-from verbs.running import WHOLE, Loaded, clipped, load, watch
+from verbs.running import WHOLE, Loaded, clipped, load, say_cut, watch
 
 BATCH = 32  # samples: what does not depend on their number is done once a batch; rasters are about 40 MB
 _ONE_AT_A_TIME = Lock()  # a Dask worker may have threads; a runner is for one of them
@@ -43,7 +43,7 @@ class Job:
 
     fingerprint: of the artifact; another one under the same path is refused.  close: ids of samples whose
     spikes are kept.  alone: no other process shares the machine, so that seconds mean something.  batch:
-    samples of a chunk.
+    samples of a chunk.  clip: frames of a sample of poses.
     """
 
     artifact: str
@@ -63,12 +63,13 @@ class Job:
     threads: int | None = None
     alone: bool = True
     batch: int = BATCH
+    clip: int | None = None
 
 
 class Counting:
     """A model on its target with the feed in front of it and the counter behind."""
 
-    def __init__(self, loaded: Loaded, feed: Feed, agreed: Terms, job: Job) -> None:
+    def __init__(self, loaded: Loaded, feed: Feed | PoseFeed, agreed: Terms, job: Job) -> None:
         self.loaded, self.feed, self._terms, self._job = loaded, feed, agreed, job
         self._table = open_cost_table(job.cost_table)
         self._counter = (
@@ -83,13 +84,12 @@ class Counting:
         opened = open_artifact(Path(job.artifact))
         if opened.fingerprint != job.fingerprint:
             raise ArtifactError(f"{job.artifact}: another artifact than the one asked for lies here")
-        about = opened.about["source"]
         data = None if job.data is None else Path(job.data)
-        clips = load_clips(about, job.dataset, data, job.split, listed=True)
+        feed = open_feed(opened, job.dataset, data, job.split, job.limit, job.clip)
         loaded = load(opened, job.target, job.form, job.threads)
         core_map = None if job.core_map is None else Path(job.core_map)
         agreed = terms(opened, loaded, job.conventions, job.allow_uncounted, core_map, job.host_table)
-        return cls(loaded, feed_of(clips, about, job.limit), agreed, job)
+        return cls(loaded, feed, agreed, job)
 
     def __len__(self) -> int:
         """Number of chunks."""
@@ -107,8 +107,10 @@ class Counting:
 
     def _answers(self, owners: np.ndarray, record: Record) -> Answers:
         samples, mine = self.feed.samples, np.unique(owners)
-        found = per_sample(scores(self.loaded.reader, record), owners).argmax(axis=1)
         share = [record.wall_s / len(mine)] * len(mine) if self._job.alone else None
+        if isinstance(self.feed, PoseFeed):  # joints are no classes
+            return Answers([samples.ids[i] for i in mine], latency_s=share)
+        found = per_sample(scores(self.loaded.reader, record), owners).argmax(axis=1)
         return Answers([samples.ids[i] for i in mine], samples.labels[mine], found, share)
 
 
@@ -161,14 +163,6 @@ def taken(answer: Json) -> tuple[Chunk, int]:
 @lru_cache(maxsize=1)
 def _opened(job: Job) -> Counting:
     return Counting.of(job)
-
-
-def say_cut(values: int) -> None:
-    """The warning for values beyond the range of a graded input."""
-    if values:
-        click.echo(
-            f"warning: {values} input values lie outside the graded range and were cut to it", err=True
-        )
 
 
 def placed(path: Path | str | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from verbs.conventions import convention_options
-from verbs.options import dataset_options, json_option, threads_option, workers_options
+from verbs.options import clip_option, dataset_options, json_option, threads_option, workers_options
 from verbs.report_options import Asked, machine_options, report_options
 from verbs.torch_counting import checked, torch_options
 
@@ -19,6 +19,7 @@ from verbs.torch_counting import checked, torch_options
 @convention_options
 @machine_options
 @torch_options
+@clip_option
 @dataset_options
 @workers_options
 @threads_option
@@ -30,6 +31,9 @@ def energy_report(**given: Any) -> None:
     model: the exact count and Spikformer's convention stand side by side (or those you name), priced by the
     table you name, with the spread over every single switch. What could not be counted is listed, and then no
     joules are printed. report.html opens in any browser, without a network.
+
+    Of a sigma-delta pose network a sample is a clip, a step a frame: synapses that changes passed, by layer
+    and frame, in the convention exact; its decoder is outside the count.
 
     \b
     python cli.py energy-report out/demo/lava --split test --cost-table horowitz45-fp32 --out out/energy

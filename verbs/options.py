@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 Command = Callable[..., Any]
+OF_PEOPLE, OF_VIDEO = 4, 16  # frames of a clip, where nobody says
+VIDEO = "video"  # as a data set's name
 
 
 def dataset_options(command: Command) -> Command:
@@ -45,6 +47,19 @@ def dataset_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def clip_option(command: Command) -> Command:
+    """--clip T: how long a sample of a sigma-delta pose network is."""
+    return click.option(
+        "--clip",
+        type=click.IntRange(min=1),
+        default=None,
+        metavar="T",
+        help="Sigma-delta pose networks: frames of a sample, the first from rest. A person's picture moves "
+        f"by a pixel a frame until the last; a video (--data FILE, or --dataset {VIDEO} --data DIR) is cut "
+        f"into such samples. Default: {OF_PEOPLE} of people, {OF_VIDEO} of a video.",
+    )(command)
 
 
 def _adjacency(_: click.Context, __: click.Parameter, form: str) -> str:

@@ -15,9 +15,10 @@ from convert.artifact import is_artifact, new_artifact
 from convert.ir import BadInput, Graph, Program, Unsupported, save_graph, save_program
 from convert.passes.sigma_delta import LayerReport, Ranges, SigmaDelta
 from verbs.configuring import said
-from verbs.options import cores
+from verbs.options import OF_PEOPLE, cores
 from verbs.output import say, table, write_json
 from verbs.pose_convert import PARITY, network_graph, seen
+from verbs.pose_feed import moved
 from verbs.pose_run import KEPT, PoseRun, is_pose, open_pose
 
 if TYPE_CHECKING:
@@ -25,15 +26,9 @@ if TYPE_CHECKING:
     from train.pose.data.person import PoseSet
 
 PEOPLE = 64  # of training, for ranges and for the threshold
-LADDER = (
-    0.1,
-    0.05,
-    0.02,
-    0.01,
-    0.0,
-)  # thresholds tried, in rms of a layer; 0.2 cost two points in fast motion
+LADDER = (0.1, 0.05, 0.02, 0.01, 0.0)  # thresholds tried, rms of a layer; 0.2 cost 2 points in fast motion
 LOSS = 0.005  # of the PCK without a threshold
-WAY = 3  # frames of motion before the one that is judged
+WAY = OF_PEOPLE - 1  # frames of motion before the one that is judged
 EXACT = 4  # people on which the simulator is held against the reference
 
 
@@ -76,11 +71,10 @@ class Made:
 
     def network(self) -> SigmaDeltaPose:
         """It on the Loihi simulator."""
-        from deploy.pose.sigma_delta import SigmaDeltaPose
+        from deploy.pose.sigma_delta import MapReader, SigmaDeltaPose
 
-        return SigmaDeltaPose(
-            self.program, self.host, self.decoder, *self.maker.heads, "its decoder", cores()
-        )
+        reader = MapReader(self.host, self.decoder, *self.maker.heads, "its decoder", cores())
+        return SigmaDeltaPose(self.program, reader, cores())
 
 
 def maker(opened: PoseRun, people: PoseSet, bits: tuple[int, int]) -> Maker:
@@ -94,14 +88,14 @@ def maker(opened: PoseRun, people: PoseSet, bits: tuple[int, int]) -> Maker:
 
 
 def pck(made: Made, opened: PoseRun, people: PoseSet, way: int = 0) -> float:
-    """Share of right joints, each person an image from rest, or the last of a video that moves by a pixel a
-    frame for `way` frames: then layers hold back what is below their threshold, from every frame."""
+    """Share of right joints, each person an image from rest, or the last frame of a picture that moved for
+    `way` frames (`moved`): then layers hold back what is below their threshold, from every frame."""
     from train.pose.predict import judged, predict
 
     network = made.network()
 
     def infer(x: np.ndarray, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        seen = network.video(np.stack([np.roll(x, k, axis=-1) for k in range(way, -1, -1)]))
+        seen = network.video(moved(x, way))
         return seen.xy[-1], seen.score[-1]
 
     poses = predict(infer, people.people, opened.recipe)

@@ -16,13 +16,14 @@ from train.data.samples import Samples
 from train.data.supply import Supply
 from train.revision import revision
 from verbs.feed import Feed
+from verbs.pose_feed import PoseFeed, PoseSamples
 from verbs.running import Loaded
 
 PART = 32  # samples
 LIBRARIES = ("numpy", "onnxruntime", "numba", "torch", "norse", "spikingjelly")
 
 
-def provenance(opened: Artifact, loaded: Loaded, feed: Feed) -> dict[str, Any]:
+def provenance(opened: Artifact, loaded: Loaded, feed: Feed | PoseFeed) -> dict[str, Any]:
     """What ran on what, fingerprints and versions; null for what is not installed or not known."""
     about = opened.about
     return {
@@ -50,7 +51,7 @@ def parameters(graph: Graph) -> int:
     )
 
 
-def digest(samples: Samples | Supply) -> str:
+def digest(samples: Samples | Supply | PoseSamples) -> str:
     """sha256 of ids, labels and values of the samples that ran, in order; a part of them in memory."""
     sealed = hashlib.sha256("\n".join(samples.ids).encode())
     sealed.update(np.ascontiguousarray(samples.labels).tobytes())

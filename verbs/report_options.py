@@ -31,6 +31,7 @@ class Asked:
     allow_uncounted: bool
     host_table: str | None
     core_map: Path | None
+    clip: int | None
     measure: bool
     power_log: Path | None
     factory: str | None
@@ -67,14 +68,14 @@ def report_options(command: Command) -> Command:
             "--form",
             type=click.Choice(["float", "integer"]),
             default=None,
-            help="Which graph is counted. Default: float for onnx artifacts, integer for lava ones.",
+            help="Which graph is counted. Default: float for onnx artifacts, integer for others.",
         ),
         click.option(
             "--target",
             "name",
             default=None,
             type=click.Choice(list(TARGETS)),
-            help="Who produces the spikes. Default: onnx for onnx artifacts, loihi-sim for lava ones.",
+            help="Who produces the spikes. Default: onnx for onnx artifacts, loihi-sim for others.",
         ),
         click.option(
             "--out",

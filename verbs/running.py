@@ -96,6 +96,14 @@ def clipped(graph: Graph, x: np.ndarray) -> int:
     return int(np.count_nonzero(np.abs(x) > (source.limit + 0.5) * source.scale))
 
 
+def say_cut(values: int) -> None:
+    """The warning for values beyond the range of a graded input."""
+    if values:
+        click.echo(
+            f"warning: {values} input values lie outside the graded range and were cut to it", err=True
+        )
+
+
 def run_all(
     loaded: Loaded,
     feed: Feed,
@@ -121,6 +129,5 @@ def run_all(
             owners.append(owner)
             progress.n = len(np.unique(np.concatenate(owners)))
             progress.refresh()
-    if cut:
-        click.echo(f"warning: {cut} input values lie outside the graded range and were cut to it", err=True)
+    say_cut(cut)
     return per_sample(np.concatenate(rows), np.concatenate(owners))

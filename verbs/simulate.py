@@ -11,7 +11,7 @@ import numpy as np
 from convert.ir import steps as node_steps
 from deploy.record import Record
 from deploy.target import TARGETS
-from verbs.options import dataset_options, json_option, threads_option
+from verbs.options import clip_option, dataset_options, json_option, threads_option
 from verbs.output import say, table, write_json
 
 BATCH = 32
@@ -30,7 +30,7 @@ BATCH = 32
     "--form",
     type=click.Choice(["float", "integer"]),
     default=None,
-    help="Float or integer graph. Default: float for onnx artifacts, integer for lava ones.",
+    help="Float or integer graph. Default: float for onnx artifacts, integer for others.",
 )
 @click.option("--stream", "streaming", is_flag=True, help="Frame by frame, with latencies.")
 @click.option(
@@ -63,6 +63,7 @@ BATCH = 32
 @click.option(
     "--check", is_flag=True, help="With --stream: compare with whole-window runs; exit 5 if not the same."
 )
+@clip_option
 @dataset_options
 @threads_option
 @json_option
@@ -76,6 +77,7 @@ def simulate(
     state_in: Path | None,
     state_out: Path | None,
     check: bool,
+    clip: int | None,
     dataset: str | None,
     data: Path | None,
     split: str,
@@ -85,11 +87,15 @@ def simulate(
 ) -> None:
     """Classify a split with the converted model on one target; report accuracy, speed and firing rates.
 
+    Of a sigma-delta pose network: joints of every frame, PCK where they are known, and the messages that
+    travel, in the first frame of each clip and in the later ones.
+
     \b
     python cli.py simulate out/demo/lava --target loihi-sim --split test
     python cli.py simulate out/demo/onnx --target onnx --form integer --limit 50 --json result.json
     python cli.py simulate out/demo/onnx --target onnx --stream --show 1 --limit 10 --check
     python cli.py simulate out/demo/lava --target loihi-sim --stream --frames - < frames.jsonl
+    python cli.py simulate out/people-sdnn --target loihi-sim --data video.mp4 --clip 16
     """
     needs = {"--show": show, "--frames": frames, "--state-in": state_in, "--state-out": state_out,
              "--check": check or None}  # fmt: skip
@@ -98,17 +104,23 @@ def simulate(
 
         _exclude("--frames", frames, {"--dataset": dataset, "--data": data, "--limit": limit, "--show": show})
         _exclude("--check", check or None, {"--state-in": state_in})
+        _exclude("--stream", True, {"--clip": clip})
         asked = Asked(show, frames, state_in, state_out, check, dataset, data, split, limit, threads)
         stream_artifact(artifact, name, form, asked, json_path)
         return
     if extra := [option for option, value in needs.items() if value is not None]:
         raise click.UsageError(f"{extra[0]} needs --stream")
     from convert.artifact import open_artifact
-    from verbs.feed import load_feed
+    from verbs.pose_feed import PoseFeed, open_feed
     from verbs.running import load, run_all
 
     opened = open_artifact(artifact)
-    feed = load_feed(opened.about["source"], dataset, data, split, limit)
+    feed = open_feed(opened, dataset, data, split, limit, clip)
+    if isinstance(feed, PoseFeed):
+        from verbs.pose_simulate import simulate_pose
+
+        simulate_pose(opened, feed, name, form, threads, json_path)
+        return
     loaded = load(opened, name, form, threads)
     records: list[Record] = []
     try:

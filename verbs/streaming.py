@@ -41,6 +41,13 @@ class Asked:
 def stream_artifact(path: Path, name: str, form: str | None, asked: Asked, json_path: Path | None) -> None:
     """Open, run, print, write."""
     artifact = open_artifact(path)
+    if artifact.kind == "sdnn":
+        reason = "answers with joints, and what a stream prints after a frame is a class"
+        raise Unsupported(
+            artifact.about["source"]["model"],
+            reason,
+            "simulate it without --stream: every frame has its joints",
+        )
     if repeat := artifact.about["source"]["recipe"].get("repeat", 0):
         reason = f"takes the whole clip at each of its {repeat} steps: no frame has an answer of its own"
         raise Unsupported(artifact.about["source"]["model"], reason, "simulate it without --stream")

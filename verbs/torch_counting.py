@@ -15,8 +15,8 @@ from verbs.report_options import Asked, told
 
 Command = Callable[..., Any]
 UNFIT = (
-    "core_map", "measure", "power_log", "name", "form", "dataset", "data", "split", "workers", "cluster",
-    "threads", "page_samples",
+    "core_map", "measure", "power_log", "name", "form", "clip", "dataset", "data", "split", "workers",
+    "cluster", "threads", "page_samples",
 )  # fmt: skip
 """Options of energy-report that a torch module has no use for, as their parameters are called."""
 

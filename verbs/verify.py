@@ -10,9 +10,9 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
-from convert.ir import Unsupported
+from convert.ir import LoihiSigma, Unsupported
 from deploy.target import TARGETS
-from verbs.options import dataset_options, json_option
+from verbs.options import clip_option, dataset_options, json_option
 from verbs.output import bar, say, table, write_json
 
 
@@ -38,12 +38,14 @@ class VerificationFailed(Exception):
     show_default=True,
     help="Samples, spread evenly over the split.",
 )
+@clip_option
 @dataset_options
 @json_option
 def verify(
     artifact: Path,
     targets: str,
     samples: int,
+    clip: int | None,
     dataset: str | None,
     data: Path | None,
     split: str,
@@ -58,22 +60,25 @@ def verify(
     first parts from the integers (layer, step, neuron, both values) is reported. Exit 5 if a target that
     promises exactness differs.
 
+    Of a sigma-delta pose network every message and every sum is compared at every frame, and what the
+    messages add up to without a threshold with the dense integer network of the same weights; its float
+    network has no messages, so that the distance of its joints is told instead.
+
     \b
     python cli.py verify out/demo/lava --targets reference,onnx,loihi-sim,lava --samples 16
+    python cli.py verify out/people-sdnn --samples 8 --clip 4
     """
     from convert.artifact import open_artifact
-    from deploy.verify import float_divergence
-    from verbs.feed import load_feed
+    from verbs.pose_feed import open_feed
 
     names = _names(targets)
     opened = open_artifact(artifact)
-    feed = load_feed(opened.about["source"], dataset, data, split, min(samples, limit or samples))
+    feed = open_feed(opened, dataset, data, split, min(samples, limit or samples), clip)
     owners, x = next(feed.batches(len(feed.samples)))
     named = click.get_current_context().get_parameter_source("targets") != ParameterSource.DEFAULT
     results, absent = _run(opened, names, x, named)
-    want = results.pop("want")
-    floating, membranes = float_divergence(opened.graph("integer"), opened.graph("float"), x, want)
-    comparisons = [_of_sample(c, owners) for c in (*results["comparisons"], floating)]
+    beside, found = _beside(opened, x, results["want"])
+    comparisons = [_of_sample(c, owners) for c in (*results["comparisons"], beside)]
     write_json(
         json_path,
         {
@@ -84,16 +89,35 @@ def verify(
             "n_steps": x.shape[0],
             "targets": {c.target: c.as_json() for c in comparisons},
             "not_available": absent,
-            "float_membranes": membranes,
+            **found,
             "passed": all(c.passed for c in comparisons),
         },
     )
-    _print(comparisons, absent, membranes, len(feed.samples))
+    _print(comparisons, absent, found["float_membranes"], len(feed.samples))
+    if "joints" in found:
+        from verbs.pose_verify import say_apart
+
+        say_apart(found["joints"], opened.about["quantisation"]["threshold"])
     if opened.host() is not None:
         say("readouts: the CPU part's, from each target's own spikes, equal to 1e-9 of the largest value")
     failed = [c.target for c in comparisons if not c.passed]
     if failed:
         raise VerificationFailed(f"{', '.join(failed)}: not the spikes of the integer reference")
+
+
+def _beside(opened: Any, x: np.ndarray, want: Any) -> tuple[Any, dict[str, Any]]:
+    """The comparison that no target makes, and what else `--json` says of it: spikes of the float graph; of a
+    sigma-delta network, which has none in floats, its dense integers."""
+    from deploy.verify import float_divergence
+
+    if opened.kind != "sdnn":
+        floating, membranes = float_divergence(opened.graph("integer"), opened.graph("float"), x, want)
+        return floating, {"float_membranes": membranes}
+    from verbs.pose_verify import dense_comparison, joints_apart
+
+    comparison, dense = dense_comparison(opened, x)
+    sums = {name: want.rasters[name] for name in dense}
+    return comparison, {"float_membranes": {}, "joints": joints_apart(opened, x, sums, dense)}
 
 
 def _names(targets: str) -> list[str]:
@@ -120,7 +144,7 @@ def _run(opened: Any, names: list[str], x: np.ndarray, named: bool) -> tuple[dic
     from verbs.running import load, watch
 
     reference = load(opened, "reference", "integer")
-    order = reference.graph.spiking()
+    order = (*reference.graph.spiking(), *_sums(reference.graph))
     want = reference.runner.run(x, order)
     comparisons, absent = [], {}
     for name in names:
@@ -143,6 +167,11 @@ def _run(opened: Any, names: list[str], x: np.ndarray, named: bool) -> tuple[dic
     return {"want": want, "comparisons": comparisons}, absent
 
 
+def _sums(graph: Any) -> list[str]:
+    """Readouts that are seen at every step: sums of changes."""
+    return [name for name in graph.outputs if isinstance(graph.nodes[name], LoihiSigma)]
+
+
 def _left_out(opened: Any, name: str, named: bool) -> str | None:
     """Why a target is not compared; None if it is."""
     from deploy.target import target
@@ -151,7 +180,21 @@ def _left_out(opened: Any, name: str, named: bool) -> str | None:
     if (why := where.available()) or named:
         return why
     model = opened.program() if "program" in where.takes else opened.graph("integer")
-    return "; ".join(where.supports(model)) or None
+    return "; ".join(_told_once(where.supports(model))) or None
+
+
+def _told_once(reasons: list[str]) -> list[str]:
+    """Reasons 'node: why', those of one why as one: the first node, and how many others."""
+    nodes: dict[str, list[str]] = {}
+    for reason in reasons:
+        node, colon, why = reason.partition(": ")
+        nodes.setdefault(why if colon else reason, []).append(node)
+    return [
+        f"{names[0]} and {len(names) - 1} others: {why}"
+        if len(names) > 1
+        else next(r for r in reasons if why in r)
+        for why, names in nodes.items()
+    ]
 
 
 def _print(comparisons: list[Any], absent: dict[str, str], membranes: dict[str, Any], samples: int) -> None:

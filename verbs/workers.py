@@ -20,9 +20,10 @@ from multiprocessing.process import BaseProcess
 
 from convert.ir import BadInput
 from energy.chunk import Chunk
-from verbs.counting import Job, counted, say_cut, taken
+from verbs.counting import Job, counted, taken
 from verbs.options import cores
 from verbs.output import bar
+from verbs.running import say_cut
 
 AHEAD = 4
 _ONE_THREAD_EACH = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

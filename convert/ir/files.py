@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from convert.ir.errors import BadInput
@@ -14,8 +14,9 @@ from convert.ir.errors import BadInput
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`; moved there when the block ends well, removed when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary path beside `path`; moved there when the block ends well, removed when it does not, with
+    the folders that were made for it."""
+    made = _made(path.parent)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     draft = Path(name)
@@ -26,6 +27,7 @@ def whole(path: Path) -> Iterator[Path]:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+        _drop_empty(made)
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise BadInput(f"{path}: exists and is not an empty folder; choose another --out")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    made = _made(path.parent)
     draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield draft
@@ -44,6 +46,21 @@ def whole_folder(path: Path) -> Iterator[Path]:
         os.replace(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        _drop_empty(made)
+
+
+def _made(folder: Path) -> list[Path]:
+    """Make the folder and what is above it; those that were not there, the innermost first."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _drop_empty(folders: list[Path]) -> None:
+    """Remove those that hold nothing: a result that did not come leaves no folder behind."""
+    for folder in folders:
+        with suppress(OSError):  # it holds something: whoever wrote it keeps it
+            folder.rmdir()
 
 
 def _sync(path: Path) -> None:

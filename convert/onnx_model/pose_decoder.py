@@ -161,7 +161,10 @@ def _blurred(m: Sums, about: Mapping[str, Any], heatmap: str, sigma: float) -> s
 
 
 def blur_matrix(n: int, sigma: float, taps: int) -> np.ndarray:
-    """[n, n]: the codecs' blur, a Gaussian of `taps` cells along an axis."""
+    """[n, n]: a Gaussian of `taps` cells along an axis.
+
+    The codecs' blur once more: `convert` imports nothing of `train`. A test holds the two equal.
+    """
     distance = np.arange(n)[:, None] - np.arange(n)
     kernel = np.exp(-0.5 * np.square(np.arange(-(taps // 2), taps // 2 + 1)) / sigma**2)
     near = np.abs(distance) <= taps // 2

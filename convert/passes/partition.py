@@ -27,6 +27,7 @@ from convert.ir import (
     Graph,
     Input,
     LinearNode,
+    LoihiSigma,
     Neuron,
     Product,
     Source,
@@ -68,8 +69,9 @@ class Split:
 
 
 def cut(chip: Graph, host: Graph) -> tuple[str, ...]:
-    """Spiking populations of the chip that are inputs of the host."""
-    return tuple(n for n in host.sources() if n in chip.spiking())
+    """Populations of the chip that are inputs of the host: spiking ones, and sums that are read out."""
+    sums = {n for n in chip.outputs if isinstance(chip.nodes[n], LoihiSigma)}
+    return tuple(n for n in host.sources() if n in chip.spiking() or n in sums)
 
 
 def partition(graph: Graph) -> Split:

@@ -109,8 +109,9 @@ class SigmaDelta:
         self.report.clear()
         ends, source = _ends(graph), graph.input()
         first = f"{source}.delta"
-        nodes: dict[str, Node] = {source: self._input(graph, source)}
-        counts = {source: 1.0 / nodes[source].scale}  # type: ignore[attr-defined]
+        entry = self._input(graph, source)
+        nodes: dict[str, Node] = {source: entry}
+        counts = {source: 1.0 / entry.scale}
         nodes[f"{first}.in"] = ChannelScale(np.ones(graph.shapes[source][0], np.int8))
         vth = self._vth(source, counts[source])
         nodes[first] = LoihiDelta(vth=vth, carry=self.carry)

@@ -34,21 +34,23 @@ class Seen:
     record: Record
 
 
-class SigmaDeltaPose:
-    """heads: the codec's maps, in the order of the host's outputs; kinds: "scalar" or "vector" each."""
+class MapReader:
+    """What is behind the readouts: the host's graph and the decoder.
+
+    heads: the codec's maps, in the order of the host's outputs; kinds: "scalar" or "vector" each.
+    """
 
     def __init__(
-        self, program: Program, host: Graph, decoder: bytes, heads: Sequence[str], kinds: Sequence[str],
-        where: str, threads: int = 1,
+        self, host: Graph, decoder: bytes, heads: Sequence[str], kinds: Sequence[str], where: str,
+        threads: int = 1,
     ) -> None:  # fmt: skip
-        self.program, self._host = program, host
+        self._host = host
         self._heads = list(zip(heads, kinds, host.outputs, strict=True))
-        self._runner = LoihiSim(threads).compile(program)
         self._decoder = Session(decoder, where, threads)
         check_form(self._decoder, DECODER)
 
     @classmethod
-    def load(cls, artifact: Artifact, threads: int = 1) -> SigmaDeltaPose:
+    def load(cls, artifact: Artifact, threads: int = 1) -> MapReader:
         """That of an artifact of kind sdnn; BadInput for another kind."""
         host = artifact.host()
         if artifact.kind != KIND or host is None:
@@ -56,19 +58,7 @@ class SigmaDeltaPose:
                 f"{artifact.path}: is of kind {artifact.kind}; expected one of convert --to {KIND}"
             )
         settings, place = artifact.about["source"]["model_config"], artifact.file("decoder.onnx")
-        heads = settings["heads"], settings["kinds"]
-        return cls(artifact.program(), host, read_model(place), *heads, str(place), threads)
-
-    def joints(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """x [N, 3, H, W], each an image of its own -> xy float64 [N, K, 2], score float64 [N, K]."""
-        seen = self.video(x[None])
-        return seen.xy[0], seen.score[0]
-
-    def video(self, x: np.ndarray, rasters: Collection[str] = ()) -> Seen:
-        """x [T, N, 3, H, W]: N videos of T frames, from rest, as the network takes its images."""
-        record = self._runner.run(x, (*self.program.outputs, *rasters))
-        sums = {name: record.rasters[name] for name in self.program.outputs}
-        return Seen(*self.decoded(sums), record)
+        return cls(host, read_model(place), settings["heads"], settings["kinds"], str(place), threads)
 
     def decoded(self, sums: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Sums of the readouts [T, N, C, h, w] -> xy [T, N, K, 2], score [T, N, K]."""
@@ -86,6 +76,31 @@ class SigmaDeltaPose:
         lead = maps[self._heads[0][2]].shape[:2]
         xy, score = (found[n].reshape(*lead, *found[n].shape[1:]).astype(np.float64) for n in ("xy", "score"))
         return xy, score
+
+
+class SigmaDeltaPose:
+    """A program on the Loihi simulator, and what reads its sums."""
+
+    def __init__(self, program: Program, reader: MapReader, threads: int = 1) -> None:
+        self.program, self.reader = program, reader
+        self._runner = LoihiSim(threads).compile(program)
+
+    @classmethod
+    def load(cls, artifact: Artifact, threads: int = 1) -> SigmaDeltaPose:
+        """That of an artifact of kind sdnn; BadInput for another kind."""
+        reader = MapReader.load(artifact, threads)
+        return cls(artifact.program(), reader, threads)
+
+    def joints(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """x [N, 3, H, W], each an image of its own -> xy float64 [N, K, 2], score float64 [N, K]."""
+        seen = self.video(x[None])
+        return seen.xy[0], seen.score[0]
+
+    def video(self, x: np.ndarray, rasters: Collection[str] = ()) -> Seen:
+        """x [T, N, 3, H, W]: N videos of T frames, from rest, as the network takes its images."""
+        record = self._runner.run(x, (*self.program.outputs, *rasters))
+        sums = {name: record.rasters[name] for name in self.program.outputs}
+        return Seen(*self.reader.decoded(sums), record)
 
     def close(self) -> None:
         """End the simulator's threads."""

@@ -6,8 +6,6 @@ import json
 
 import pytest
 
-from deploy.target import target
-
 TINY = [
     "--set", "channels=4,6", "--set", "heads=1", "--set", "head_width=2", "--set", "kernel=3", "--set",
     "coding=2", "--frames", "3", "--repeat", "3", "--epochs", "6", "--batch", "4", "--threads", "1",
@@ -52,9 +50,7 @@ def test_the_same_spikes_on_every_target(run, made):
 
 
 @pytest.mark.lava
-def test_the_same_spikes_on_lava(run, made):
-    if why := target("lava").available():
-        pytest.skip(why)
+def test_the_same_spikes_on_lava(run, made, lava):
     done = run("verify", made / "lava", "--targets", "lava", "--samples", 1, "--json", made / "l")
     assert done.code == 0, done.err
     found = json.loads((made / "l").read_text())["targets"]["lava"]

@@ -6,7 +6,6 @@ Every comparison is exact: these are integers. A start of Lava costs seconds, so
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 
 import numpy as np
@@ -28,21 +27,12 @@ from convert.ir import (
 from convert.net_reader import read_net
 from convert.net_weights import fault
 from convert.to_lava import write_net
-from deploy.lava_env import lava_missing, lava_python
+from deploy.lava_env import lava_python
 from deploy.lava_sim import LavaRunner, LavaSim, net_runner
 from deploy.target import target
 
-pytestmark = pytest.mark.lava
+pytestmark = [pytest.mark.lava, pytest.mark.usefixtures("lava")]
 LIMIT = 1 << 23
-
-
-@pytest.fixture(scope="module", autouse=True)
-def lava():
-    missing = lava_missing()
-    if missing and os.environ.get("BASALT_REQUIRE_LAVA") == "1":
-        pytest.fail(f"BASALT_REQUIRE_LAVA=1, but {missing}")
-    if missing:
-        pytest.skip(missing)
 
 
 def shifted(x, exp):

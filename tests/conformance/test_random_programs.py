@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import numpy as np
@@ -14,7 +13,6 @@ from benchmarks.events import events, kinds
 from benchmarks.lava_conformance import differences, simulator_differences
 from benchmarks.random_programs import FIXED, MODELS, random_case
 from convert.ir import LoihiDelta, LoihiLIFRefractory, Unsupported
-from deploy.lava_env import lava_missing
 from deploy.lava_sim import LavaSim
 from deploy.lava_trace import lava_traces
 from deploy.loihi_sim import LoihiSim
@@ -77,15 +75,6 @@ def test_a_seed_is_a_program():
     assert all(np.array_equal(one.trace.sent[n], two.trace.sent[n]) for n in one.trace.sent)
     other = random_case(4, LoihiDelta)
     assert other.x.shape != one.x.shape or not np.array_equal(one.x, other.x)
-
-
-@pytest.fixture
-def lava():
-    missing = lava_missing()
-    if missing and os.environ.get("BASALT_REQUIRE_LAVA") == "1":
-        pytest.fail(f"BASALT_REQUIRE_LAVA=1, but {missing}")
-    if missing:
-        pytest.skip(missing)
 
 
 @pytest.mark.lava

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -16,7 +14,6 @@ from convert.passes.lower import lower
 from convert.passes.quantise import Quantise
 from convert.to_lava import chain_reasons, write_net
 from deploy.calibration import calibrate
-from deploy.lava_env import lava_missing
 from deploy.lava_sim import net_runner
 from deploy.loihi_sim import LoihiSim
 from deploy.reference import Reference
@@ -24,15 +21,6 @@ from train.neurons import LIF, CubaLIF
 from train.stepwise import Stepwise
 
 STEPS, SAMPLES = 24, 2
-
-
-@pytest.fixture
-def lava():
-    missing = lava_missing()
-    if missing and os.environ.get("BASALT_REQUIRE_LAVA") == "1":
-        pytest.fail(f"BASALT_REQUIRE_LAVA=1, but {missing}")
-    if missing:
-        pytest.skip(missing)
 
 
 def dense_chain() -> tuple[nn.Module, tuple[int, ...]]:

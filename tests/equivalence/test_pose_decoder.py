@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from convert.ir import Unsupported
+from convert.onnx_model import pose_decoder
 from convert.onnx_model.pose_decoder import HEADS, decoder_model
+from train.pose.codecs import blur
 from train.pose.codecs.offset import OFFSETS
 from train.pose.codecs.registry import CODECS, codec
 from train.pose.convention import CONVENTIONS, MapGrid
@@ -64,3 +66,9 @@ def test_an_unknown_codec_is_refused():
         decoder_model({**c.description(), "codec": "heat"})
     with pytest.raises(Unsupported, match="choose none, peak"):
         decoder_model({**c.description(), "offset": "median"})
+
+
+@pytest.mark.parametrize(("n", "sigma", "taps"), [(12, 2.0, 11), (3, 2.0, 11), (16, 0.7, 5), (1, 1.0, 11)])
+def test_the_blur_is_the_codecs_own(n, sigma, taps):
+    """Written twice, as `convert` imports nothing of `train`: the same numbers, to the last bit."""
+    np.testing.assert_array_equal(pose_decoder.blur_matrix(n, sigma, taps), blur.blur_matrix(n, sigma, taps))

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
 from convert.ir import Unsupported
 from convert.net_reader import read_net
 from convert.to_lava import write_net
-from deploy.lava_env import lava_missing
 from deploy.lava_sim import net_runner
 from deploy.loihi_sim import LoihiSim
-
-
-@pytest.fixture
-def lava():
-    missing = lava_missing()
-    if missing and os.environ.get("BASALT_REQUIRE_LAVA") == "1":
-        pytest.fail(f"BASALT_REQUIRE_LAVA=1, but {missing}")
-    if missing:
-        pytest.skip(missing)
 
 
 @pytest.mark.lava

@@ -13,8 +13,36 @@ import numpy as np
 import pytest
 import scipy.io
 
+from cli import VERBS
+from convert.artifact import Artifact, open_artifact
 from train.pose.data import registry
 from train.pose.data.person import PoseSet
+from verbs.group import Verbs, root
+
+SMALL = [
+    "--set", "backbone=tiny", "--set", "width=32", "--set", "height=32", "--set", "hidden=8", "--batch", "8",
+    "--threads", "1", "--data-option", "train=12", "--data-option", "test=4",
+]  # fmt: skip
+
+
+def _made(*args: object) -> None:
+    assert Verbs.run(root(VERBS), [str(a) for a in args]) == 0
+
+
+@pytest.fixture(scope="session")
+def sdnn_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of a tiny pose network on twelve drawn pictures."""
+    out = tmp_path_factory.mktemp("sdnn") / "run"
+    _made("train", "--model", "ogn", "--out", out, "--epochs", 1, *SMALL)
+    return out
+
+
+@pytest.fixture(scope="session")
+def sdnn(sdnn_run: Path) -> Artifact:
+    """It as a sigma-delta network; s.json beside the run says what `convert` did."""
+    out, told = sdnn_run.parent / "sdnn", sdnn_run.parent / "s.json"
+    _made("convert", sdnn_run, "--to", "sdnn", "--delta-threshold", "0.05", "--out", out, "--json", told)
+    return open_artifact(out)
 
 
 @pytest.fixture(scope="session")

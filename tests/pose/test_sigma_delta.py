@@ -15,85 +15,63 @@ from deploy.pose.sigma_delta import SigmaDeltaPose
 from deploy.reference import values
 from verbs.group import Verbs, root
 
-SMALL = [
-    "--set", "backbone=tiny", "--set", "width=32", "--set", "height=32", "--set", "hidden=8", "--batch", "8",
-    "--threads", "1", "--data-option", "train=12", "--data-option", "test=4",
-]  # fmt: skip
-
 
 def cli(*args) -> int:
     return Verbs.run(root(VERBS), [str(a) for a in args])
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    out = tmp_path_factory.mktemp("sdnn") / "run"
-    assert cli("train", "--model", "ogn", "--out", out, "--epochs", 1, *SMALL) == 0
-    return out
-
-
-@pytest.fixture(scope="module")
-def artifact(run):
-    out = run.parent / "sdnn"
-    threshold = ("--delta-threshold", "0.05")
-    assert cli("convert", run, "--to", "sdnn", *threshold, "--out", out, "--json", run.parent / "s.json") == 0
-    return open_artifact(out)
-
-
-def video(artifact, frames=4):
+def video(sdnn, frames=4):
     rng = np.random.default_rng(0)
-    shape = artifact.graph("float").shapes["input"]
+    shape = sdnn.graph("float").shapes["input"]
     return rng.normal(size=(1, 2, *shape)) + np.cumsum(rng.normal(size=(frames, 2, *shape)) * 0.1, axis=0)
 
 
-def test_the_manifest_says_how_it_was_made(run, artifact):
-    told = json.loads((run.parent / "s.json").read_text())
+def test_the_manifest_says_how_it_was_made(sdnn_run, sdnn):
+    told = json.loads((sdnn_run.parent / "s.json").read_text())
     assert told["quantisation"]["threshold"] == 0.05 and told["quantisation"]["chosen"] == "asked for"
     assert set(told["parity_with_torch"]["pck"]) == {"torch", "from rest", "moving"}
     assert told["parity_with_torch"]["messages_compared"] > 10_000
-    assert artifact.kind == "sdnn" and {"decoder.onnx", "host.npz", "program.npz"} <= set(
-        artifact.about["files"]
-    )
+    assert sdnn.kind == "sdnn" and {"decoder.onnx", "host.npz", "program.npz"} <= set(sdnn.about["files"])
 
 
-def test_frames_of_a_video_are_the_references_joints(artifact):
-    x = video(artifact)
-    network = SigmaDeltaPose.load(artifact)
-    integer = artifact.graph("integer")
+def test_frames_of_a_video_are_the_references_joints(sdnn):
+    x = video(sdnn)
+    network = SigmaDeltaPose.load(sdnn)
+    integer = sdnn.graph("integer")
     seen = network.video(x, integer.spiking())
     want = values(integer, x)
     for name in (*integer.spiking(), *integer.outputs):
         np.testing.assert_array_equal(seen.record.rasters[name], want[name])
-    xy, score = network.decoded({name: want[name] for name in integer.outputs})
+    xy, score = network.reader.decoded({name: want[name] for name in integer.outputs})
     np.testing.assert_array_equal(seen.xy, xy)
     np.testing.assert_array_equal(seen.score, score)
     assert seen.xy.shape == (4, 2, 17, 2) and np.ptp(seen.xy) > 1
 
 
-def test_maps_reach_the_decoder_as_the_codec_has_them(artifact):
+def test_maps_reach_the_decoder_as_the_codec_has_them(sdnn):
     """Heads by name, offsets as [N, K, 2, h, w]; scaled and with their bias."""
-    x = video(artifact, 1)
-    network, integer, host = SigmaDeltaPose.load(artifact), artifact.graph("integer"), artifact.host()
+    x = video(sdnn, 1)
+    network, integer, host = SigmaDeltaPose.load(sdnn), sdnn.graph("integer"), sdnn.host()
     got = values(integer, x)
     maps = values(host, {n: got[n].astype(np.float64) for n in integer.outputs})
     heat, offset = (maps[n][0].astype(np.float32) for n in host.outputs)
     feed = {"heatmap": heat, "offset": offset.reshape(2, 17, 2, *offset.shape[2:])}
-    found = Session(read_model(artifact.file("decoder.onnx")), "decoder", 1).run(feed)
+    found = Session(read_model(sdnn.file("decoder.onnx")), "decoder", 1).run(feed)
     np.testing.assert_array_equal(network.joints(x[0])[0], found["xy"].astype(np.float64))
-    float_maps = values(artifact.graph("float"), x)
+    float_maps = values(sdnn.graph("float"), x)
     for name in host.outputs:  # thirty layers of 8-bit weights, each a few percent of the layer's rms
         assert np.corrcoef(maps[name].ravel(), float_maps[name].ravel())[0, 1] > 0.9
 
 
-def test_evaluate_and_inspect_take_it(artifact, tmp_path, capsys):
-    assert cli("evaluate", artifact.path, "--threads", 1, "--json", tmp_path / "e.json") == 0
+def test_evaluate_and_inspect_take_it(sdnn, tmp_path, capsys):
+    assert cli("evaluate", sdnn.path, "--threads", 1, "--json", tmp_path / "e.json") == 0
     told = json.loads((tmp_path / "e.json").read_text())
     assert told["by"] == "loihi-sim" and told["form"] == "sigma-delta" and told["n_people"] > 3
-    assert cli("inspect", artifact.path) == 0
+    assert cli("inspect", sdnn.path) == 0
     assert "LoihiSigmaDelta" in capsys.readouterr().out
 
 
-def test_auto_takes_the_largest_threshold_that_keeps_pck(run, tmp_path, monkeypatch):
+def test_auto_takes_the_largest_threshold_that_keeps_pck(sdnn_run, tmp_path, monkeypatch):
     from verbs import pose_sdnn
 
     monkeypatch.setattr(pose_sdnn, "LADDER", (50.0, 0.0))
@@ -101,7 +79,7 @@ def test_auto_takes_the_largest_threshold_that_keeps_pck(run, tmp_path, monkeypa
     monkeypatch.setattr(pose_sdnn, "pck", lambda made, *_: shares[made.threshold])
     for known, want in ((0.796, 50.0), (0.79, 0.0)):  # half a point may go
         shares[50.0] = known
-        assert cli("convert", run, "--to", "sdnn", "--out", tmp_path / "a") == 0
+        assert cli("convert", sdnn_run, "--to", "sdnn", "--out", tmp_path / "a") == 0
         quantisation = open_artifact(tmp_path / "a").about["quantisation"]
         assert quantisation["threshold"] == want and quantisation["chosen"] == "auto"
 
@@ -116,14 +94,14 @@ def test_auto_takes_the_largest_threshold_that_keeps_pck(run, tmp_path, monkeypa
         (("--to", "lava"), 4, "--to sdnn: graded spikes of changes"),
     ],
 )
-def test_bad_settings_are_one_line_and_leave_nothing(run, tmp_path, capsys, args, code, said):
-    assert cli("convert", run, *args, "--out", tmp_path / "x") == code
+def test_bad_settings_are_one_line_and_leave_nothing(sdnn_run, tmp_path, capsys, args, code, said):
+    assert cli("convert", sdnn_run, *args, "--out", tmp_path / "x") == code
     assert said in capsys.readouterr().err and not (tmp_path / "x").exists()
 
 
-def test_other_artifacts_and_runs_are_refused(run, artifact, tmp_path, capsys):
-    assert cli("convert", artifact.path, "--to", "sdnn", "--out", tmp_path / "x") == 3
+def test_other_artifacts_and_runs_are_refused(sdnn_run, sdnn, tmp_path, capsys):
+    assert cli("convert", sdnn.path, "--to", "sdnn", "--out", tmp_path / "x") == 3
     assert "is an artifact already" in capsys.readouterr().err
-    assert cli("convert", run, "--to", "onnx", "--out", tmp_path / "onnx") == 0
+    assert cli("convert", sdnn_run, "--to", "onnx", "--out", tmp_path / "onnx") == 0
     with pytest.raises(BadInput, match="of kind pose; expected one of convert --to sdnn"):
         SigmaDeltaPose.load(open_artifact(tmp_path / "onnx"))

@@ -17,7 +17,6 @@ from convert.ir import (
     Delay,
     Graph,
     Input,
-    LoihiSigmaDelta,
     Permute,
     Relu,
     Reshape,
@@ -28,11 +27,11 @@ from convert.passes.lower import lower
 from convert.passes.sigma_delta import Ranges, SigmaDelta
 from deploy import reference_program
 from deploy.calibration import ranges
+from deploy.dense import dense_values, without_thresholds
 from deploy.lava_limits import limits
 from deploy.loihi_sim import LoihiSim
 from deploy.reference import values
 from deploy.stream import open_stream
-from deploy.target import target
 
 SIM = LoihiSim(threads=1)
 
@@ -109,31 +108,12 @@ def test_reference_program_and_simulator_send_the_same_messages(case, threshold,
         np.testing.assert_array_equal(found.outputs[name], want[name][-1])
 
 
-def dense(integer, x):
-    """The integer ReLU network frame by frame, without a neuron: floor(relu(sum + bias) / 2^state_exp)."""
-    got = {}
-    for name, node, inputs in integer:
-        a = [got[i] for i in inputs]
-        if isinstance(node, Input):
-            got[name] = np.clip(np.rint(x / node.scale), -node.limit, node.limit).astype(np.int64)
-        elif isinstance(node, LoihiSigmaDelta):
-            got[name] = np.maximum(a[0] + (node.bias << node.state_exp), 0) >> node.state_exp
-        elif name.endswith((".delta", ".sigma")):
-            got[name] = a[0]
-        else:
-            names = [f"a{k}" for k in range(len(a))]
-            fed = {n: Input(v.shape[2:], "graded", 1.0, 25) for n, v in zip(names, a, strict=True)}
-            alone = Graph({**fed, "n": node}, tuple((n, "n") for n in names), ("n",), "integer")
-            got[name] = values(alone, dict(zip(names, a, strict=True)))["n"]
-    return got
-
-
 @settings(max_examples=15)
 @given(cases)
 def test_without_a_threshold_it_is_the_integer_relu_network_at_every_frame(case):
     graph, x = drawn(case)
     integer, _, _ = made(graph, x)
-    got, want = values(integer, x), dense(integer, x)
+    got, want = values(integer, x), dense_values(integer, x)
     for name in integer.outputs:
         np.testing.assert_array_equal(got[name], want[name])
     for name in integer.spiking():  # messages sum to what the dense layer gives, floor included
@@ -147,7 +127,7 @@ def test_without_carry_it_is_exact_only_where_no_bits_are_lost():
     graph = network(rng)
     x = film(rng, graph, steps=40)
     integer, _, _ = made(graph, x, carry=False)
-    got, want = values(integer, x), dense(integer, x)
+    got, want = values(integer, x), dense_values(integer, x)
     np.testing.assert_array_equal(got["heat.sigma"][0], want["heat.sigma"][0])
     off = np.cumsum(got["r1"], axis=0) - want["r1"]
     assert off.max() <= 0 and off[-1].mean() < off[5].mean() < 0  # always downward, ever further
@@ -156,7 +136,7 @@ def test_without_carry_it_is_exact_only_where_no_bits_are_lost():
     whole = dataclasses.replace(integer.nodes["r1"], state_exp=0)
     lossless = Graph({**integer.nodes, "r1": whole}, integer.edges, integer.outputs, "integer")
     for name in integer.outputs:
-        np.testing.assert_array_equal(values(lossless, x)[name], dense(lossless, x)[name])
+        np.testing.assert_array_equal(values(lossless, x)[name], dense_values(lossless, x)[name])
 
 
 @settings(max_examples=10)
@@ -282,6 +262,24 @@ def test_pools_are_part_of_the_weights_behind_them():
     np.testing.assert_allclose(maps, values(graph, x)["y"], atol=0.02)  # 8 bits of input below 3
 
 
+def test_without_thresholds_only_the_thresholds_differ():
+    rng = np.random.default_rng(3)
+    graph = network(rng)
+    x = film(rng, graph)
+    integer, plain = (made(graph, x, threshold)[0] for threshold in (0.3, 0.0))
+    assert any(integer.nodes[n].vth for n in integer.spiking())
+    bare = without_thresholds(integer)
+    for name in bare.nodes:
+        for field, value in bare.nodes[name].fields().items():
+            np.testing.assert_array_equal(value, getattr(plain.nodes[name], field))
+
+
+def test_a_spiking_network_has_no_dense_form():
+    graph = Graph({"x": Input((2,), "binary"), "lif": LIF(dv=0.5)}, (("x", "lif"),), ("lif",), "folded")
+    with pytest.raises(Unsupported, match="LIF has no dense form"):
+        dense_values(graph, np.zeros((1, 1, 2)))
+
+
 def test_lava_0_10_is_told_that_it_has_no_carry():
     rng = np.random.default_rng(1)
     graph = network(rng)
@@ -290,15 +288,15 @@ def test_lava_0_10_is_told_that_it_has_no_carry():
     assert not any("carry" in reason for reason in limits(lower(made(graph, x, carry=False)[0])))
 
 
-@pytest.mark.skipif(target("lava").available() is not None, reason="Lava is not installed: make lava")
-def test_lava_0_10_sends_the_same_messages():
+@pytest.mark.lava
+def test_lava_0_10_sends_the_same_messages(lava):
     """The form without carry, narrow enough for Lava's 32-bit words."""
     rng = np.random.default_rng(0)
     graph = network(rng, 2, 4, 1, cells=False)
     x = film(rng, graph, steps=4)
     integer, _, _ = made(graph, x, 0.1, carry=False, bits=5, input_bits=4, message_bits=9)
     program, names = lower(integer), integer.spiking()
-    runner = target("lava").compile(program)
+    runner = lava.compile(program)
     found, want = runner.run(x, names), SIM.compile(program).run(x, names)
     runner.close()
     for name in names:

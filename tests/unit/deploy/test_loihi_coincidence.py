@@ -22,8 +22,7 @@ from convert.ir import (
     SpikeMatMul,
 )
 from convert.passes.lower import lower
-from deploy.lava_env import lava_missing
-from deploy.lava_sim import LavaRunner, LavaSim
+from deploy.lava_sim import LavaRunner
 from deploy.loihi_coincidence import coincidences
 from deploy.loihi_sim import LoihiSim
 from deploy.reference import Reference, values
@@ -111,10 +110,9 @@ def test_a_third_projection_is_not_a_coincidence():
     assert set(coincidences(more)) == {"map", "mix"}
 
 
-def test_real_lava_relays_as_the_simulator_does():
+@pytest.mark.lava
+def test_real_lava_relays_as_the_simulator_does(lava):
     """A delay of 70 steps in Lava's own delay synapses, of which none is longer than 62."""
-    if missing := lava_missing():
-        pytest.skip(missing)
     nodes = {
         "input": Input((3,), "binary"), "late": Delay(70), "w": ChannelScale(np.array([7, 5, 3], np.int8)),
         "now": ChannelScale(np.array([2, 3, 4], np.int8)), "sum": Add(), "lif": LoihiLIF(dv=2000, vth=6),
@@ -129,18 +127,17 @@ def test_real_lava_relays_as_the_simulator_does():
     np.testing.assert_array_equal(got["lif"], want)
 
 
-def test_real_lava_finds_the_same_coincidences():
+@pytest.mark.lava
+def test_real_lava_finds_the_same_coincidences(lava):
     """Two heads, three products, a delay of two steps: every population at every step."""
-    if missing := lava_missing():
-        pytest.skip(missing)
     graph = products()
     program, x = lower(graph), spikes(0.5, steps=6, samples=2)
     names = [n for n in program.populations if n != "input"]
-    lava = LavaSim().compile(program).run(x, names)
+    real = lava.compile(program).run(x, names)
     ours = LoihiSim(1).compile(program).run(x, names)
     for n in names:
-        assert lava.rasters[n].any(), "vacuous case"
-        np.testing.assert_array_equal(lava.rasters[n], ours.rasters[n])
+        assert real.rasters[n].any(), "vacuous case"
+        np.testing.assert_array_equal(real.rasters[n], ours.rasters[n])
     want = Reference().compile(graph).run(x, ["m", "o", "out"])
     for n in want.rasters:
-        np.testing.assert_array_equal(lava.rasters[n], want.rasters[n])
+        np.testing.assert_array_equal(real.rasters[n], want.rasters[n])

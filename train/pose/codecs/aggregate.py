@@ -1,8 +1,8 @@
 """Heatmap and offsets of one joint -> its cell: the reference, cell by cell. docs/pose.md has the equations.
 
 In all of it x runs over cells, p is the highest cell, v(x) = x + R o(x) the vote of x, a(x) = max(h(x), 0)
-its heat. Nothing is read beyond R - 1/2 cells of where the joint is taken to be: offsets
-are trained within R.
+its heat. Offsets are trained within R cells of the joint: votes are read within R - 1/2 of where it is taken
+to be, by `mean` within R - 3/4 of p; `fused` reads the heat within 2.5 sigma, which may be wider.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ CORNER = 0.75
 KERNEL = 2.0
 """Half width of the voting kernel, cells."""
 ROUNDS = 3
-"""Of the iterations of `vote` and `fused`; from half a cell away, each more changes less than 0.001 cells."""
+"""Steps of `fused`; of `vote` one less, its start being the first. From half a cell away, one more of `fused`
+changes less than 0.001 cells."""
 FLOOR = 1e-6
 """Variance below which a source is not believed to be: maps are float32, and perfect ones exist."""
 SPREAD = 2.5
@@ -84,9 +85,10 @@ def mean(field: Field) -> NDArray[np.float64]:
 
 
 def vote(field: Field) -> NDArray[np.float64]:
-    """The Hough sum f(m) = sum a(x) G(v(x) - m), G(d) = (1 - |d_x|/b)+ (1 - |d_y|/b)+, climbed by mean shift:
+    """Near the highest place of the Hough sum f(m) = sum a(x) G(v(x) - m).
 
-    m <- sum a G(v - m) v / sum a G(v - m), from the heat's own mean m = sum a v / sum a.
+    G(d) = (1 - |d_x|/b)+ (1 - |d_y|/b)+; two steps m <- sum a G(v - m) v / sum a G(v - m), from the heat's
+    own mean m = sum a v / sum a. Means of votes weighted by G, they stop near f's highest place, not at it.
     """
     place = _weighted(field, field.peak, kernel=False)
     for _ in range(ROUNDS - 1):

@@ -3,8 +3,8 @@
     encode    h(x) = exp(-|x - m|^2 / (2 sigma^2));  o(x) = (m - x)/R within R cells of m, else 0
     decode    none    the highest cell p
               peak    p + R o(p)
-              mean    mean of the votes x + R o(x), |x - p| <= R
-              vote    the place most votes agree on, each as heavy as h(x)
+              mean    mean of the votes x + R o(x), |x - p| <= R - 3/4
+              vote    near the place most votes agree on, each as heavy as h(x)
               fused   the place that explains heatmap and votes best, each trusted as far as it is consistent
 
 Our own design, after the abstract of OGN; its equations were not available. R is in cells and belongs to the
