@@ -4,6 +4,9 @@ logits [R, 2]    background, person
 deltas [R, 4]    by `deltas.REFINED`
 
 L = mean over sampled proposals of cross entropy  +  [a person's] Huber(deltas, truth)
+
+Both hidden layers are normed: without, at the rates that the rest of the network trains best with, four of
+five units were found dead after ten epochs.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ class BoxHead(nn.Module):
 
     def __init__(self, channels: int, cells: int, hidden: int) -> None:
         super().__init__()
-        self.first = nn.Linear(channels * cells * cells, hidden)
-        self.second = nn.Linear(hidden, hidden)
+        self.first = nn.Sequential(nn.Linear(channels * cells * cells, hidden), nn.LayerNorm(hidden))
+        self.second = nn.Sequential(nn.Linear(hidden, hidden), nn.LayerNorm(hidden))
         self.person = nn.Linear(hidden, 2)
         self.box = nn.Linear(hidden, 4)
         for layer, spread in ((self.person, 0.01), (self.box, 0.001)):

@@ -9,8 +9,8 @@ t the stride: the cell j covers [t j, t (j + 1)] as everywhere here (convention 
 aligned = True). Off the map there is 0. Nothing is rounded, and nothing clamped to the border: a RoI that
 sticks out of the frame sees nothing there.
 
-Each RoI is read from one map: that of the largest stride that is no larger than a bin (the geometric mean of
-its sides), within the strides there are.
+Each RoI is read from one map: that of the largest stride at which the samples of a bin (its side: the
+geometric mean) are at least a cell apart, within the strides there are.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def roi_align(
 def levels(rois: Tensor, strides: Sequence[int], cells: tuple[int, int]) -> Tensor:
     """int64 [R]: which of the strides each RoI is read from."""
     sides = (rois[:, 2:] - rois[:, :2]).clamp(min=1e-6)
-    bin_side = (sides.prod(dim=1) / (cells[0] * cells[1])).sqrt()
-    ascending = torch.tensor(strides, dtype=bin_side.dtype, device=bin_side.device)
-    # A bin of exactly a stride must not fall to the finer map by rounding.
-    return (torch.bucketize(bin_side * (1 + 1e-6), ascending, right=True) - 1).clamp(min=0)
+    apart = (sides.prod(dim=1) / (cells[0] * cells[1])).sqrt() / SAMPLES
+    ascending = torch.tensor(strides, dtype=apart.dtype, device=apart.device)
+    # Exactly a cell apart must not become less by rounding.
+    return (torch.bucketize(apart * (1 + 1e-6), ascending, right=True) - 1).clamp(min=0)
 
 
 def _read(features: Tensor, stride: int, rois: Tensor, cells: tuple[int, int]) -> Tensor:

@@ -46,7 +46,7 @@ ROIS = torch.tensor(
         [3.0, 5.0, 21.5, 30.25],  # inside
         [-6.0, -3.0, 9.0, 7.0],  # out at the upper left
         [30.0, 20.0, 60.0, 50.0],  # out at the lower right
-        [0.0, 0.0, 40.0, 32.0],  # all
+        [-8.0, -8.0, 56.0, 48.0],  # all, and more
         [7.1, 7.1, 7.2, 7.3],  # hardly anything
         [-90.0, -90.0, -50.0, -50.0],  # nothing
     ],
@@ -89,7 +89,7 @@ def test_no_roi_is_no_rows(maps):
     assert found.shape == (0, 3, 3, 2)
 
 
-def test_the_map_is_the_coarsest_that_is_no_coarser_than_a_bin():
-    sides = torch.tensor([3.0, 15.9, 16.0, 31.9, 32.0, 5000.0])
+def test_the_map_is_the_coarsest_whose_cells_tell_the_samples_of_a_bin_apart():
+    sides = torch.tensor([3.0, 31.9, 32.0, 63.9, 64.0, 5000.0])
     rois = torch.stack([torch.zeros(6), torch.zeros(6), sides, sides], dim=1)
     assert levels(rois, (4, 8), (4, 4)).tolist() == [0, 0, 0, 0, 1, 1]
