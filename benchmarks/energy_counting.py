@@ -1,12 +1,13 @@
 """Counting synaptic operations: ours beside NeuroBench's and SpikingJelly's counters, one network, one run.
 
-    python -m benchmarks.energy_counting --run RUN [--artifact DIR ...] [--data DIR] [--samples 32] [--json F]
+    python -m benchmarks.energy_counting [--run RUN] [--artifact DIR ...] [--data DIR] [--samples N]
 
-RUN is a trained Base-SGN. Ours counts its graph on ONNX Runtime; the peers count the same network of
-SpikingJelly's modules (benchmarks/spikingjelly_sgn.py) with the same weights. One thread each. Seconds are
-those of the processor; the best round of each counts, rounds take turns, and what counting adds is what a run
-with counters takes above the same run without. Each --artifact is another row of ours. Plain inference gives
-the outputs alone; the model as `convert` writes it also gives each neuron's spikes, and stands beside.
+RUN is a trained Base-SGN; without it the peers stay away, and need not be installed. Ours counts its graph on
+ONNX Runtime; the peers count the same network of SpikingJelly's modules (benchmarks/spikingjelly_sgn.py) with
+the same weights. One thread each. Seconds are those of the processor; the best round of each counts, rounds
+take turns, and what counting adds is what a run with counters takes above the same run without. N is a batch,
+by default 64, that of a report. Each --artifact is another row of ours. Plain inference gives the outputs
+alone; the model as `convert` writes it also gives each neuron's spikes, and stands beside.
 
 Before that, in float64, where no spike sits within rounding of its threshold: the operations of every layer
 that spikes drive must be the same three integers over all the samples, where the definitions are. The runs
@@ -169,8 +170,8 @@ def agree(counts: Counts, jelly: int, bench: float, samples: int) -> float:
     return max(abs(mine - theirs) / mine for _, mine, theirs in pairs)
 
 
-def compare(asked: argparse.Namespace) -> list[dict[str, Any]]:
-    """A row a counter: seconds plain, with counting, and what counting adds."""
+def beside(asked: argparse.Namespace) -> tuple[dict[str, tuple[Callable[[], Any], ...]], int]:
+    """Ours and the peers on one network: (counter -> runs, samples)."""
     from benchmarks.spikingjelly_sgn import Peer
 
     model, graph, about = network(asked.run)
@@ -184,11 +185,16 @@ def compare(asked: argparse.Namespace) -> list[dict[str, Any]]:
         with torch.no_grad():
             peer(tensor)
 
-    pairs = {
+    return {
         "basalt": ours(graph, x),
         "neurobench": (plain, neurobench(peer, tensor)),
         "spikingjelly": (plain, spikingjelly(peer, tensor)),
-    }
+    }, x.shape[1]
+
+
+def compare(asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """A row a counter: seconds plain, with counting, and what counting adds."""
+    pairs, rows = beside(asked) if asked.run else ({}, 0)
     for where in asked.artifact:
         opened = open_artifact(where)
         fed = load_feed(opened.about["source"], None, asked.data, "test", asked.samples)
@@ -203,8 +209,9 @@ def compare(asked: argparse.Namespace) -> list[dict[str, Any]]:
                 measured = [_measured(run) for run in runs]
                 times[name].append([seconds for seconds, _ in measured])
                 counted[name] = measured[1][1]
-    apart = agree(counted["basalt"], counted["spikingjelly"], counted["neurobench"], x.shape[1])
-    print(f"timed runs, float32: operations at most {apart:.2e} apart", flush=True)
+    if asked.run:
+        apart = agree(counted["basalt"], counted["spikingjelly"], counted["neurobench"], rows)
+        print(f"timed runs, float32: operations at most {apart:.2e} apart", flush=True)
     return [_row(name, times[name][1:], asked.samples) for name in pairs]  # the first compiles and allocates
 
 
@@ -237,14 +244,16 @@ def _row(name: str, times: list[list[float]], samples: int) -> dict[str, Any]:
 def main() -> None:
     """Parse, run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", type=Path, required=True, help="a trained base-sgn")
+    parser.add_argument("--run", type=Path, help="a trained base-sgn, for the peers")
     parser.add_argument("--artifact", type=Path, action="append", default=[], help="another network of ours")
     parser.add_argument("--data", type=Path, help="where its data set lies")
-    parser.add_argument("--samples", type=int, default=32)
+    parser.add_argument("--samples", type=int, default=64, help="a batch; 64 is that of a report")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
-    if missing := [name for name in PEERS if find_spec(name) is None]:
+    if not asked.run and not asked.artifact:
+        raise SystemExit("nothing to count: give --run, --artifact or both")
+    if asked.run and (missing := [name for name in PEERS if find_spec(name) is None]):
         raise SystemExit(f"not there: {', '.join(missing)}; see requirements-bench.txt")
     torch.set_num_threads(1)
     print(f"{describe()}, torch {torch.__version__}, one thread", flush=True)

@@ -7,20 +7,19 @@ Arms, trained alike but for the maps they give:
     heatmap    a heatmap alone (codec heatmap), read by its highest cell, by a quarter, by DARK
     offset     heatmap and offsets (codec offset); the same maps read by none, peak, mean, vote and fused
 
-Runs lie in OUT/ARM-seedS and are resumed, or taken as they are where they are finished: the table can be
-printed again at no cost. PCK counts joints within a part of the torso; at 0.05 a cell counts, at 0.2 hardly.
+Runs lie in OUT/ARM-seedS; what is interrupted goes on by the same command (benchmarks.arms). PCK counts
+joints within a part of the torso; at 0.05 a cell counts, at 0.2 hardly.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks import arms
 from train import checkpoint
 from train.configuration import configuration
 from train.pose.codecs.offset import OFFSETS
@@ -54,14 +53,12 @@ def trained(arm: str, seed: int, args: argparse.Namespace) -> Path:
     values = {**chosen.train, "seed": seed, "threads": args.threads, "model_settings": dict(chosen.settings)}
     config = PoseConfig.from_dict(values | ({"epochs": args.epochs} if args.epochs else {}))
     recipe = PoseRecipe.from_dict({**chosen.recipe, **ARMS[arm]})
-    run, options = args.out / f"{arm}-seed{seed}", {"train_limit": args.limit} if args.limit else {}
-    last = run / "last.safetensors"
-    if last.is_file() and checkpoint.load(last).about["epoch"] == config.epochs:
-        return run
-    people = registry.load("lspet", args.data, "train", **options)
+    options = {"train_limit": args.limit} if args.limit else {}
     kept = {**options, "path": str(args.data.resolve())}
-    fit(config, recipe, people, run, data_options=kept, resume=run.exists())
-    return run
+    run = arms.folder(args.out, arm, seed)
+    return arms.trained(
+        run, config, recipe, lambda: registry.load("lspet", args.data, "train", **options), fit, kept
+    )
 
 
 def readings(run: Path, arm: str, people: PoseSet) -> Iterator[tuple[str, dict[float, Pck]]]:
@@ -76,45 +73,31 @@ def readings(run: Path, arm: str, people: PoseSet) -> Iterator[tuple[str, dict[f
 
 def table(found: dict[tuple[str, str], list[dict[float, float]]]) -> str:
     """Mean and spread over seeds, a line a reading."""
-    lines = ["| arm | reading | " + " | ".join(f"PCK@{t:g}" for t in THRESHOLDS) + " |", "|---" * 5 + "|"]
-    for (arm, reading), rows in found.items():
-        cells = []
-        for t in THRESHOLDS:
-            values = np.array([100 * row[t] for row in rows])
-            spread = f" +- {values.std(ddof=1):.2f}" if len(values) > 1 else ""
-            cells.append(f"{values.mean():.2f}{spread}")
-        lines.append(f"| {arm} | {reading} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = [
+        (arm, reading, *(arms.mean_and_spread([pck[t] for pck in of_seeds]) for t in THRESHOLDS))
+        for (arm, reading), of_seeds in found.items()
+    ]
+    return arms.markdown(("arm", "reading", *(f"PCK@{t:g}" for t in THRESHOLDS)), rows)
 
 
 def main() -> None:
     """Train what is missing, judge everything, print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="LSPET's folder")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--config", default=CONFIG, help="a pose configuration, or a .toml file")
-    parser.add_argument("--epochs", type=int, default=None, help="in place of the configuration's")
-    parser.add_argument("--seeds", default="0", help="S,S,...")
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limit", type=int, default=0, help="so many training people alone; 0: all")
+    arms.add_options(parser)
     args = parser.parse_args()
     people, found = registry.load("lspet", args.data, "test"), {}
-    for seed in map(int, args.seeds.split(",")):
+    for seed in args.seeds:
         for arm in ARMS:
             run = trained(arm, seed, args)
-            minutes = sum(_epoch_s(run)) / 60
-            print(f"{arm}, seed {seed}: {minutes:.1f} minutes of training, {run}", flush=True)
+            print(f"{arm}, seed {seed}: {arms.minutes(run):.1f} minutes of training, {run}", flush=True)
             for reading, pck in readings(run, arm, people):
                 found.setdefault((arm, reading), []).append({t: pck[t].pooled for t in THRESHOLDS})
-    print(
-        f"\nLSPET test, {len(people)} people, in boxes of their joints; seeds {args.seeds}\n\n{table(found)}"
-    )
-
-
-def _epoch_s(run: Path) -> list[float]:
-    """Seconds of each epoch, by the run's log."""
-    return [json.loads(line)["epoch_s"] for line in (run / "log.jsonl").read_text().splitlines()]
+    names = ",".join(map(str, args.seeds))
+    print(f"\nLSPET test, {len(people)} people, in boxes of their joints; seeds {names}\n\n{table(found)}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(arms.ended(main))

@@ -34,13 +34,17 @@ def step_model(graph: Graph, probes: Collection[str] = ()) -> onnx.ModelProto:
     return Writer(check(graph), stream=True, probes=probes, counts=False).model()
 
 
-def scan_model(graph: Graph, probes: Collection[str] = (), counts: bool = True) -> onnx.ModelProto:
+def scan_model(
+    graph: Graph, probes: Collection[str] = (), counts: bool = True, laid: bool = False
+) -> onnx.ModelProto:
     """All steps of a window; steps and batch are dynamic (behind a window node the steps are its own).
 
     Out: every graph output (a readout's value after the last step, a spiking node's count), `<node>.count`
-    int64 [N, *shape] of every spiking node if `counts`, `<probe>.raster` uint8 [T, N, *shape].
+    int64 [N, *shape] of every spiking node if `counts`, `<probe>.raster` uint8 [T, N, *shape]; if `laid`, as
+    the runtime has them: bool, with the channels last for those that metadata `last` names; where all
+    are probed, so are the products of spikes that more than a neuron reads, uint8 (metadata `products`).
     """
-    return Writer(check(graph), stream=False, probes=probes, counts=counts).model()
+    return Writer(check(graph), stream=False, probes=probes, counts=counts, laid=laid).model()
 
 
 def write(path: Path, model: onnx.ModelProto) -> None:

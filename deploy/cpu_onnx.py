@@ -64,7 +64,7 @@ class ScanRunner(Runner):
             raise BadInput(f"{self.base.where}: has no raster of {', '.join(missing)}; written with: {known}")
         # Counts inside the model take a fifth of its time; where all rasters come out they hold them.
         counts = not set(self.graph.spiking()) <= probes
-        model = scan_model(self.graph, sorted(probes), counts).SerializeToString()
+        model = scan_model(self.graph, sorted(probes), counts, laid=True).SerializeToString()
         self._sessions[probes] = Session(model, "graph", self.threads)
         return self._sessions[probes]
 
@@ -73,14 +73,21 @@ class ScanRunner(Runner):
         start = time.perf_counter()
         got = session.run({"x": x})
         wall_s = time.perf_counter() - start
-        source = session.source_name
+        source, last = session.source_name, frozenset(session.metadata.get("last", ()))
+        wanted = dict.fromkeys((*rasters, *session.metadata.get("products", ())))
         return Record(
             outputs={n: _wide(got[n]) for n in session.metadata["graph_outputs"]},
             counts={n: got[f"{n}.count"] for n in session.metadata["spiking"] if f"{n}.count" in got},
             steps=len(x),
-            rasters={n: encoded if n == source else got[f"{n}.raster"] for n in rasters},
+            rasters={n: encoded if n == source else _raster(got[f"{n}.raster"], n in last) for n in wanted},
             wall_s=wall_s,
         )
+
+
+def _raster(raster: np.ndarray, last: bool) -> np.ndarray:
+    """uint8 [T, N, *shape]: a view of what the runtime gave, so that nothing is moved."""
+    spikes = raster.view(np.uint8)
+    return spikes.transpose(0, 1, -1, *range(2, spikes.ndim - 1)) if last else spikes
 
 
 def _wide(value: np.ndarray) -> np.ndarray:

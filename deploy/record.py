@@ -16,8 +16,9 @@ class Record:
              for a spiking output the sum of its messages over the steps: its spike count, if binary.
     counts:  spiking node or population -> its messages that are not 0, per neuron over all steps, int64
              [N, *shape].
-    rasters: name -> [T, N, *shape] of what was asked for: binary spikes uint8, ternary and graded messages
-             int64, an Input as encoded (int64, float64), a LoihiSigma its sum after each step (int64).
+    rasters: name -> [T, N, *shape], in any memory order, of what was asked for: binary spikes uint8, ternary
+             and graded messages int64, an Input as encoded (int64, float64), a LoihiSigma its sum after each
+             step (int64). A target may add products of spikes that it has at hand (uint8).
     steps:   T.   wall_s: seconds the target took, compilation and encoding left out.
     """
 

@@ -50,6 +50,16 @@ class GraphCounter:
         self._plan = plan(graph, options.fold_pool)
         self._first, self._heads = first_layers(graph), heads(graph)
         self._attentions = attentions(graph)
+        # What a node is, asked once and not for every batch.
+        self._weighted = {n for n, node in graph.nodes.items() if weighted(node)}
+        self._products = {n for n, node in graph.nodes.items() if isinstance(node, COUNTED)}
+        self._firing = set(graph.spiking())
+        self._read = {  # products whose values more than neurons need
+            n
+            for n in self._products
+            if any(not isinstance(graph.nodes[u], Neuron) for u in graph.users_of(n))
+        }
+        self._lengths: dict[int, Mapping[str, int]] = {}
         self._fans: dict[tuple[str, int], tuple[Fanout, ...]] = {}
         self._still: dict[tuple[str, int, int], Line | None] = {}
         sources = set(graph.sources())
@@ -58,15 +68,15 @@ class GraphCounter:
 
     def count(self, rasters: Mapping[str, np.ndarray]) -> Counts:
         """Counts of one batch."""
-        operands = Operands(self._graph, rasters, self._plan)
+        operands = Operands(self._graph, rasters, self._plan, self._lengths)
         if any(samples != operands.samples for _, samples, _ in self._still):
             self._still.clear()  # those of one size of batch are kept
         lines: list[Line] = []
         missing: list[str] = []
         for name, node, inputs in self._graph:
-            if weighted(node):
+            if name in self._weighted:
                 lines += self._synaptic(name, operands)
-            elif isinstance(node, COUNTED):
+            elif name in self._products:
                 lines.append(self._product(name, node, inputs, operands))
             elif (line := self._steady(name, inputs, operands)) is None:
                 missing.append(name)
@@ -95,7 +105,8 @@ class GraphCounter:
         left, right = inputs
         shapes = (*(self._graph.shapes[i] for i in inputs), self._graph.shapes[name])
         run, role = (operands.lengths[left], operands.samples), self._role(name, inputs)
-        line = product_line((name, node), shapes, operands[left], operands[right], run, role)
+        made = operands[name] if name in self._read else None  # its values hold the pairs of spikes too
+        line = product_line((name, node), shapes, (operands[left], operands[right], made), run, role)
         for pair in self._attentions:
             if name in (pair.scores, pair.mixed):
                 return replace(line, recounts={**line.recounts, "pairs_kv": _pairs(pair, name, operands)})
@@ -107,11 +118,11 @@ class GraphCounter:
 
     def _steady(self, name: str, inputs: tuple[str, ...], operands: Operands) -> Line | None:
         """The line of a node whose work does not depend on its input; None if no rule knows it."""
-        node, key = self._graph.nodes[name], (name, operands.samples, operands.lengths[name])
+        key = (name, operands.samples, operands.lengths[name])
         if key not in self._still:
             self._still[key] = self._work(*key, inputs)
         line = self._still[key]
-        if line is not None and isinstance(node, Neuron) and node.spiking:
+        if line is not None and name in self._firing:
             by_step = operands[name].events_by_step
             spikes = {"spikes_out": by_step.sum(axis=1)}
             return replace(line, counts={**line.counts, **spikes}, by_step={"spikes_out": by_step})

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -48,9 +49,18 @@ class Fanout:
     item: str = ""
     lanes: int = 0
 
+    @cached_property
+    def alike(self) -> bool:
+        """Whether no weight is exactly zero: both maps are the same."""
+        return np.array_equal(self.synapses, self.nonzero)
+
     def inbounds(self, steps: int) -> int:
         """MACs of a run with all inputs non-zero, padding left out."""
-        return int(self.synapses.sum()) * (steps if len(self.synapses) == 1 else 1)
+        return self._all * (steps if len(self.synapses) == 1 else 1)
+
+    @cached_property
+    def _all(self) -> int:
+        return int(self.synapses.sum())
 
 
 Rule = Callable[[Node, Shape, int], tuple[Fanout, ...]]

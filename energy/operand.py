@@ -28,7 +28,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -48,6 +47,7 @@ from convert.ir import (
     Reshape,
     Shape,
     Slice,
+    SpikeAnd,
     SpikeMatMul,
     WindowNode,
     steps,
@@ -55,57 +55,9 @@ from convert.ir import (
 from energy import tally
 from energy.fanout import weighted
 from energy.pools import POOLS, mean, overlaps, route
+from energy.tensor import BINARY, CLASSES, INTEGER, REAL, TERNARY, Tensor
 
 _MOVES = (Reshape, Permute, Delay, Concat, Slice)
-CLASSES = ("binary", "ternary", "integer", "real")
-BINARY, TERNARY, INTEGER, REAL = range(4)
-
-
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """The values on one edge, flat, with their class per sample.
-
-    values: [T, N, P], or None where they were not computed (then every value counts as non-zero).
-    classes: int8 [N], indices into CLASSES.  route: int64 [P] to the flat positions of the consumer's input
-    where a folded pool lies between (-1: dropped), None where values are the input itself.
-    """
-
-    values: np.ndarray | None
-    classes: np.ndarray
-    route: np.ndarray | None = None
-
-    @cached_property
-    def kept(self) -> np.ndarray | None:
-        """`values`, less the positions that a folded pool drops."""
-        if self.values is None or self.route is None or (self.route >= 0).all():
-            return self.values
-        return self.values[:, :, self.route >= 0]
-
-    @cached_property
-    def events(self) -> np.ndarray:
-        """bool [T, N, P]: value is not zero."""
-        if self.values.dtype == np.uint8 and (self.classes == BINARY).all():
-            return self.values.view(np.bool_)
-        return self.values != 0
-
-    @cached_property
-    def events_by_step(self) -> np.ndarray:
-        """int64 [N, T]: non-zero values of each step."""
-        return tally.nonzero(self.events)
-
-    @cached_property
-    def sums(self) -> tuple[np.ndarray, np.ndarray]:
-        """(sum |x|, sum x) over the kept values of all steps, [N]: int64 of integers, float64 of reals."""
-        kept = self.kept
-        if (self.classes == BINARY).all():  # ones and zeros
-            found = self.events_by_step if kept is self.values else tally.nonzero(kept != 0)
-            return found.sum(axis=1), found.sum(axis=1)
-        if kept.dtype.kind in "iub":
-            total = tally.totals(kept)
-            return (tally.totals(tally.sizes(kept)) if tally.peaks(kept)[0] < 0 else total), total
-        rows = np.ascontiguousarray(np.moveaxis(kept, 1, 0)).reshape(kept.shape[1], -1)
-        # Of rows: the same in every batch.
-        return np.abs(rows).sum(axis=1, dtype=np.float64), rows.sum(axis=1, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,34 +133,44 @@ def input_class(node: Input) -> int:
     return BINARY if node.operand == "binary" else REAL
 
 
-def check_raster(name: str, raster: np.ndarray | None, size: int, cls: int) -> np.ndarray:
-    """raster as [T, N, size], if it is one and its values fit the class its producer declares."""
+def check_raster(name: str, raster: np.ndarray | None, shape: Shape, cls: int) -> np.ndarray:
+    """raster as [T, N, *shape], if it is one and its values fit the class its producer declares."""
+    size = math.prod(shape)
     if raster is None:
         raise BadInput(
             f"{name}: no raster; counting needs all its steps, ask the target for rasters={name!r}"
         )
     if raster.ndim < 2 or 0 in raster.shape[:2] or math.prod(raster.shape[2:]) != size:
         raise BadInput(f"{name}: raster {raster.shape}, expected (steps, samples, ...), {size} values a step")
-    flat = raster.reshape(*raster.shape[:2], size)
+    found = raster.reshape(*raster.shape[:2], *shape)
     if cls == REAL:
-        if not np.isfinite(flat).all():
+        if not np.isfinite(found).all():
             raise BadInput(f"{name}: raster holds NaN or infinity; expected finite values, mend the input")
-        return flat
-    if flat.dtype.kind not in "iub":
-        raise BadInput(f"{name}: raster of {flat.dtype}, expected integers; pass encoded values")
-    low, high = {BINARY: (0, 1), TERNARY: (-1, 1)}.get(cls, (None, None))
-    if low is not None and flat.size and (flat.min() < low or flat.max() > high):
-        found, want = f"{flat.min()}..{flat.max()}", f"{low}..{high} ({CLASSES[cls]})"
-        raise BadInput(f"{name}: raster values {found}, expected {want}; pass its spikes")
-    return flat
+        return found
+    if found.dtype.kind not in "iub":
+        raise BadInput(f"{name}: raster of {found.dtype}, expected integers; pass encoded values")
+    least, most = {BINARY: (0, 1), TERNARY: (-1, 1)}.get(cls, (None, None))
+    if least is not None and (tally.peaks(found)[0] < least or tally.peaks(found)[1] > most):
+        seen, want = f"{found.min()}..{found.max()}", f"{least}..{most} ({CLASSES[cls]})"
+        raise BadInput(f"{name}: raster values {seen}, expected {want}; pass its spikes")
+    return found
 
 
 class Operands:
     """The tensors of one batch, computed from the rasters on demand by Add, Reshape, Delay and means only."""
 
-    def __init__(self, graph: Graph, rasters: Mapping[str, np.ndarray], plan: Plan) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        rasters: Mapping[str, np.ndarray],
+        plan: Plan,
+        lengths: dict[int, Mapping[str, int]] | None = None,
+    ) -> None:
+        """lengths: steps of a run -> those of every node, kept from batch to batch."""
+        self._lengths = {} if lengths is None else lengths
         self._graph, self._plan = graph, plan
         self._tensors: dict[str, Tensor] = {}
+        self._given = rasters  # a target may have products at hand
         self.steps, self.samples = self._read(rasters)
 
     def _read(self, rasters: Mapping[str, np.ndarray]) -> tuple[int, int]:
@@ -217,11 +179,13 @@ class Operands:
         for name in (*self._graph.sources(), *self._graph.spiking()):
             node = self._graph.nodes[name]
             cls = input_class(node) if isinstance(node, Input) else neuron_class(node)  # type: ignore[arg-type]
-            values = check_raster(name, rasters.get(name), math.prod(self._graph.shapes[name]), cls)
+            values = check_raster(name, rasters.get(name), self._graph.shapes[name], cls)
             runs[name] = values.shape[:2]
             self._tensors[name] = Tensor(values, np.full(values.shape[1], cls, np.int8))
         run = one_run({n: runs[n] for n in self._graph.sources()})
-        self.lengths = steps(self._graph, run[0])
+        if run[0] not in self._lengths:
+            self._lengths[run[0]] = steps(self._graph, run[0])
+        self.lengths = self._lengths[run[0]]
         for name, found in runs.items():
             if found != (want := (self.lengths[name], run[1])):
                 raise BadInput(f"{name}: {found} steps and samples, expected {want}; run them as one")
@@ -239,18 +203,17 @@ class Operands:
     def _compute(self, name: str) -> Tensor:
         node, inputs = self._graph.nodes[name], self._graph.inputs_of(name)
         if isinstance(node, Reshape):
-            return self[inputs[0]]
+            return _reshaped(self[inputs[0]], self._graph.shapes[name])
         if isinstance(node, Permute):
             return _permuted(self[inputs[0]], node, self._graph.shapes[inputs[0]])
         if isinstance(node, Delay):
             return _delayed(self[inputs[0]], node.steps)
         if isinstance(node, Slice):
-            return _sliced(self[inputs[0]], node, self._graph.shapes[inputs[0]])
+            return _sliced(self[inputs[0]], node)
         if isinstance(node, Concat):
             return _joined([self[i] for i in inputs])
         if isinstance(node, Product):
-            shapes = tuple(self._graph.shapes[i] for i in inputs)
-            return _product(node, shapes, self[inputs[0]], self[inputs[1]])
+            return _product(node, self[inputs[0]], self[inputs[1]], self._given.get(name))
         if isinstance(node, Add):
             return _sum([self[i] for i in inputs])
         if isinstance(node, POOLS):
@@ -265,7 +228,7 @@ class Operands:
             step = route(node, in_shape)
             way = step if x.route is None else np.where(x.route < 0, -1, step[x.route])
             return Tensor(x.values, x.classes, way)
-        values = None if x.values is None else mean(node, x.values, in_shape)
+        values = None if x.values is None else mean(node, x.values)
         return Tensor(values, np.full(self.samples, REAL, np.int8))
 
 
@@ -278,6 +241,12 @@ def one_run(runs: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
     return run
 
 
+def _reshaped(x: Tensor, shape: Shape) -> Tensor:
+    if x.values is None or x.route is not None:  # flat positions stay
+        return x
+    return Tensor(x.values.reshape(*x.values.shape[:2], *shape), x.classes)
+
+
 def _permuted(x: Tensor, node: Permute, shape: Shape) -> Tensor:
     if x.route is not None:  # a folded pool lies before: its windows move
         source = np.arange(math.prod(shape)).reshape(shape).transpose(node.axes).reshape(-1)
@@ -285,30 +254,32 @@ def _permuted(x: Tensor, node: Permute, shape: Shape) -> Tensor:
         return Tensor(x.values, x.classes, np.where(x.route < 0, -1, place[x.route]))
     if x.values is None:
         return Tensor(None, x.classes)
-    lead = x.values.shape[:2]
-    moved = x.values.reshape(*lead, *shape).transpose(0, 1, *(axis + 2 for axis in node.axes))
-    return Tensor(moved.reshape(*lead, -1), x.classes)
+    return Tensor(x.values.transpose(0, 1, *(axis + 2 for axis in node.axes)), x.classes)
 
 
-def _product(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> Tensor:
+def _product(node: Product, a: Tensor, b: Tensor, given: np.ndarray | None) -> Tensor:
+    """given: the values, where the target has them."""
     classes = np.maximum(a.classes, b.classes)
     if isinstance(node, SpikeMatMul):  # sums
         classes = np.where(classes == REAL, REAL, INTEGER).astype(np.int8)
     if a.values is None or b.values is None:
         return Tensor(None, classes)
-    return Tensor(_multiplied(node, shapes, a.values, b.values), classes)
+    if given is not None:
+        return Tensor(given, classes)
+    return Tensor(_multiplied(node, *(x.events if x.spikes else x.values for x in (a, b))), classes)
 
 
-def _multiplied(node: Product, shapes: tuple[Shape, ...], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The product of flat values [T, N, P] of these shapes, flat again; exact where both are integers."""
-    exact, kind, lead = np.dtype(np.float64), np.float64, a.shape[:2]
+def _multiplied(node: Product, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The product of values [T, N, *shape]; exact where both are integers."""
+    if isinstance(node, SpikeAnd) and a.dtype == b.dtype == np.bool_:
+        return (a & b).view(np.uint8)
+    exact, kind = np.dtype(np.float64), np.float64
     if a.dtype.kind in "iub" and b.dtype.kind in "iub":
-        reach = max(map(abs, tally.peaks(a))) * max(map(abs, tally.peaks(b)))
-        reach *= shapes[0][-1] if isinstance(node, SpikeMatMul) else 1
-        exact, kind = tally.whole(-reach, reach), tally.holding(reach)  # the float product is the fast one
-    left, right = a.reshape(*lead, *shapes[0]).astype(kind), b.reshape(*lead, *shapes[1]).astype(kind)
-    out = left @ right if isinstance(node, SpikeMatMul) else left * right
-    return out.reshape(*lead, -1).astype(exact)
+        (low, high), (least, most) = tally.peaks(a), tally.peaks(b)
+        reach = max(-low, high) * max(-least, most) * (a.shape[-1] if isinstance(node, SpikeMatMul) else 1)
+        exact, kind = tally.whole(-reach if min(low, least) < 0 else 0, reach), tally.holding(reach)
+    left, right = a.astype(kind), b.astype(kind)  # products of floats are the fast ones
+    return (left @ right if isinstance(node, SpikeMatMul) else left * right).astype(exact)
 
 
 def _delayed(x: Tensor, steps: int) -> Tensor:
@@ -319,12 +290,9 @@ def _delayed(x: Tensor, steps: int) -> Tensor:
     return Tensor(values, x.classes, x.route)
 
 
-def _sliced(x: Tensor, node: Slice, shape: Shape) -> Tensor:
+def _sliced(x: Tensor, node: Slice) -> Tensor:
     """Folded pools never lie before: `plan` folds none that a Slice or a Concat reads."""
-    places = math.prod(shape[1:])
-    whole = x.values
-    kept = None if whole is None else whole[:, :, node.start * places : node.stop * places]
-    return Tensor(kept, x.classes)
+    return Tensor(None if x.values is None else x.values[:, :, node.start : node.stop], x.classes)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
@@ -346,6 +314,7 @@ def _sum(addends: list[Tensor]) -> Tensor:
     values = addends[0].values.astype(kind)
     for x in addends[1:]:
         np.add(values, x.values, out=values, casting="unsafe")  # whole numbers that `kind` holds
-    peak = np.abs(values).max(axis=2, initial=0).max(axis=0)
+    sizes = Tensor(values if kind.kind == "u" else np.abs(values), base)
+    peak = sizes.kept.max(axis=2, initial=0).max(axis=0)
     alone = (classes <= TERNARY) & (peak == 1)  # peak 0: silent, nothing to be read from it
     return Tensor(values, np.where(alone, classes, base).astype(np.int8))

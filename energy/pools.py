@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from convert.ir import AvgPool2d, JointMean, LinearNode, Shape
+from energy import tally
 
 POOLS: tuple[type[LinearNode], ...] = (AvgPool2d, JointMean)
 
@@ -45,18 +46,20 @@ def _side(size: int, kernel: int, stride: int) -> np.ndarray:
     return np.where((at % stride < kernel) & (at // stride < count), at // stride, -1)
 
 
-def mean(node: LinearNode, values: np.ndarray, in_shape: Shape) -> np.ndarray:
-    """values [T, N, P] -> float64 [T, N, P_out], the mean over each window; integers are summed exactly."""
-    exact = values.astype(np.int64 if values.dtype.kind in "iub" else np.float64)
-    x = exact.reshape(*values.shape[:2], *in_shape)
+def mean(node: LinearNode, values: np.ndarray) -> np.ndarray:
+    """values [T, N, *shape] -> float64 [T, N, *out_shape], the mean over each window; integers are summed
+    exactly."""
+    if isinstance(node, JointMean) and values.dtype.kind in "ub":
+        return tally.along(values, -1).astype(np.float64) / values.shape[-1]
+    # In the order of the axes: sums of reals do not depend on where memory holds them.
+    x = values.astype(np.int64 if values.dtype.kind in "iub" else np.float64, order="C")
     if isinstance(node, JointMean):
-        out = x.sum(axis=-1) / in_shape[-1]
-        return out.reshape(*values.shape[:2], -1)
+        return x.sum(axis=-1) / x.shape[-1]
     (kh, kw), (sh, sw) = node.kernel, node.stride
-    high, wide = ((n - k) // s + 1 for n, k, s in zip(in_shape[1:], node.kernel, node.stride, strict=True))
+    high, wide = ((n - k) // s + 1 for n, k, s in zip(x.shape[3:], node.kernel, node.stride, strict=True))
     total = sum(
         x[..., p : p + sh * (high - 1) + 1 : sh, q : q + sw * (wide - 1) + 1 : sw]
         for p in range(kh)
         for q in range(kw)
     )
-    return (total / (kh * kw)).reshape(*values.shape[:2], -1)
+    return total / (kh * kw)

@@ -17,16 +17,17 @@ import numpy as np
 from convert.ir import Product, Shape, SpikeAnd, SpikeMatMul
 from energy import tally
 from energy.line import Line, Role
-from energy.operand import INTEGER, Tensor
 from energy.recounts import product_recounts
+from energy.tensor import INTEGER, Tensor
 
 
 def product_line(
-    where: tuple[str, Product], shapes: tuple[Shape, Shape, Shape], a: Tensor, b: Tensor,
-    run: tuple[int, int], role: Role,
+    where: tuple[str, Product], shapes: tuple[Shape, Shape, Shape],
+    tensors: tuple[Tensor, Tensor, Tensor | None], run: tuple[int, int], role: Role,
 ) -> Line:  # fmt: skip
-    """where: (name, node); shapes: of left, right and result; run: (T, N)."""
-    name, node = where
+    """where: (name, node); shapes, tensors: of left, right and result, which is None if nobody needs it; run:
+    (T, N)."""
+    (name, node), (a, b, made) = where, tensors
     steps, samples = run
     dense = steps * math.prod(shapes[2]) * (shapes[0][-1] if isinstance(node, SpikeMatMul) else 1)
     classes = np.maximum(a.classes, b.classes)
@@ -36,10 +37,10 @@ def product_line(
     )
     rate, mean, sized = np.ones(samples), np.full(samples, np.nan), np.full(samples, dense, np.int64)
     if known:
-        met, nnz = _met(node, shapes, a, b), a.events_by_step
+        met, nnz = _met(node, a, b, made), a.events_by_step
         rate, mean = (s / (steps * math.prod(shapes[0])) for s in a.sums)
         asked = role.sums and (classes == INTEGER).any()
-        sized = _sized(node, shapes, a, b) if asked else np.zeros(samples, np.int64)
+        sized = _sized(node, a, b) if asked else np.zeros(samples, np.int64)
     by_step = {"nnz_in": nnz, "sop_exact": met}
     nnz, met = nnz.sum(axis=1), met.sum(axis=1)
     counts = {
@@ -64,20 +65,18 @@ def product_line(
     )  # fmt: skip
 
 
-def _met(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.ndarray:
-    """Pairs of which neither is zero, int64 [N, T]."""
-    left, right = (x.events.reshape(*x.events.shape[:2], *s) for x, s in zip((a, b), shapes[:2], strict=True))
+def _met(node: Product, a: Tensor, b: Tensor, made: Tensor | None) -> np.ndarray:
+    """Pairs of which neither is zero, int64 [N, T]: of spikes, the sum of the product's values."""
+    if made is not None and a.spikes and b.spikes:
+        return made.sums_by_step if isinstance(node, SpikeMatMul) else made.events_by_step
     if isinstance(node, SpikeMatMul):
-        return tally.met(left, right)
-    return tally.nonzero((left & right).reshape(*left.shape[:2], -1))
+        return tally.met(a.events, b.events)
+    return Tensor(a.events & b.events, a.classes).events_by_step
 
 
-def _sized(node: Product, shapes: tuple[Shape, ...], a: Tensor, b: Tensor) -> np.ndarray:
+def _sized(node: Product, a: Tensor, b: Tensor) -> np.ndarray:
     """Pairs, each counted with the product of its sizes, int64 [N]."""
-    left, right = (
-        tally.sizes(x.values).reshape(*x.values.shape[:2], *s)
-        for x, s in zip((a, b), shapes[:2], strict=True)
-    )
+    left, right = (tally.sizes(x.values) for x in (a, b))
     if isinstance(node, SpikeMatMul):
         return tally.met(left, right).sum(axis=1)
     pairs = left.astype(np.int64) * right

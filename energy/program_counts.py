@@ -15,8 +15,9 @@ from convert.ir import ConvWeights, DenseWeights, Input, Program, Projection, Sp
 from energy.ends import program_heads
 from energy.fanout import Fanout, conv_fanout
 from energy.line import Counts, Line, Options, Role
-from energy.operand import Tensor, check_raster, input_class, neuron_class, one_run
+from energy.operand import check_raster, input_class, neuron_class, one_run
 from energy.synapses import synaptic_line
+from energy.tensor import Tensor
 from energy.updates import neuron_ops
 
 
@@ -43,7 +44,7 @@ class ProgramCounter:
         population = self._program.populations[name]
         model = population.model
         cls = input_class(model) if isinstance(model, Input) else neuron_class(model)
-        values = check_raster(name, rasters.get(name), population.size, cls)
+        values = check_raster(name, rasters.get(name), (population.size,), cls)
         return Tensor(values, np.full(values.shape[1], cls, np.int8))
 
     def _projection(self, p: Projection, tensors: Mapping[str, Tensor], run: tuple[int, int]) -> Line:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from energy.fanout import Fanout
-from energy.operand import INTEGER, Tensor
+from energy.tensor import INTEGER, Tensor
 
 
 def bits(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -60,8 +60,8 @@ def product_recounts(
     if a.values is None or b.values is None:
         full = np.full(len(classes), float(dense))
         return {"sop_share": full, "sop_padded": full}
-    share = a.events_by_step.sum(axis=1) / (a.values.shape[0] * a.values.shape[2]) * dense
-    wide = np.maximum(bits(a.values, a.classes), bits(b.values, b.classes))
+    share = a.events_by_step.sum(axis=1) / (a.values.shape[0] * a.kept.shape[2]) * dense
+    wide = np.maximum(bits(a.kept, a.classes), bits(b.kept, b.classes))
     whole = np.where(classes == INTEGER, met, 0)
     return {
         "sop_share": share, "sop_bits": wide * share, "sop_padded": met.astype(np.float64),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from convert.ir import Shape
 from energy import tally
 from energy.fanout import Fanout
 from energy.line import Line, Options, Role
-from energy.operand import INTEGER, REAL, Tensor
 from energy.recounts import synaptic_recounts
+from energy.tensor import INTEGER, REAL, Tensor
 
 
 def synaptic_line(
@@ -61,10 +63,10 @@ def _sized(synapses: np.ndarray, x: Tensor) -> np.ndarray:
         return np.zeros(len(x.classes), np.int64)
     if x.route is None and (synapses == synapses[0, 0]).all():
         return x.sums[0].astype(np.int64) * synapses[0, 0]
-    map_ = synapses if x.route is None else np.where(x.route < 0, 0, synapses[:, x.route])
     # Sums of spikes are small and layers have fewer than 2^53 synapses: the float product is exact.
-    weights = np.broadcast_to(map_.astype(np.float64), (len(x.values), map_.shape[1]))
-    found = [np.abs(now.astype(np.float64)) @ row for now, row in zip(x.values, weights, strict=True)]
+    map_, values = x.placed(synapses).astype(np.float64), x.laid(x.values)
+    weights = np.broadcast_to(map_, (len(values), map_.shape[1]))
+    found = [np.abs(now.astype(np.float64)) @ row for now, row in zip(values, weights, strict=True)]
     return np.sum(found, axis=0).astype(np.int64)
 
 
@@ -75,18 +77,23 @@ def _operations(fan: Fanout, x: Tensor, steps: int, samples: int) -> tuple[dict[
         rows = (fan.synapses.sum(axis=1), values, fan.nonzero.sum(axis=1))
         sop, nnz, nonzero = (np.tile(np.broadcast_to(row, steps), (samples, 1)) for row in rows)
     elif fan.lanes:
-        columns = tally.joined(x.events, fan.synapses.shape[1])
-        active = tally.nonzero(columns)
-        sop, nonzero = (tally.through(columns, m, active) for m in (fan.synapses, fan.nonzero))
+        columns = tally.joined(x.events)
+        flat = columns.reshape(*columns.shape[:2], -1)
+        active = tally.nonzero(flat)
+        sop, nonzero = _of_both(fan, lambda map_: tally.through(flat, map_, active))
         nnz = active * fan.lanes
-    elif x.route is None:
-        nnz = x.events_by_step
-        sop, nonzero = (tally.through(x.events, m, nnz) for m in (fan.synapses, fan.nonzero))
     else:
-        maps = (fan.synapses, fan.nonzero, np.ones((1, fan.synapses.shape[1]), np.int64))
-        routed = (np.where(x.route < 0, 0, m[:, x.route]) for m in maps)
-        sop, nonzero, nnz = (tally.through(x.events, m, x.events_by_step) for m in routed)
+        sop, nonzero = _of_both(fan, x.through)
+        nnz = x.events_by_step
+        if x.route is not None:  # a folded pool may drop some
+            nnz = x.through(np.ones((1, fan.synapses.shape[1]), np.int64))
     return {"nnz_in": nnz, "sop_exact": sop}, nonzero.sum(axis=1)
+
+
+def _of_both(fan: Fanout, passed: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """What `passed` gives for the map of synapses, and for that of weights that are not zero."""
+    sop = passed(fan.synapses)
+    return sop, sop if fan.alike else passed(fan.nonzero)
 
 
 def _measures(

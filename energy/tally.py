@@ -1,6 +1,6 @@
 """Tallies of a batch, step by step: which values are not zero, and what they pass. Exact, int64.
 
-These few loops are all of counting's time, so each takes the form that numpy runs fastest: ones are counted
+These few loops are most of counting's time, so each takes the form that numpy runs fastest: ones are counted
 eight to a byte; a map that is one number in every step is a product with a count; other maps are a matrix
 product in a float type that holds every sum; channels are joined by halves, in long rows. `docs/energy.md`
 has what was measured. No compiled code: a report of few samples is not to wait for a compiler.
@@ -8,24 +8,28 @@ has what was measured. No compiled code: a report of few samples is not to wait 
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 
 def nonzero(events: np.ndarray) -> np.ndarray:
     """events bool [T, N, P] -> how many are true, int64 [N, T]."""
-    ones = np.bitwise_count(np.packbits(events, axis=2))
-    return ones.sum(axis=2, dtype=np.int64).T
+    packed = np.packbits(events, axis=2)
+    words = packed.view(np.uint64) if packed.shape[2] % 8 == 0 else packed
+    return np.bitwise_count(words).sum(axis=2, dtype=np.int64).T
 
 
 def through(events: np.ndarray, weights: np.ndarray, count: np.ndarray) -> np.ndarray:
     """sum over p of events[t, n, p] weights[t, p]: int64 [N, T].
 
-    events: bool [T, N, P].  weights: int64 [1 or T, P], none negative.  count: `nonzero(events)`.
+    events: bool or whole numbers from 0, [T, N, P].  weights: int64 [1 or T, P], none negative.  count: the
+    sums over all p of events, int64 [N, T].
     """
     steps, samples, _ = events.shape
     if (weights == weights[:, :1]).all():
         return count * weights[:, 0]
-    kind = holding(int(weights.sum(axis=1).max()))
+    kind = holding(int(weights.sum(axis=1).max()) * peaks(events)[1])
     if len(weights) == 1:
         return (events.astype(kind) @ weights[0].astype(kind)).astype(np.int64).T
     out = np.empty((samples, steps), np.int64)
@@ -34,39 +38,63 @@ def through(events: np.ndarray, weights: np.ndarray, count: np.ndarray) -> np.nd
     return out
 
 
-def joined(events: np.ndarray, places: int) -> np.ndarray:
-    """bool [T, N, C places] -> [T, N, places]: whether any of the C channels is true there."""
-    channels = events.shape[2] // places
-    while channels > 1:
-        half = (channels + 1) // 2  # an odd channel in the middle is joined with itself
-        events = events[:, :, : half * places] | events[:, :, (channels - half) * places :]
-        channels = half
-    return events
+def joined(events: np.ndarray) -> np.ndarray:
+    """bool [T, N, C, *places] -> [T, N, *places]: whether any of the C channels is true there."""
+    if events.strides[2] == 1 and events.shape[2] % 8 == 0:  # side by side in memory: eight to a word
+        words = np.moveaxis(np.moveaxis(events, 2, -1).view(np.uint64), -1, 0)
+        return reduce(np.bitwise_or, words) != 0
+    return _halved(events, 2, np.logical_or)
+
+
+def stacked(events: np.ndarray, places: int) -> np.ndarray:
+    """bool [T, N, C places] -> how many of the C channels are true there, [T, N, places], narrow integers."""
+    ones = events.reshape(*events.shape[:2], -1, places).view(np.uint8)
+    return _halved(ones.astype(whole(0, ones.shape[2]), copy=False), 2, np.add)
 
 
 def met(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """sum_ijk a[i, k] b[k, j] of each step, int64 [N, T]: of bool, the pairs that are both true.
 
-    a: [T, N, *batch, m, k], b: [T, N, *batch, k, n], bool or whole numbers from 0.  As the sum is
-    sum_k (sum_i a_ik) (sum_j b_kj), the product itself is not needed.
+    a: [T, N, *batch, m, k], b: [T, N, *batch, k, n], bool or whole numbers from 0, of any memory order.  As
+    the sum is sum_k (sum_i a_ik) (sum_j b_kj), the product itself is not needed.
     """
-    m, n = a.shape[-2], b.shape[-1]
-    left = a.astype(whole(0, m * max(1, peaks(a)[1])))
-    while left.shape[-2] > 1:  # by halves, as in `joined`; an odd row in the middle waits for the next round
-        rows, half = left.shape[-2], left.shape[-2] // 2
-        both = left[..., :half, :] + left[..., rows - half :, :]
-        left = np.concatenate([both, left[..., half : rows - half, :]], axis=-2) if rows % 2 else both
-    kind = holding(n * peaks(b)[1])
-    right = b.reshape(-1, n).astype(kind) @ np.ones(n, kind)
-    pairs = left.reshape(*a.shape[:2], -1) * right.astype(np.float64).reshape(*a.shape[:2], -1)
+    left, right = (along(x, axis).reshape(*x.shape[:2], -1) for x, axis in ((a, -2), (b, -1)))
+    pairs = left.astype(np.float64) * right
     return pairs.sum(axis=2).astype(np.int64).T  # float64 holds them all
+
+
+def along(values: np.ndarray, axis: int) -> np.ndarray:
+    """The sum of bool or whole numbers from 0 over one axis, exact, in whatever type holds it."""
+    most = values.shape[axis] * peaks(values)[1]
+    if values.strides[axis] > values.itemsize:  # long rows of what lies beside the axis
+        narrow = values.view(np.uint8) if values.dtype == np.bool_ else values
+        return _halved(narrow.astype(whole(0, most), copy=False), axis, np.add)
+    kind = holding(most)
+    rows = np.ascontiguousarray(np.moveaxis(values, axis, -1), kind)
+    return (rows.reshape(-1, rows.shape[-1]) @ np.ones(rows.shape[-1], kind)).reshape(rows.shape[:-1])
+
+
+def _halved(values: np.ndarray, axis: int, join: np.ufunc) -> np.ndarray:
+    """All of an axis joined into one, its second half on its first until one is left: long rows are fast."""
+    left = np.moveaxis(values, axis, 0)
+    while (size := len(left)) > 1:
+        both = join(left[: size // 2], left[size - size // 2 :])
+        if size % 2:  # the odd one in the middle joins the first
+            both[0] = join(both[0], left[size // 2])
+        left = both
+    return left[0]
+
+
+def sums(values: np.ndarray) -> np.ndarray:
+    """Sums of whole numbers [T, N, P] of each step, int64 [N, T]."""
+    size = values.shape[2]
+    kind = holding(size * max(map(abs, peaks(values))))
+    return (values.astype(kind) @ np.ones(size, kind)).astype(np.int64).T
 
 
 def totals(values: np.ndarray) -> np.ndarray:
     """Sums of whole numbers [T, N, P] of each sample, int64 [N]."""
-    size = values.shape[2]
-    kind = holding(size * max(map(abs, peaks(values))))
-    return (values.astype(kind) @ np.ones(size, kind)).astype(np.int64).sum(axis=0)
+    return sums(values).sum(axis=1)
 
 
 def holding(largest: int) -> type[np.floating]:

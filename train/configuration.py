@@ -4,9 +4,9 @@
     dataset = "ntu60"        a name of train.data.registry; of train.pose.data.registry for a pose model
     model = "mk-sgn"         a name of train.models.registry; none: for every model
     [data]                   options of the data set, such as protocol = "xsub"
-    [recipe]                 fields of the recipe of the model's task (train.tasks)
+    [recipe]                 fields of train.data.recipe.Recipe, or train.pose.recipe.PoseRecipe
     [settings]               fields of the model's config, where a model is named
-    [train]                  fields of its training config: TrainConfig, or train.pose.config.PoseConfig
+    [train]                  fields of train.config.TrainConfig, or train.pose.config.PoseConfig
 
 A field that is not in the file keeps the default of its class; what the command line says goes before both.
 Where a file is for every model, the model's own recipe (train.models.registry) goes before the file's. A data
@@ -20,10 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from train.data.errors import DataError
-from train.models.registry import MODELS, fields_of
-from train.tasks import task_of
+from train.models.registry import MODELS, entry, fields_of
+from train.records import records, sources
 
 FOLDER = Path(__file__).parent / "configs"
+FROM_DATA = {
+    "action": {"in_channels", "classes", "layout", "frames"},
+    "pose": {"joints", "heads", "kinds"},
+    "people": {"joints", "heads", "kinds"},
+}
+"""Task -> fields of a model that follow from data and recipe, for poses from the codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +65,40 @@ def of_dataset(dataset: str, options: Mapping[str, Any], model: str = "") -> Con
 
     The model's own goes before the one for every model.
     """
-    source = task_of(model).sources
+    source = sources(model)
     if dataset not in source.names():
         return None
     given = source.defaults(dataset) | dict(options)
     fitting = [
         found
-        for found in map(configuration, names())
-        if found.dataset == dataset
-        and found.model in ("", model)
-        and all(given.get(k) == v for k, v in found.data.items())
+        for found in (_read(path) for path in sorted(FOLDER.glob("*.toml")) if _is_for(path, dataset, model))
+        if all(given.get(k) == v for k, v in found.data.items())
     ]
     return max(fitting, key=lambda found: found.model != "", default=None)
 
 
-def _read(path: Path) -> Configuration:
-    """The file, each field known; values are checked by whoever takes them."""
+def _is_for(path: Path, dataset: str, model: str) -> bool:
+    """Whether the file is of this data set and of this model or every one.
+
+    Only then is it checked: checking a file of poses brings what only poses need.
+    """
+    content = _content(path)
+    return content.get("dataset") == dataset and content.get("model", "") in ("", model)
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """The TOML of a file."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError.of(
             path, found=f"no readable TOML ({error})", expected="a configuration", do="correct --config"
         ) from error
+
+
+def _read(path: Path) -> Configuration:
+    """The file, each field known; values are checked by whoever takes them."""
+    content = _content(path)
     model = content.get("model", "")
     if model != "" and model not in [*MODELS]:
         raise DataError.of(
@@ -90,7 +108,7 @@ def _read(path: Path) -> Configuration:
         raise DataError.of(
             path, found=f"unknown {', '.join(odd)}", expected="known fields", do="correct the file"
         )
-    if content.get("dataset") not in (names := task_of(model).sources.names()):
+    if content.get("dataset") not in (names := sources(model).names()):
         raise DataError.of(
             path,
             found=f"dataset {content.get('dataset')!r}",
@@ -103,13 +121,13 @@ def _read(path: Path) -> Configuration:
 def _unknown(content: Mapping[str, Any], model: str) -> list[str]:
     """What a file holds that no configuration, or none of this model, has."""
     elsewhere = {"model", "model_settings", "seed", "threads", "teacher", "weights", "init"}
-    task = task_of(model)
+    train, recipe = records(model)
     known = {
-        "recipe": {f.name for f in fields(task.recipe)},
-        "train": {f.name for f in fields(task.config)} - elsewhere,
+        "recipe": {f.name for f in fields(recipe)},
+        "train": {f.name for f in fields(train)} - elsewhere,
     }
     if model:
-        known["settings"] = fields_of(model) - task.from_data
+        known["settings"] = fields_of(model) - FROM_DATA[entry(model).task]
     odd = sorted(set(content) - {"what", "dataset", "model", "data", *known})
     for table in ("data", *known):
         if not isinstance(content.get(table, {}), dict):

@@ -4,19 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from train.records import completed
 from train.teacher import told
 from train.trainer import TrainingError
 
 
 def refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]) -> None:
-    """A run is resumed with the settings that it was begun with."""
+    """A run is resumed with the settings that it was begun with.
+
+    Fields that its records did not have then are at their defaults: `train.records.completed`.
+    """
     same = ("model", "model_config", "recipe", "dataset", "classes", "train_config", "qat", "init", "weights")
     if there.get("teacher") != about.get("teacher"):
         raise TrainingError(
             f"{run}: found {told(about.get('teacher'))}, the run learns from {told(there.get('teacher'))}; "
             "resume with that one, or start another folder"
         )
-    there, about = _without_path(there), _without_path(about)
+    there, about = (_settings_alone(completed(one)) for one in (there, about))
     old, new = there.get("recipe"), about["recipe"]
     if isinstance(old, dict) and {k for k in new if old.get(k) != new[k]} & {"mean", "spread"}:
         # Other settings of the recipe move them too; equal settings leave only the clips.
@@ -33,9 +37,11 @@ def refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]
         )
 
 
-def _without_path(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Where another run lies is no setting: its sha256 is."""
-    config, elsewhere = about.get("train_config"), {"teacher": "", "init": "", "weights": ""}
+def _settings_alone(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is told elsewhere: where another run lies is no setting, its sha256 is; and the model's
+    config has every field of it."""
+    config = about.get("train_config")
+    elsewhere = {"teacher": "", "init": "", "weights": "", "model_settings": {}}
     return {**about, "train_config": {**config, **elsewhere} if isinstance(config, dict) else config}
 
 

@@ -63,16 +63,11 @@ def configured(ctx: click.Context, given: dict[str, Any]) -> Configuration:
     return found
 
 
-def records(model: str) -> tuple[type, type]:
-    """The classes of the training's settings and of the data's recipe that a model of this task takes."""
-    from train.tasks import TASKS
-
-    task = TASKS[named(model).task]
-    return task.config, task.recipe
-
-
 def settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """--set pairs sorted to whose field they are: 'train', 'recipe' or 'model'."""
+    from train.records import records
+
+    named(given["model"])
     train, recipe = records(given["model"])
     owners = {"train": train, "recipe": recipe, "model": named(given["model"]).config}
     known = {(owner, f.name): f for owner, kind in owners.items() for f in dataclasses.fields(kind)}

@@ -33,7 +33,7 @@ from verbs.pose_feed import PoseFeed, open_feed
 from verbs.pricing import terms
 from verbs.running import WHOLE, Loaded, clipped, load, say_cut, watch
 
-BATCH = 32  # samples: what does not depend on their number is done once a batch; rasters are about 40 MB
+BATCH = 64  # samples: what does not depend on their number is done once a batch; rasters are about 80 MB
 _ONE_AT_A_TIME = Lock()  # a Dask worker may have threads; a runner is for one of them
 
 

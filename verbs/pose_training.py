@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from verbs.configuring import records, said, settings
+from verbs.configuring import said, settings
 from verbs.options import cores
 from verbs.settings import pair
 
@@ -64,6 +64,8 @@ def _config(given: dict[str, Any], chosen: Configuration) -> PoseConfig:
 
 
 def _recipe(given: dict[str, Any], chosen: Configuration) -> PoseRecipe:
+    from train.records import records
+
     recipe = records(given["model"])[1]
     try:
         return recipe.from_dict({**chosen.recipe, **settings(given)["recipe"]})

@@ -194,13 +194,12 @@ def _fitted(ctx: click.Context, given: dict[str, Any], group: Processes) -> Resu
     """A model trained from the beginning: what every process does."""
     from train.data import registry
     from train.loop import fit
-    from train.pose.data import registry as poses
     from verbs.pose_training import pose_fit
 
     chosen = configured(ctx, given)
     if named(given["model"]).task in POSES:
         return pose_fit(ctx, given, chosen, group)
-    if chosen.dataset in poses.names():
+    if _of_poses(chosen.dataset):
         raise click.UsageError(f"--dataset {chosen.dataset}: is of poses; add --model ogn, or keypoint-rcnn")
     if given["weights"] is not None:
         raise click.UsageError(f"--weights: {given['model']} is trained from the beginning; leave it out")
@@ -212,6 +211,17 @@ def _fitted(ctx: click.Context, given: dict[str, Any], group: Processes) -> Resu
     if clips.dropped and group.first:
         click.echo(f"left out {len(clips.dropped)} clips or bodies: {clips.dropped[0]} ...", err=True)
     return fit(config, recipe, clips, given["out"], data_options=kept, resume=given["resume"], group=group)
+
+
+def _of_poses(dataset: str) -> bool:
+    """Whether it is a data set of poses; their registry, which brings OpenCV, is asked last."""
+    from train.data import registry
+
+    if dataset in registry.names():
+        return False
+    from train.pose.data import registry as poses
+
+    return dataset in poses.names()
 
 
 def _told(result: Result, json_path: Path | None) -> None:

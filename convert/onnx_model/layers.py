@@ -25,7 +25,7 @@ from convert.ir import (
 from convert.onnx_model import conv, linear, maps, neurons, products
 from convert.onnx_model.builder import Builder
 from convert.onnx_model.context import Context
-from convert.onnx_model.values import EXACT, Value, form, made
+from convert.onnx_model.values import EXACT, Value, form, made, tail
 
 RULES = {**linear.RULES, **conv.RULES, **maps.RULES, **products.RULES}
 FORMAT = "basalt-onnx 1"
@@ -35,11 +35,13 @@ V_MAX = neurons.V_MAX
 class Writer:
     """Writes one graph as a step or a scan model."""
 
-    def __init__(self, graph: Graph, stream: bool, probes: Collection[str], counts: bool) -> None:
+    def __init__(
+        self, graph: Graph, stream: bool, probes: Collection[str], counts: bool, laid: bool = False
+    ) -> None:
         _refuse(graph, probes)
         if stream:
             refuse_windows(graph, "a step model")
-        self.graph, self.stream, self.counts = graph, stream, counts
+        self.graph, self.stream, self.counts, self.laid = graph, stream, counts, laid
         self.probes = [n for n in graph.spiking() if n in set(probes)]
         self.b = Builder()
         self.c = Context(self.b, graph.stage, stream)
@@ -101,13 +103,31 @@ class Writer:
         for name in self.graph.spiking() if self.counts else ():
             self.b.give(f"{name}.count", self._count(name), "int64", ("N", *self.graph.shapes[name]))
         for name in self.probes:
-            raster = form(self.b, self.values[name], "first", "uint8")
-            shape = self.graph.shapes[name]
+            value, shape = self.values[name], self.graph.shapes[name]
             if self.stream:
-                self.b.give(f"{name}.spikes", self._frame(raster), "uint8", ("N", *shape))
-            else:
-                steps = f"{name}.T" if name in behind else "T"  # steps of its own
-                self.b.give(f"{name}.raster", raster, "uint8", (steps, "N", *shape))
+                frame = self._frame(form(self.b, value, "first", "uint8"))
+                self.b.give(f"{name}.spikes", frame, "uint8", ("N", *shape))
+                continue
+            order, dtype = (value.order, "bool") if self.laid else ("first", "uint8")
+            steps = f"{name}.T" if name in behind else "T"  # steps of its own
+            raster = form(self.b, value, order, dtype)
+            self.b.give(f"{name}.raster", raster, dtype, (steps, "N", *tail(shape, order)))
+        for name in self._products():
+            steps = f"{name}.T" if name in behind else "T"
+            raster = form(self.b, self.values[name], "first", "uint8")
+            self.b.give(f"{name}.raster", raster, "uint8", (steps, "N", *self.graph.shapes[name]))
+
+    def _products(self) -> list[str]:
+        """Products of spikes, within a byte, that not a neuron alone reads: counting would make them anew."""
+        found: list[str] = []
+        if not self.laid or len(self.probes) < len(self.graph.spiking()):
+            return found
+        for name, node, inputs in self.graph:
+            if isinstance(node, Product) and all(self.values[i].dtype == "bool" for i in inputs):
+                read = any(not isinstance(self.graph.nodes[u], Neuron) for u in self.graph.users_of(name))
+                if read and self.values[name].high <= EXACT["uint8"]:
+                    found.append(name)
+        return found
 
     def _step_output(self, name: str) -> None:
         value = self.values[name]
@@ -166,7 +186,10 @@ class Writer:
         ]  # fmt: skip
         spiking = {n: graph.shapes[n] for n in graph.spiking()}
         kind = {"name": source, **node.fields()}
+        last = [n for n in self.probes if self.values[n].order == "last"]
+        beside = {"last": json.dumps(last), "products": json.dumps(self._products())}
         return {
+            **(beside if self.laid else {}),
             "basalt.format": FORMAT,
             "basalt.form": "step" if self.stream else "scan",
             "stage": graph.stage,

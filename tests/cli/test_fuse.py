@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from convert.ir import BadInput
+from train import checkpoint
 from train.data import registry
 from train.fusion import centred
 from verbs.fusing import fitted, rate
@@ -69,6 +70,33 @@ def motion_artifact(integers):
 @pytest.fixture
 def both(run, joint, motion, tmp_path):
     return fused(run, tmp_path / "both.json", joint, motion)[0]
+
+
+def aged(source, run, **changed):
+    """A copy of a run's best without fields that came later, and with its data's options changed."""
+    kept = checkpoint.load(source)
+    about = {**kept.about, "train_config": dict(kept.about["train_config"])}
+    about["model_config"] = dict(about["model_config"])
+    for record, name in (
+        ("train_config", "optimizer"),
+        ("train_config", "init"),
+        ("model_config", "dropout"),
+    ):
+        del about[record][name]
+    known = about["dataset"]
+    about["dataset"] = {**known, "options": {**known["options"], **changed}}
+    run.mkdir()
+    checkpoint.save(run / "best.safetensors", kept.tensors, about)
+    return run
+
+
+def test_a_run_from_before_a_field_is_fused(run, both, joint, motion, tmp_path):
+    """And one whose data's options say what others leave at the default; another value is refused."""
+    old = aged(joint, tmp_path / "old", flat=False)
+    found = fused(run, tmp_path / "found.json", old, motion)[0]
+    assert weights_of(found) == weights_of(both)
+    other = aged(joint, tmp_path / "other", flat=True)
+    refused(run("fuse", other, motion, "--out", tmp_path / "no.json"), 3, "flat=True", "flat=False")
 
 
 def test_the_file_holds_what_can_be_recomputed(run, both, joint, motion, tmp_path):

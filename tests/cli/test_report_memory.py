@@ -21,7 +21,7 @@ TABLE = "horowitz45-fp32"
 # Bytes a sample may add: an entry of the index is under 0.5 KB, a row of the page's list (400 at most) under
 # 1.3 KB. A clip alone, as it is read, has 25 to 60 frames of 240 bytes; its 8 prepared frames have 3.8 KB.
 ENTRY = 3000
-FEW, MANY = 4, 32  # test clips in each of 12 classes
+FEW, MANY = 11, 44  # test clips in each of 12 classes: two whole batches are in the few already
 
 PEAKS = """
 import sys, tracemalloc

@@ -4,7 +4,7 @@ import pytest
 
 from train import configuration
 from train.models.registry import fields_of
-from train.tasks import TASKS, task_of
+from train.records import records
 
 MODELS = ("ogn", "keypoint-rcnn")
 POSES = [name for name in configuration.names() if configuration.configuration(name).model in MODELS]
@@ -18,18 +18,8 @@ def test_there_are_some():
 def test_a_configuration_holds_what_its_records_take(name):
     found = configuration.configuration(name)
     assert found.what and name == f"{found.dataset}-{found.model}"
-    task = task_of(found.model)
-    config = task.config.from_dict(
-        {**found.train, "model": found.model, "model_settings": dict(found.settings)}
-    )
+    settings, recipe = records(found.model)
+    config = settings.from_dict({**found.train, "model": found.model, "model_settings": dict(found.settings)})
     assert config.epochs > 0
-    task.recipe.from_dict(dict(found.recipe))
-    assert set(found.settings) <= fields_of(found.model) - task.from_data
-
-
-def test_every_model_has_a_task():
-    assert task_of("") is TASKS["action"]
-    for task in TASKS.values():
-        assert task.sources.names() and callable(task.recipe.from_dict) and callable(task.config.from_dict)
-    with pytest.raises(ValueError, match="unknown model"):
-        task_of("ogm")
+    recipe.from_dict(dict(found.recipe))
+    assert set(found.settings) <= fields_of(found.model)

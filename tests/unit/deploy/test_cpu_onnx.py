@@ -58,7 +58,7 @@ def test_probe_models_are_built_once(graph, x, monkeypatch):
     runner = OnnxCpu(1).compile(graph)
     built = []
     model = to_onnx.scan_model
-    monkeypatch.setattr(cpu_onnx, "scan_model", lambda *a: built.append(a[1]) or model(*a))
+    monkeypatch.setattr(cpu_onnx, "scan_model", lambda *a, **k: built.append(a[1]) or model(*a, **k))
     for _ in range(2):
         runner.run(x)
         runner.run(x, ["a"])

@@ -41,11 +41,37 @@ def test_a_map_that_is_one_number_a_step_is_a_product():
     assert tally.through(seen, weights, tally.nonzero(seen)).tolist() == want.tolist()
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 7, 8, 13])
-def test_channels_are_joined_however_many(channels):
-    seen = events(T, N, channels * 5, share=0.1)
-    want = seen.reshape(T, N, channels, 5).any(axis=2)
-    assert (tally.joined(seen, 5) == want).all()
+def channels_last(values):
+    """The same, the channels side by side in memory."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(values, 2, -1)), -1, 2)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 7, 8, 13, 24])
+def test_channels_are_joined_however_many_and_wherever_they_lie(channels):
+    seen = events(T, N, channels, 5, 2, share=0.1)
+    for lying in (seen, channels_last(seen)):
+        assert (tally.joined(lying) == seen.any(axis=2)).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 7, 255, 256, 300])
+def test_channels_are_stacked_however_many(channels):
+    """256 and beyond: counts that a byte does not hold."""
+    seen = np.ones((T, N, channels, 5), bool)
+    seen[0] = events(N, channels, 5)
+    found = tally.stacked(seen.reshape(T, N, -1), 5)
+    assert found.tolist() == seen.sum(axis=2).tolist()
+
+
+@pytest.mark.parametrize("axis", [-1, -2, -3])
+@pytest.mark.parametrize("largest", [1, 255, 2**20])
+def test_sums_along_an_axis_are_exact_wherever_it_lies(axis, largest):
+    plain = np.random.default_rng(5).integers(0, largest, (T, N, 4, 5, 6), endpoint=True)
+    kind = bool if largest == 1 else np.min_scalar_type(largest)
+    for order in ((2, 3, 4), (4, 2, 3), (3, 4, 2)):
+        lying = np.ascontiguousarray(plain.transpose(0, 1, *order), kind).transpose(
+            np.argsort((0, 1, *order))
+        )
+        assert tally.along(lying, axis).tolist() == plain.sum(axis=axis).tolist()
 
 
 @pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (2, 3, 4), (5, 20, 7), (300, 3, 2)])
@@ -56,6 +82,8 @@ def test_pairs_need_no_product(m, k, n, batch):
         a, b = events(T, N, *batch, m, k), events(T, N, *batch, k, n, seed=2)
     want = (a.astype(int) @ b.astype(int)).reshape(T, N, -1).sum(axis=2).T
     assert tally.met(a, b).tolist() == want.tolist()
+    turned = np.ascontiguousarray(b.swapaxes(-1, -2)).swapaxes(-1, -2)  # the other way round in memory
+    assert tally.met(np.asfortranarray(a), turned).tolist() == want.tolist()
 
 
 def test_pairs_of_sums_count_with_their_size():
@@ -69,6 +97,7 @@ def test_pairs_of_sums_count_with_their_size():
 def test_totals_of_whole_numbers_are_exact(largest):
     values = np.random.default_rng(4).integers(-largest, largest, (T, N, 77), endpoint=True)
     assert tally.totals(values).tolist() == values.sum(axis=(0, 2)).tolist()
+    assert tally.sums(values).tolist() == values.sum(axis=2).T.tolist()
 
 
 @pytest.mark.parametrize(
