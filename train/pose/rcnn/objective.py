@@ -2,7 +2,7 @@
 
     L = rpn_person + rpn_box + person + box + heatmap + offset_weight * offset
 
-Each begins between about 0.3 and 1, so that the log is read without a table and none is weighed. The RoIs of
+Each begins at 1 or below, so that the log is read without a table and none is weighed. The RoIs of
 the heads are the network's own proposals and the true boxes, as they are at that moment; which of them a loss
 looks at is drawn from torch's generator.
 """
