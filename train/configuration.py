@@ -27,6 +27,7 @@ FOLDER = Path(__file__).parent / "configs"
 FROM_DATA = {
     "action": {"in_channels", "classes", "layout", "frames"},
     "pose": {"joints", "heads", "kinds"},
+    "people": {"joints", "heads", "kinds"},
 }
 """Task -> fields of a model that follow from data and recipe, for poses from the codec."""
 

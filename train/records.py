@@ -15,17 +15,18 @@ from train.models.registry import MODELS, entry
 
 
 def of_poses(model: str) -> bool:
-    """Whether the model is trained on people in images."""
-    return model in MODELS and entry(model).task == "pose"
+    """Whether the model is trained on people in images: on crops of them ("pose"), or whole ("people")."""
+    return model in MODELS and entry(model).task in ("pose", "people")
 
 
 def records(model: str) -> tuple[type, type]:
     """The classes of the training's settings and of the data's recipe that a model of this task takes."""
     if of_poses(model):
         from train.pose.config import PoseConfig
+        from train.pose.rcnn.recipe import SceneRecipe
         from train.pose.recipe import PoseRecipe
 
-        return PoseConfig, PoseRecipe
+        return PoseConfig, SceneRecipe if entry(model).task == "people" else PoseRecipe
     from train.config import TrainConfig
     from train.data.recipe import Recipe
 

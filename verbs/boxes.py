@@ -12,7 +12,7 @@ from tqdm import tqdm
 from convert.ir.files import whole
 from deploy.pose.greedy import GREEDY, PLAIN, Rule, chosen
 from verbs.candidate_options import candidate_options
-from verbs.options import json_option
+from verbs.options import json_option, threads_option
 from verbs.output import say, table, write_json
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -23,8 +23,8 @@ RANKS = (1, 2, 3, 5, 10, 20, 50, 100)
 @click.argument("annotations", type=click.Path(path_type=Path))
 @click.option("--detections", type=click.Path(path_type=Path), default=None, metavar="FILE.json",
               help="Boxes that a detector found: COCO's list of {image_id, bbox, score}.")  # fmt: skip
-@click.option("--detector", type=click.Choice(["hog"]), default=None,
-              help="Find them here: hog, OpenCV's people detector (weak, nothing to download).")  # fmt: skip
+@click.option("--detector", default=None, metavar="hog|RUN",
+              help="Find them here: OpenCV's people detector (weak), or a keypoint R-CNN.")  # fmt: skip
 @click.option("--images", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
               help="Folder of the images, for --detector.")  # fmt: skip
 @candidate_options(GREEDY)
@@ -36,17 +36,19 @@ RANKS = (1, 2, 3, 5, 10, 20, 50, 100)
               help="Write the recall curves.")  # fmt: skip
 @click.option("--svg", "svg_path", type=FILE, default=None, metavar="FILE",
               help="Draw the recall curves at IoU 0.5.")  # fmt: skip
+@threads_option
 @json_option
 def boxes(
     annotations: Path, detections: Path | None, detector: str | None, images: Path | None,
     score_threshold: float, nms_iou: float, cap: int, enlarge: float, out: Path | None, csv_path: Path | None,
-    svg_path: Path | None, json_path: Path | None,
+    svg_path: Path | None, threads: int | None, json_path: Path | None,
 ) -> None:  # fmt: skip
     """Choose candidate boxes for the images of ANNOTATIONS and compare their recall with the usual choice.
 
     \b
     python cli.py boxes person_keypoints_val.json --detections boxes.json --out kept.json --svg recall.svg
     python cli.py boxes person_keypoints_val.json --detector hog --images val2017 --csv recall.csv
+    python cli.py boxes person_keypoints_val.json --detector runs/rcnn --images val2017 --out boxes.json
 
     ANNOTATIONS: COCO or PoseTrack18 JSON. Three curves: all boxes as found, the plain rule (score 0.5, NMS
     0.5), the greedy rule of the options: low scores and high overlaps are kept, and poses decide later.
@@ -58,11 +60,14 @@ def boxes(
     from verbs.pose_options import show_notes
 
     if (detections is None) == (detector is None):
-        raise click.UsageError("give --detections FILE or --detector hog, one of the two")
+        raise click.UsageError("give --detections FILE or --detector, one of the two")
     annotated = read(annotations)
     frames = [frame for frame in annotated.frames if frame.labelled]
     greedy = Rule(score_threshold, nms_iou, cap, enlarge)
-    found, notes = _found(frames, detections, images, annotated.category)
+    if detections is not None:
+        found, notes = _of_file(frames, detections, annotated.category)
+    else:
+        found, notes = _detected(frames, str(detector), images, threads)
     show_notes({**annotated.notes, **notes})
     kept = {image: chosen(some, greedy) for image, some in found.items()}
     plain = {image: chosen(some, PLAIN) for image, some in found.items()}
@@ -75,27 +80,35 @@ def boxes(
     _print(curves)
 
 
-def _found(
-    frames: Sequence[Any], detections: Path | None, images: Path | None, category: int
+def _of_file(
+    frames: Sequence[Any], detections: Path, category: int
 ) -> tuple[dict[int, Any], Mapping[str, int]]:
-    """Boxes of every image, and what was mended."""
+    """Boxes of every image that a file has, and what was mended."""
     from convert.ir import BadInput
-    from deploy.pose.boxes import Detector, FileDetector, HogDetector, read_image
+    from deploy.pose.boxes import FileDetector
 
     sizes = {f.image_id: (f.width, f.height) for f in frames if f.width and f.height}
-    if detections is not None:
-        found = FileDetector(detections, sizes, category)
-        known = {frame.image_id for frame in frames}
-        strange = [image for image in found.boxes if image not in known]
-        if strange and len(strange) == len(found.boxes):
-            raise BadInput(f"{detections}: no image of it is annotated, the first is {strange[0]}")
-        notes = dict(found.notes)
-        if strange:
-            notes["images with boxes that are not annotated: passed over"] = len(strange)
-        return {f.image_id: found.find(f.image_id) for f in frames}, notes
+    found = FileDetector(detections, sizes, category)
+    known = {frame.image_id for frame in frames}
+    strange = [image for image in found.boxes if image not in known]
+    if strange and len(strange) == len(found.boxes):
+        raise BadInput(f"{detections}: no image of it is annotated, the first is {strange[0]}")
+    notes = dict(found.notes)
+    if strange:
+        notes["images with boxes that are not annotated: passed over"] = len(strange)
+    return {f.image_id: found.find(f.image_id) for f in frames}, notes
+
+
+def _detected(
+    frames: Sequence[Any], name: str, images: Path | None, threads: int | None
+) -> tuple[dict[int, Any], Mapping[str, int]]:
+    """Boxes of every image that a detector finds, and what it left out."""
+    from deploy.pose.boxes import Detector, HogDetector, read_image
+    from verbs.people_run import RunDetector
+
     if images is None:
         raise click.UsageError("--detector needs --images DIR")
-    detector: Detector = HogDetector()
+    detector: Detector = HogDetector() if name == "hog" else RunDetector(Path(name), threads)
     made = {}
     for frame in tqdm(frames, desc="detecting", unit="image", leave=False):
         made[frame.image_id] = detector.find(frame.image_id, read_image(images / frame.file_name))

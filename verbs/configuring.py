@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from train.configuration import Configuration
     from train.models.registry import Entry
 
+POSES = ("pose", "people")  # tasks that the data sets of people serve
 PEOPLE = "synthetic-people"  # what poses are trained on where nothing is said
 # Fields that --set would lose to an option's default or to the data: where they come from instead.
 ELSEWHERE = {
@@ -39,7 +40,7 @@ def configured(ctx: click.Context, given: dict[str, Any]) -> Configuration:
 
     options = dict(pair(item) for item in given["data_options"])
     if given["config_name"] is None:
-        if named(given["model"]).task == "pose" and not said(ctx, "dataset"):
+        if named(given["model"]).task in POSES and not said(ctx, "dataset"):
             given["dataset"] = PEOPLE
         own = of_dataset(given["dataset"], options, given["model"])
         return own or Configuration("none", "", given["dataset"])
@@ -71,7 +72,7 @@ def settings(given: dict[str, Any]) -> dict[str, dict[str, Any]]:
     owners = {"train": train, "recipe": recipe, "model": named(given["model"]).config}
     known = {(owner, f.name): f for owner, kind in owners.items() for f in dataclasses.fields(kind)}
     found: dict[str, dict[str, Any]] = {owner: {} for owner in owners}
-    elsewhere = ELSEWHERE | (OF_POSES if named(given["model"]).task == "pose" else {})
+    elsewhere = ELSEWHERE | (OF_POSES if named(given["model"]).task in POSES else {})
     for item in given["settings"]:
         key, value = pair(item)
         if key in elsewhere:

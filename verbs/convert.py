@@ -94,10 +94,12 @@ def convert(
     against torch on held-out people; their PCK in both is printed, and bounds what 8 bits may cost. --to sdnn
     writes a sigma-delta network, of the backbones small and tiny: on video only changes travel.
     """
+    from verbs.people_run import refuse_conversion
     from verbs.pose_run import is_pose
 
     if int8_loss is not None and form != "int8":
         raise click.UsageError("--int8-loss: belongs to --form int8; leave it out")
+    refuse_conversion(run)
     if kind == "sdnn":
         from verbs.pose_sdnn import convert_sdnn
 

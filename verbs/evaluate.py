@@ -47,14 +47,22 @@ def evaluate(
 
     Of a pose network, a RUN or an artifact of it: PCK of each joint by the data set's own measure (LSPET: 0.2
     of the torso, MPII and PoseTrack18: 0.5 of the head), and COCO's figures where the annotations are of its
-    form.
+    form. Of a keypoint R-CNN the same, of people whom it finds in whole images (--limit counts images): boxes
+    and joints by COCO's figures, joints of people whom no box reaches are wrong.
     """
+    from verbs.people_run import is_people
     from verbs.pose_run import is_pose
 
     if is_pose(run):
         from verbs.pose_evaluation import evaluate_pose
 
         return evaluate_pose(run, dataset, data, split, limit, threads, flip_test, results, json_path)
+    if is_people(run):
+        from verbs.people_evaluation import evaluate_people
+
+        if flip_test:
+            raise click.UsageError(f"--flip-test: {run} looks at whole images as they are; leave it out")
+        return evaluate_people(run, dataset, data, split, limit, threads, results, json_path)
     if flip_test or results is not None:
         option = "--flip-test" if flip_test else "--results"
         raise click.UsageError(f"{option}: {run} is no pose network; leave it out")

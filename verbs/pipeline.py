@@ -27,8 +27,8 @@ CROPS = 99  # of a frame: PoseTrack18's id of a person is the image's and two di
               help="Action model.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR",
               help="Folder of the results; appears whole or not at all.")  # fmt: skip
-@click.option("--boxes", default="hog", show_default=True, metavar="hog|whole|FILE.json",
-              help="Person boxes: OpenCV's detector, the whole frame, or a COCO file.")  # fmt: skip
+@click.option("--boxes", default="hog", show_default=True, metavar="hog|whole|FILE.json|RUN",
+              help="Person boxes: OpenCV's detector, the frame, a COCO file, a keypoint R-CNN.")  # fmt: skip
 @click.option("--cost-table", default="horowitz45-fp32", show_default=True, metavar="NAME|FILE",
               help="Joules per operation: a shipped table or a TOML file.")  # fmt: skip
 @click.option("--window", type=click.IntRange(min=2), default=CUT.length, show_default=True, metavar="N",

@@ -20,6 +20,7 @@ from deploy.pose.joints import sigmas
 from deploy.pose.nms import oks_nms, rescored
 from deploy.pose.oks import stacked
 from deploy.pose.people import Frame, Person, Video
+from verbs.people_run import RunDetector, is_people
 from verbs.pipeline_energy import StageEnergy, uncounted
 from verbs.pose_run import PoseRun, is_pose, open_pose
 from verbs.stage_clock import StageClock
@@ -71,6 +72,11 @@ def pose_stage(
         raise BadInput(
             f"{pose}: no such run, artifact or file of poses; make a run with `cli.py train --model ogn`"
         )
+    if is_people(pose):
+        raise BadInput(
+            f"{pose}: is a keypoint R-CNN, whose energy is not counted; name it by --boxes, and a run of "
+            "`train --model ogn` by --pose"
+        )
     if not is_pose(pose):
         raise BadInput(
             f"{pose}: is no pose network; name a run of `train --model ogn`, or what it converts to"
@@ -80,7 +86,8 @@ def pose_stage(
             f"{pose}: is a sigma-delta network, whose changes the pipeline neither keeps from crop to crop "
             "nor counts; name its run, or `convert RUN --to onnx`"
         )
-    return NetworkPoses(open_pose(pose, threads), boxes, footage, candidates, energy, clock)
+    detected = _detector(boxes, footage, threads)
+    return NetworkPoses(open_pose(pose, threads), detected, candidates, energy, clock)
 
 
 class NetworkPoses:
@@ -89,15 +96,14 @@ class NetworkPoses:
     def __init__(
         self,
         opened: PoseRun,
-        boxes: str,
-        footage: Footage,
+        detected: tuple[Detector, FrameIds],
         candidates: Candidates,
         energy: Energy,
         clock: StageClock,
     ) -> None:
         self.opened, self.candidates, self._clock = opened, candidates, clock
         self.joints = tuple(opened.about["joints"])
-        self.detector, self.ids = _detector(boxes, footage)
+        self.detector, self.ids = detected
         self.notes = self.detector.notes
         self._sigmas = sigmas(self.joints)
         self.about = {
@@ -211,12 +217,14 @@ def poses_of(footage: Footage, stage: PoseStage, clock: StageClock, advance: Cal
     return Video(footage.path.resolve().stem, stage.joints, tuple(frames))
 
 
-def _detector(boxes: str, footage: Footage) -> tuple[Detector, FrameIds]:
+def _detector(boxes: str, footage: Footage, threads: int | None) -> tuple[Detector, FrameIds]:
     if boxes == "hog":
         return HogDetector(), FrameIds()
     if boxes == "whole":
         return WholeFrame(), FrameIds()
     path = Path(boxes)
+    if path.is_dir() or path.suffix == ".safetensors":
+        return RunDetector(path, threads), FrameIds()
     found, ids = FileDetector(path), frame_ids(path, footage)
     frames = range(footage.frames) if ids.found is None else ids.found.values()
     if found.boxes and not set(found.boxes) & set(frames):

@@ -35,8 +35,10 @@ def evaluate_pose(
     wall_s = time.monotonic() - started
     pck = judged(poses.xy, people)
     listed = results(poses, people)
-    figures = oks_figures(listed, people) if people.truth is not None else {}
-    _show(people, pck, figures)
+    figures = coco_figures(listed, people, "keypoints")
+    joint_table(people, pck)
+    if figures:
+        say("OKS in annotated boxes: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
     each = 1000 * wall_s / len(people)
     say(f"{opened.by} ({opened.form}): {len(people)} people of {split}, {each:.1f} ms each, images read")
     write_json(results_path, listed)
@@ -70,8 +72,9 @@ def results(poses: Poses, people: PoseSet) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def oks_figures(listed: list[dict[str, Any]], people: PoseSet) -> dict[str, float]:
-    """COCO's ten figures on the set's own annotations of the images that were looked at."""
+def coco_figures(listed: list[dict[str, Any]], people: PoseSet, kind: str) -> dict[str, float]:
+    """COCO's figures, of "keypoints" or "bbox", on the set's own annotations of the images that were looked
+    at; none where it has no annotations of COCO's form."""
     from deploy.pose.evaluation.coco import Rules, evaluate
 
     truth, seen = people.truth, {person.image_id for person in people.people}
@@ -82,11 +85,12 @@ def oks_figures(listed: list[dict[str, Any]], people: PoseSet) -> dict[str, floa
         "annotations": [a for a in truth["annotations"] if a.get("image_id") in seen],
         "categories": [c for c in truth["categories"] if c.get("keypoints")],
     }
-    rules = Rules(sigmas=np.array(people.keypoints.sigmas))
+    rules = Rules(kind, sigmas=np.array(people.keypoints.sigmas))
     return dict(evaluate(part, listed, rules, where=people.name).figures)
 
 
-def _show(people: PoseSet, pck: Pck, figures: dict[str, float]) -> None:
+def joint_table(people: PoseSet, pck: Pck) -> None:
+    """PCK of each joint, and of all that count."""
     keypoints = people.keypoints
     names = [keypoints.joints[k] for k in keypoints.counted]
     rows = [
@@ -97,5 +101,3 @@ def _show(people: PoseSet, pck: Pck, figures: dict[str, float]) -> None:
     say(table(("joint", head, "joints"), rows, right=(1, 2)))
     unsized = f", {pck.unsized} people without that size left out" if pck.unsized else ""
     say(f"{head} {percent(pck.pooled)} of {int(pck.counted.sum())} joints{unsized}")
-    if figures:
-        say("OKS in annotated boxes: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items()))

@@ -79,18 +79,25 @@ def load_people(
 
 
 def is_pose(path: Path) -> bool:
-    """Whether a run folder, a checkpoint or an artifact is of a pose network, by its description alone; what
-    is unreadable is not."""
+    """Whether a run folder, a checkpoint or an artifact is of a pose network; what is unreadable is not."""
+    if is_artifact(path):
+        return open_artifact(path).kind in ("pose", "sdnn")
+    return task_at(path) == "pose"
+
+
+def task_at(path: Path) -> str | None:
+    """The task of the model of a run folder or a checkpoint (train.models.registry), by its description
+    alone; None where there is no readable one: whoever opens it says what is wrong with it."""
     from train.checkpoint import CheckpointError, description
     from train.models.registry import MODELS
 
     if is_artifact(path):
-        return open_artifact(path).kind in ("pose", "sdnn")
+        return None
     try:
         model = description(path)["model"]
     except CheckpointError:
-        return False  # whoever opens it says what is wrong with it
-    return model in MODELS and MODELS[model].task == "pose"
+        return None
+    return MODELS[model].task if model in MODELS else None
 
 
 def open_pose(path: Path, threads: int | None, flip: bool = False) -> PoseRun:

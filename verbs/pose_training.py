@@ -1,4 +1,4 @@
-"""`train --model ogn`: a pose network on people, with the options that poses have."""
+"""`train --model ogn`, `keypoint-rcnn`: a pose network on people, with the options that poses have."""
 
 from __future__ import annotations
 
@@ -64,9 +64,10 @@ def _config(given: dict[str, Any], chosen: Configuration) -> PoseConfig:
 
 
 def _recipe(given: dict[str, Any], chosen: Configuration) -> PoseRecipe:
-    from train.pose.recipe import PoseRecipe
+    from train.records import records
 
+    recipe = records(given["model"])[1]
     try:
-        return PoseRecipe.from_dict({**chosen.recipe, **settings(given)["recipe"]})
+        return recipe.from_dict({**chosen.recipe, **settings(given)["recipe"]})
     except (ValueError, TypeError) as error:
         raise click.UsageError(str(error)) from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from verbs.configuring import configured, named, said, settings
+from verbs.configuring import POSES, configured, named, said, settings
 from verbs.options import cores, json_option, quantisation_options
 from verbs.output import say, table, write_json
 from verbs.settings import pair, parsed
@@ -197,10 +197,10 @@ def _fitted(ctx: click.Context, given: dict[str, Any], group: Processes) -> Resu
     from verbs.pose_training import pose_fit
 
     chosen = configured(ctx, given)
-    if named(given["model"]).task == "pose":
+    if named(given["model"]).task in POSES:
         return pose_fit(ctx, given, chosen, group)
     if _of_poses(chosen.dataset):
-        raise click.UsageError(f"--dataset {chosen.dataset}: is of poses; add --model ogn")
+        raise click.UsageError(f"--dataset {chosen.dataset}: is of poses; add --model ogn, or keypoint-rcnn")
     if given["weights"] is not None:
         raise click.UsageError(f"--weights: {given['model']} is trained from the beginning; leave it out")
     config, recipe = _config(given, chosen), _recipe(ctx, given, chosen)

@@ -14,6 +14,7 @@ from train.models.mk_sgn import MKSGN, MKSGNConfig
 from train.models.signal_sgn import SignalSGN, SignalSGNConfig
 from train.models.st_gcn import STGCN, STGCNConfig
 from train.pose.ogn import OGN, OGNConfig
+from train.pose.rcnn.model import KeypointRCNN, KeypointRCNNConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Entry:
     """config: a frozen dataclass; module: takes one config; recipe: fields that its data recipe starts from.
 
     A `repeat` from 1 there says that a step of the model is a whole clip, x [T, N, C, F, V]; else it is one
-    frame, x [T, N, C, V]. task: "action" (skeletons to classes) or "pose" (images to joints, train.pose).
+    frame, x [T, N, C, V]. task: "action" (skeletons to classes), "pose" (a person's crop
+    to joints, train.pose) or "people" (a whole image to boxes and joints, train.pose.rcnn).
     """
 
     config: type
@@ -39,6 +41,7 @@ MODELS: dict[str, Entry] = {
         GCNTeacher,
         {"repeat": 1, "frames": 64, "stream": "joint+bone+joint-motion+bone-motion"},
     ),
+    "keypoint-rcnn": Entry(KeypointRCNNConfig, KeypointRCNN, task="people"),
     "mk-sgn": Entry(
         MKSGNConfig,
         MKSGN,

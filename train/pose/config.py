@@ -8,14 +8,16 @@ from typing import Any
 
 from train.limits import check, check_names
 
+MODELS = ("ogn", "keypoint-rcnn")
+
 
 @dataclass(frozen=True, slots=True)
 class PoseConfig:
     """What `train.pose.training.fit` does, apart from the data and its recipe (train.course.Settings).
 
-    model_settings: fields of `train.pose.ogn.OGNConfig`; weights: a safetensors file to begin from, "" for
-    none (train.pose.weights). offset_weight: what the offsets' loss weighs beside the heatmap's. batch counts
-    people.
+    model: ogn or keypoint-rcnn; model_settings: fields of its config (train.models.registry); weights: a
+    safetensors file of the backbone to begin from, "" for none (train.pose.weights). offset_weight: what the
+    offsets' loss weighs beside the heatmap's. batch counts people, for keypoint-rcnn images.
     warm_up, momentum, average, clip_norm, amp are as in `train.config.TrainConfig`.
     """
 
@@ -41,7 +43,7 @@ class PoseConfig:
         check(
             self,
             (
-                ("model", self.model == "ogn", "ogn"),
+                ("model", self.model in MODELS, f"one of {', '.join(MODELS)}"),
                 ("offset_weight", self.offset_weight >= 0, "0 or more"),
             ),
         )

@@ -98,7 +98,7 @@ def _varied(
     if flips:
         matrix = affine.compose(affine.mirror(recipe.width, recipe.pixels), matrix)
     picture, joints = crop(person, matrix, recipe)
-    return _coloured(picture, recipe.colour, draw), joints[list(keypoints.flipped)] if flips else joints
+    return coloured(picture, recipe.colour, draw), joints[list(keypoints.flipped)] if flips else joints
 
 
 def _half(
@@ -114,7 +114,7 @@ def _half(
     return affine.region(np.concatenate([low - grow, high - low + 2 * grow]), recipe.size, recipe.padding)
 
 
-def _coloured(picture: NDArray[np.uint8], colour: float, draw: np.random.Generator) -> NDArray[np.uint8]:
+def coloured(picture: NDArray[np.uint8], colour: float, draw: np.random.Generator) -> NDArray[np.uint8]:
     """Each channel v -> gain v + bias: contrast and a channel's gain, and brightness."""
     contrast, brightness, *gains = draw.uniform(-colour, colour, 5)
     gain = (1.0 + contrast) * (1.0 + np.array(gains) / 2)

@@ -56,15 +56,22 @@ class PoseObjective(nn.Module):
         self, maps: Mapping[str, Tensor], targets: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of maps by name, and its weighted parts, detached."""
-        parts = {}
-        for name, kind in self.codec.heads.items():
-            found = maps[name].float()
-            if kind == "scalar":
-                parts[name] = heatmap_loss(found, targets[name], targets["weight"], _mass(self.codec))
-            else:
-                of = offset_loss(found, targets[name], targets[f"{name}_weight"])
-                parts[name] = self.offset_weight * of
+        parts = of_maps(self.codec, maps, targets, self.offset_weight)
         return sum(parts.values()), {name: part.detach() for name, part in parts.items()}
+
+
+def of_maps(
+    codec: Codec, maps: Mapping[str, Tensor], targets: Mapping[str, Tensor], offset_weight: float
+) -> dict[str, Tensor]:
+    """The weighted parts of the loss, by head, of maps by head and what `encoded` gave; 0-d each."""
+    parts = {}
+    for name, kind in codec.heads.items():
+        found = maps[name].float()
+        if kind == "scalar":
+            parts[name] = heatmap_loss(found, targets[name], targets["weight"], _mass(codec))
+        else:
+            parts[name] = offset_weight * offset_loss(found, targets[name], targets[f"{name}_weight"])
+    return parts
 
 
 def _mass(codec: Codec) -> float:

@@ -57,7 +57,7 @@ class OGN(nn.Module):
             name: config.joints * CHANNELS[kind]
             for name, kind in zip(config.heads, config.kinds, strict=True)
         }
-        self.heads = nn.ModuleDict({name: _head(hidden or channels, n) for name, n in maps.items()})
+        self.heads = nn.ModuleDict({name: head(hidden or channels, n) for name, n in maps.items()})
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """[N, 3, H, W] -> maps, in the order of config.heads."""
@@ -71,7 +71,7 @@ class OGN(nn.Module):
         return named(self.config, self(x))
 
 
-def _head(channels: int, maps: int) -> nn.Conv2d:
+def head(channels: int, maps: int) -> nn.Conv2d:
     """A 1x1 convolution that begins near zero: a blank map."""
     head = nn.Conv2d(channels, maps, 1)
     nn.init.normal_(head.weight, std=0.001)

@@ -93,9 +93,7 @@ class PoseRecipe:
 
     def build_codec(self) -> Codec:
         """The codec of these fields."""
-        known = {f.name for f in dataclasses.fields(CODECS[self.codec])} - {"grid"}
-        mine = {f.name for f in dataclasses.fields(self)}
-        return codec(self.codec, self.grid, **{name: getattr(self, name) for name in known & mine})
+        return codec_from(self, self.grid)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by field name, for JSON."""
@@ -104,10 +102,22 @@ class PoseRecipe:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PoseRecipe:
         """The recipe of such values; a missing field takes its default, an unknown one is refused."""
-        kinds = {field.name: type(field.default) for field in dataclasses.fields(cls)}
-        if odd := sorted(set(values) - set(kinds)):
-            raise DataError(f"recipe: unknown field {', '.join(odd)}; expected {', '.join(kinds)}")
-        return cls(**{name: _typed(name, value, kinds[name]) for name, value in values.items()})
+        return cls(**fields_from(cls, values))
+
+
+def fields_from(recipe: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values as fields of a recipe; a DataError for a field that it has not, or of another type."""
+    kinds = {field.name: type(field.default) for field in dataclasses.fields(recipe)}
+    if odd := sorted(set(values) - set(kinds)):
+        raise DataError(f"recipe: unknown field {', '.join(odd)}; expected {', '.join(kinds)}")
+    return {name: _typed(name, value, kinds[name]) for name, value in values.items()}
+
+
+def codec_from(recipe: Any, grid: MapGrid) -> Codec:
+    """The codec that a recipe's fields describe, on a grid."""
+    known = {f.name for f in dataclasses.fields(CODECS[recipe.codec])} - {"grid"}
+    mine = {f.name for f in dataclasses.fields(recipe)}
+    return codec(recipe.codec, grid, **{name: getattr(recipe, name) for name in known & mine})
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:

@@ -17,6 +17,9 @@ from train.pose.config import PoseConfig
 from train.pose.course import gather
 from train.pose.data.person import PoseSet
 from train.pose.losses import PoseObjective
+from train.pose.rcnn.course import gather as gather_people
+from train.pose.rcnn.objective import PeopleObjective
+from train.pose.rcnn.recipe import SceneRecipe
 from train.pose.recipe import PoseRecipe
 from train.pose.weights import load_weights
 from train.processes import ALONE, Processes
@@ -25,7 +28,7 @@ from train.synchronised import synchronise
 
 def fit(
     config: PoseConfig,
-    recipe: PoseRecipe,
+    recipe: PoseRecipe | SceneRecipe,
     data: PoseSet,
     run: Path,
     *,
@@ -37,10 +40,13 @@ def fit(
 ) -> Result:
     """Train on `data` (a training split) and fill the folder `run`; as `train.loop.fit`.
 
+    recipe: of people's crops (`ogn`), or of whole images (`keypoint-rcnn`).
+
     The epoch is chosen by the PCK of what is held out of the split (`train.pose.data.person.hold_out`).
     """
     started = time.monotonic()
-    course = gather(config, recipe, data, group)
+    whole = isinstance(recipe, SceneRecipe)  # images, not crops of people
+    course = (gather_people if whole else gather)(config, recipe, data, group)
     about = _about(config, recipe, data, data_options or {})
     prepare_torch(config, group)
     model = registry.build(config.model, about["model_config"])
@@ -49,7 +55,11 @@ def fit(
     if group.size > 1:
         synchronise(model)
     model = model.to(memory_format=torch.channels_last)  # what convolutions on CPUs and GPUs are fastest in
-    objective = PoseObjective(model, course.codec, config.offset_weight)
+    objective = (
+        PeopleObjective(model, recipe, config.offset_weight)
+        if whole
+        else PoseObjective(model, recipe.build_codec(), config.offset_weight)
+    )
     best = run_epochs(
         objective,
         config,
@@ -65,7 +75,7 @@ def fit(
 
 
 def _about(
-    config: PoseConfig, recipe: PoseRecipe, data: PoseSet, options: Mapping[str, Any]
+    config: PoseConfig, recipe: PoseRecipe | SceneRecipe, data: PoseSet, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The description that every checkpoint of the run carries."""
     codec = recipe.build_codec()

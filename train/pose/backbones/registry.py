@@ -17,6 +17,8 @@ BACKBONES: dict[str, Callable[[], nn.Module]] = {
     "resnet50": lambda: ResNet(50),
     "hrnet-w32": lambda: HRNet(32),
 }
+LEVELLED = ("small", "tiny", "resnet18", "resnet50")
+"""Those that `trunk` gives."""
 
 
 def backbone(name: str) -> nn.Module:
@@ -24,3 +26,15 @@ def backbone(name: str) -> nn.Module:
     if name not in BACKBONES:
         raise ValueError(f"unknown backbone {name!r}; known: {', '.join(BACKBONES)}")
     return BACKBONES[name]()
+
+
+def trunk(name: str) -> nn.Module:
+    """A new backbone without its way up: its `levels(x)` are maps of strides 4, 8, 16, 32 with `widths`
+    channels. A ValueError for one that has no such levels."""
+    if name in BACKBONES and name not in LEVELLED:
+        known = ", ".join(LEVELLED)
+        raise ValueError(f"backbone {name!r}: gives the map of stride 4 alone, no pyramid; expected {known}")
+    made = backbone(name)
+    for part in made.way_up:
+        delattr(made, part)
+    return made

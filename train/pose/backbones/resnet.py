@@ -64,10 +64,12 @@ class ResNet(nn.Module):
 
     stride = 32
     channels = 256
+    way_up = ("deconv_layers",)
 
     def __init__(self, depth: int) -> None:
         super().__init__()
         kind = BasicBlock if depth == 18 else Bottleneck
+        self.widths = tuple((64 << number) * kind.expansion for number in range(4))
         self.conv1, self.bn1 = _conv(3, 64, 7, 2), nn.BatchNorm2d(64)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         c_in = 64
@@ -81,10 +83,14 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, 3, H, W] -> [N, 256, H/4, W/4]."""
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x))))
+        return self.deconv_layers(self.levels(x)[-1])
+
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """[N, 3, H, W] -> maps of strides 4, 8, 16, 32 with `widths` channels."""
+        found = [self.maxpool(F.relu(self.bn1(self.conv1(x))))]
         for number in range(1, 5):
-            x = getattr(self, f"layer{number}")(x)
-        return self.deconv_layers(x)
+            found.append(getattr(self, f"layer{number}")(found[-1]))
+        return found[1:]
 
 
 def _deconvolutions(c_in: int, channels: int) -> list[nn.Module]:

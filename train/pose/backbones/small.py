@@ -79,11 +79,12 @@ class Small(nn.Module):
     """[N, 3, H, W] -> [N, c, H/4, W/4]; H and W are multiples of 32."""
 
     stride = 32  # of the deepest maps: what sizes must divide by
+    way_up = ("up",)  # what a pyramid of its own takes the place of
 
     def __init__(self, width: int = 32, blocks: tuple[int, ...] = (1, 2, 3, 3)) -> None:
         super().__init__()
         self.channels = width
-        wide = [width, 2 * width, 4 * width, 6 * width]
+        self.widths = wide = (width, 2 * width, 4 * width, 6 * width)
         self.stem = nn.Sequential(
             ConvNorm(3, width // 2, 3, 2), nn.ReLU(), ConvNorm(width // 2, width, 3, 2), nn.ReLU(),
             *(Bottleneck(width) for _ in range(blocks[0])),
@@ -96,10 +97,15 @@ class Small(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, 3, H, W] -> [N, c, H/4, W/4]."""
-        levels = [self.stem(x)]
-        for step in self.down:
-            levels.append(step(levels[-1]))
+        levels = self.levels(x)
         y = levels.pop()
         for step in list(self.up)[::-1]:
             y = step(y, levels.pop())
         return y
+
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """[N, 3, H, W] -> the way down: maps of strides 4, 8, 16, 32 with `widths` channels."""
+        found = [self.stem(x)]
+        for step in self.down:
+            found.append(step(found[-1]))
+        return found
