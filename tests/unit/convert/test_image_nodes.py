@@ -189,7 +189,7 @@ def test_operations_are_counted_one_by_one(case):
 
 
 def test_a_transposed_convolution_by_hand():
-    """A 1 and a 2, kernel (1 10 100), two cells apart, one cut off on each side: (0 1 10 100+2 20 200) less
+    """A 1 and a 2, kernel (1 10 100), two cells apart, one cut off on each side: (1 10 100+2 20 200) less
     the ends; bias 0.5. Each value meets three taps, less one that is cut off."""
     node = ConvTranspose2d(np.array([[[[1.0, 10, 100]]]]), np.array([0.5]), (1, 2), (0, 1))
     assert combined(node, np.array([[[[[1.0, 2.0]]]]])).tolist() == [[[[[10.5, 102.5, 20.5]]]]]
@@ -226,7 +226,7 @@ def test_fields_that_make_no_sense(made, said):
     ],
 )  # fmt: skip
 def test_shapes_that_do_not_meet_name_the_node(node, shape):
-    with pytest.raises(ShapeError, match="^it: "):
+    with pytest.raises(ShapeError, match=r"^it: "):
         node.out_shape("it", shape)
 
 
