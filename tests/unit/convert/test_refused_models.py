@@ -103,7 +103,7 @@ REFUSED = {
     "scaled sum": (Calls(lambda x: torch.add(x, x, alpha=2)), (2,), "the function add has no node"),
     "method": (Calls(lambda x: x.sigmoid()), (2,), "the tensor method sigmoid has no node"),
     "unknown module": (nn.Sigmoid(), (2,), "^part: Sigmoid has no node"),
-    "unknown in steps": (Stepwise(nn.MaxPool2d(2)), (1, 4, 4), "^part: MaxPool2d has no node"),
+    "unknown in steps": (Stepwise(nn.PixelShuffle(2)), (4, 4, 4), "^part: PixelShuffle has no node"),
     "changed forward": (Changed(1, 1, 1), (1, 4, 4), "^part.weight: forward reads this tensor"),
     "changed in steps": (Stepwise(Changed(1, 1, 1)), (1, 4, 4), "^part: Changed has no node"),
     "linear over an axis": (nn.Linear(4, 2), (3, 4), "^part: Linear over the last axis"),
