@@ -43,7 +43,7 @@ def evaluate_people(
     candidates, found = _found(opened, looked, people)
     wall_s = time.monotonic() - started
     pck = _pck(looked, found, people)
-    listed = [entry for scene in looked for entry in _results(scene, found[scene.image_id])]
+    listed = [entry for scene in looked for entry in _results(scene, found[scene.image_id], people.category)]
     figures = {
         "boxes": _box_figures(candidates, found, listed, people),
         "oks": coco_figures(listed, people, "keypoints"),
@@ -109,13 +109,13 @@ def _pck(looked: Sequence[Scene], found: Mapping[Any, Found], people: PoseSet) -
     return judged(np.stack([xy[p.image_id, p.id] for p in people.people]), people)
 
 
-def _results(scene: Scene, found: Found) -> list[dict[str, Any]]:
+def _results(scene: Scene, found: Found, category: int) -> list[dict[str, Any]]:
     """COCO's result list: box, joints with their scores; the score is the box's times the joints' mean."""
     rows = np.concatenate([found.xy, found.scores[..., None]], axis=2)
     scores = rescored(found.box_scores, found.scores)
     return [
         {
-            "image_id": scene.image_id, "category_id": 1,
+            "image_id": scene.image_id, "category_id": category,
             "bbox": [round(float(v), 2) for v in found.boxes[n]], "box_score": float(found.box_scores[n]),
             "keypoints": [round(float(v), 3) for v in rows[n].reshape(-1)], "score": float(scores[n]),
         }

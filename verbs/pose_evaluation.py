@@ -64,7 +64,7 @@ def results(poses: Poses, people: PoseSet) -> list[dict[str, Any]]:
     rows = np.concatenate([poses.xy, poses.score[..., None]], axis=2)
     return [
         {
-            "image_id": person.image_id, "category_id": 1, "id": person.id,
+            "image_id": person.image_id, "category_id": people.category, "id": person.id,
             "bbox": [round(float(v), 3) for v in person.box],
             "keypoints": [round(float(v), 3) for v in row.reshape(-1)], "score": float(row[:, 2].mean()),
         }

@@ -78,6 +78,12 @@ class PoseSet:
     def __len__(self) -> int:
         return len(self.people)
 
+    @property
+    def category(self) -> int:
+        """Id of the category of people in `truth`; COCO's, 1, where there is no truth."""
+        known = self.truth["categories"] if self.truth else ()
+        return next((int(c["id"]) for c in known if c.get("keypoints")), 1)
+
     def spread(self, n: int) -> PoseSet:
         """n people at evenly spaced places; all, where there are fewer."""
         if n >= len(self):
