@@ -17,7 +17,7 @@ def test_people_are_of_the_file_s_own_category(coco_folder, category):
             entry["id" if "keypoints" in entry and "name" in entry else "category_id"] = category
 
     people = registry.load("coco", coco_folder(renumber), "test")
-    xy = np.stack([person.joints[:, :2] for person in people.people])
+    xy = np.stack([person.xy for person in people.people])
     listed = results(Poses(xy, np.ones(xy.shape[:2])), people)
     assert {entry["category_id"] for entry in listed} == {category}
     assert coco_figures(listed, people, "keypoints")["AP"] == pytest.approx(1.0)
