@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from train.configuration import FROM_DATA
 from train.models.registry import entry
 from train.run_folder import LAST, RUN
 from train.same_run import refuse_another
+from verbs.group import fail, failed
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -126,20 +126,11 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def ended(main: Callable[[], None]) -> int:
-    """The exit code of a main; what has an exit code, and no file, becomes one line, as in `cli.py`."""
+    """The exit code of a main; errors that have one are one line, as `cli.py` has them."""
     try:
         main()
     except KeyboardInterrupt:
-        return _told("interrupted; the same command goes on", 130)
-    except OSError as error:
-        return _told(str(error), 3)
+        return fail("interrupted; the same command goes on", 130)
     except Exception as error:
-        if (code := getattr(error, "exit_code", None)) is None:
-            raise
-        return _told(str(error), code)
+        return failed(error)
     return 0
-
-
-def _told(message: str, code: int) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-    return code

@@ -216,11 +216,11 @@ def _upsample(name: str, m: nn.Upsample, shape: Shape) -> Node:
             name, f"upsampling {found} in mode {m.mode!r} interpolates, or repeats no whole cells",
             "use mode='nearest' with whole scale_factor, or a ConvTranspose2d",
         )  # fmt: skip
-    return Repeat2d(times)  # type: ignore[arg-type]
+    return Repeat2d((int(times[0]), int(times[1])))
 
 
-def _pair(value: float | tuple[Any, Any]) -> tuple[Any, Any]:
-    return (value, value) if isinstance(value, int | float) else tuple(value)  # type: ignore[return-value]
+def _pair(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(value) if isinstance(value, tuple) else (value, value)
 
 
 @_handles(nn.Flatten)

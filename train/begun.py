@@ -15,7 +15,7 @@ from torch import nn
 from train.checkpoint import Checkpoint, CheckpointError
 from train.data.clip import ClipSet
 from train.data.recipe import Recipe
-from train.growth import grown
+from train.growth import grown, highest_threshold
 
 # What both runs must be shown alike; mean and spread are taken over.
 ALIKE = ("stream", "frames", "normalise", "bone_gain", "motion_gain", "standardise", "limit")
@@ -61,4 +61,10 @@ def begin(model: nn.Module, name: str, start: Checkpoint) -> None:
     if theirs != name or tuned:
         found = "a fine-tuned run" if tuned else f"a checkpoint of model {theirs}"
         raise CheckpointError(start.path, found, f"model {name} in floating point")
-    start.load_into(model, beyond=grown(model, start.under("model")))
+    new = grown(model, start.under("model"))
+    if new and (threshold := highest_threshold(model, new)) >= 1.0:
+        found = (
+            f"a smaller network, which neurons of threshold {threshold:g} would not carry round new branches"
+        )
+        raise CheckpointError(start.path, found, "a threshold below 1, or all branches there")
+    start.load_into(model, beyond=new)

@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
+from train.neurons import LIF
+
 Branches = Mapping[str, tuple[str, ...]]
 """Child that ends a residual branch -> children that come with the branch, the end among them."""
 
@@ -29,6 +31,14 @@ def grown(model: nn.Module, known: Collection[str]) -> dict[str, Tensor]:
             ends = {name for name, _ in model.named_parameters() if name.startswith(end)}
             new |= {name: torch.zeros_like(state[name]) if name in ends else state[name] for name in names}
     return new
+
+
+def highest_threshold(model: nn.Module, new: Collection[str]) -> float:
+    """Of the neurons behind the parameters called `new`; 0 where there are none."""
+    places = {name.rpartition(".")[0].rpartition(".")[0] for name in new}
+    owners = [module for place, module in model.named_modules() if place in places]
+    found = [neuron.threshold for owner in owners for neuron in owner.children() if isinstance(neuron, LIF)]
+    return max(found, default=0.0)
 
 
 def _branches(model: nn.Module) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -69,23 +69,27 @@ class Verbs(click.Group):
         except click.exceptions.Exit as stop:
             return stop.exit_code
         except click.Abort:
-            return _fail("interrupted", 130)
+            return fail("interrupted", 130)
         except click.ClickException as error:
             error.show()
             return error.exit_code
         except SystemExit as stop:  # click leaves so when who reads our output has gone (| head)
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nothing more can be printed
             return 0 if stop.code == 1 else int(stop.code or 0)
-        except OSError as error:
-            return _fail(str(error), 3)
         except Exception as error:
-            code = getattr(error, "exit_code", None)
-            if code is None:
-                raise
-            return _fail(str(error), code)
+            return failed(error)
 
 
-def _fail(message: str, code: int) -> int:
+def failed(error: Exception) -> int:
+    """The exit code of an error, its message one line on stderr; one without a code is raised again."""
+    code = getattr(error, "exit_code", 3 if isinstance(error, OSError) else None)
+    if code is None:
+        raise error
+    return fail(str(error), code)
+
+
+def fail(message: str, code: int) -> int:
+    """The code, the message on stderr in one line."""
     click.echo("error: " + " ".join(message.split()), err=True)
     return code
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from convert.ir.errors import GraphError, ShapeError
 from convert.ir.node import Shape, array
 
@@ -14,10 +16,10 @@ def freeze(self: object, **dtypes: object) -> None:
             object.__setattr__(self, name, array(value, dtype))
 
 
-def weights(self: object, axes: str, name: str = "weight", out_axis: int = 0) -> None:
+def weights(self: Any, axes: str, name: str = "weight", out_axis: int = 0) -> None:
     """Freeze weights and bias; refuse weights without these axes, or a bias that is not [out]."""
     freeze(self, **{name: None, "bias": None})
-    weight, bias = getattr(self, name), self.bias  # type: ignore[attr-defined]
+    weight, bias = getattr(self, name), self.bias
     if weight.ndim != len(axes.split(", ")):
         raise GraphError(f"{type(self).__name__}: {name} has shape {weight.shape}, expected [{axes}]")
     if bias is not None and bias.shape != (weight.shape[out_axis],):

@@ -133,15 +133,9 @@ class Block(nn.Module):
         super().__init__()
         joints, neurons = graph.shape[1], config.neurons
         self.spatial = SpatialGraphConv(c_in, c_out, graph, neurons, config.heads, config.merge)
+        axis = config.fft_axis if config.spectrum else None
         self.frequency = (
-            FrequencyConv(
-                c_out,
-                joints,
-                config.frames,
-                neurons,
-                config.fft_axis if config.spectrum else None,
-                config.steps,
-            )
+            FrequencyConv(c_out, joints, config.frames, neurons, axis, config.steps)
             if config.frequency
             else nn.Identity()
         )

@@ -140,3 +140,11 @@ def test_a_network_does_not_shrink_or_change_its_kind(tmp_path):
         begin(signal(2), "signal-sgn", checkpoint.load(path))
     with pytest.raises(checkpoint.CheckpointError, match=r"shape \[8, 8, 5\]; expected shape \[16, 16, 5\]"):
         begin(signal(2, **WHOLE, channels=(16, 8)), "signal-sgn", checkpoint.load(path))
+
+
+def test_what_would_not_begin_as_the_smaller_one_is_refused(tmp_path):
+    """At a threshold of 1 a lone spike does not pass the new neurons: the scores would be others."""
+    path, parent = tmp_path / "best.safetensors", signal(1, threshold=1.0)
+    checkpoint.save(path, {f"model.{name}": x for name, x in parent.state_dict().items()}, ABOUT)
+    with pytest.raises(checkpoint.CheckpointError, match="threshold 1 would not carry round"):
+        begin(signal(2, **WHOLE, threshold=1.0), "signal-sgn", checkpoint.load(path))
