@@ -7,7 +7,8 @@ compared with a tolerance.
 Memory: a run is cut into slices of samples so that every node's values of all steps of a slice take about
 64 MiB at 8 bytes a value (`SLICE_BYTES`); the runtime holds fewer of them at a time. A slice has at
 least one sample. Larger slices measured no faster on Base-SGN (per sample, 32 at a time cost 20 % more
-than 8: the state of a layer leaves the cache).
+than 8: the state of a layer leaves the cache). The rasters of a batch lie in memory that the runner keeps,
+for the next batch once nobody holds an array of this one (`deploy.raster_room`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from convert.ir import BadInput, Graph, Unsupported, steps
 from convert.to_onnx import scan_model
 from deploy.onnx_session import Session, check_form, read_model
 from deploy.onnx_stream import Stepper
+from deploy.raster_room import Memory, RasterRoom
 from deploy.record import RasterCounts, Record, joined
 from deploy.target import Model, Runner, Target, check_input, kind
 
@@ -38,19 +40,30 @@ class ScanRunner(Runner):
         self.base, self.graph, self.threads = base, graph, threads
         self.values = values  # values of all nodes in one step of one sample
         self._sessions = {frozenset(base.metadata["probes"]): base}
+        self._memory = Memory()
 
     def run(self, x: np.ndarray, rasters: Collection[str] = ()) -> Record:
         check_input(x, self.base.source.shape)
         if self.graph is not None:  # a window node made for another length is named here, not in the runtime
             steps(self.graph, len(x))
         session = self._session(frozenset(rasters) - {self.base.source_name})
-        encoded = self.base.source.encode(x)
+        encoded, samples = self.base.source.encode(x), x.shape[1]
         size = max(1, SLICE_BYTES // (8 * self.values * len(x)))
-        parts = [encoded[:, i : i + size] for i in range(0, x.shape[1], size)]
-        record = joined([self._slice(session, part, rasters) for part in parts])
+        room, parts = RasterRoom(self._memory, samples), []
+        wanted = dict.fromkeys((*rasters, *session.metadata.get("products", ())))
+        wanted.pop(session.source_name, None)
+        for start in range(0, samples, size):
+            part, got = self._slice(session, encoded[:, start : start + size])
+            room.put(start, {n: got[f"{n}.raster"] for n in wanted})
+            parts.append(part)
+        last = frozenset(session.metadata.get("last", ()))
+        found = {n: _raster(values, n in last) for n, values in room.arrays.items()}
+        if session.source_name in rasters:
+            found[session.source_name] = encoded
+        record = replace(joined(parts), rasters=found)
         if session.metadata["counts"]:
             return record
-        return replace(record, counts=RasterCounts(record.rasters, session.metadata["spiking"]))
+        return replace(record, counts=RasterCounts(found, session.metadata["spiking"]))
 
     def _session(self, probes: frozenset[str]) -> Session:
         if probes in self._sessions:
@@ -68,20 +81,15 @@ class ScanRunner(Runner):
         self._sessions[probes] = Session(model, "graph", self.threads)
         return self._sessions[probes]
 
-    def _slice(self, session: Session, encoded: np.ndarray, rasters: Collection[str]) -> Record:
+    def _slice(self, session: Session, encoded: np.ndarray) -> tuple[Record, dict[str, np.ndarray]]:
+        """What a slice of samples gives, its rasters left out, and all that the runtime gave."""
         x = np.ascontiguousarray(encoded, session.x_dtype)
         start = time.perf_counter()
         got = session.run({"x": x})
         wall_s = time.perf_counter() - start
-        source, last = session.source_name, frozenset(session.metadata.get("last", ()))
-        wanted = dict.fromkeys((*rasters, *session.metadata.get("products", ())))
-        return Record(
-            outputs={n: _wide(got[n]) for n in session.metadata["graph_outputs"]},
-            counts={n: got[f"{n}.count"] for n in session.metadata["spiking"] if f"{n}.count" in got},
-            steps=len(x),
-            rasters={n: encoded if n == source else _raster(got[f"{n}.raster"], n in last) for n in wanted},
-            wall_s=wall_s,
-        )
+        outputs = {n: _wide(got[n]) for n in session.metadata["graph_outputs"]}
+        counts = {n: got[f"{n}.count"] for n in session.metadata["spiking"] if f"{n}.count" in got}
+        return Record(outputs, counts, steps=len(x), wall_s=wall_s), got
 
 
 def _raster(raster: np.ndarray, last: bool) -> np.ndarray:

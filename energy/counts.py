@@ -158,6 +158,6 @@ def _pairs(pair: Attention, name: str, operands: Operands) -> np.ndarray:
 def _active(operands: Operands, name: str) -> np.ndarray:
     """int64 [N]: non-zero values of a node over all steps; every one where they were not computed."""
     x = operands[name]
-    if x.values is None:
+    if not x.known:
         return np.full(operands.samples, operands.lengths[name] * operands.size(name), np.int64)
     return x.events_by_step.sum(axis=1)

@@ -185,6 +185,8 @@ class Operands:
             values = check_raster(name, rasters.get(name), self._graph.shapes[name], cls)
             runs[name] = values.shape[:2]
             self._tensors[name] = Tensor(values, np.full(values.shape[1], cls, np.int8))
+            if isinstance(node, Neuron):
+                _ = self._tensors[name].events_by_step  # needed in any case: now the cache holds the values
         run = one_run({n: runs[n] for n in self._graph.sources()})
         if run[0] not in self._lengths:
             self._lengths[run[0]] = steps(self._graph, run[0])
@@ -232,8 +234,8 @@ class Operands:
         if name in self._plan.folded:
             step = route(node, in_shape)
             way = step if x.route is None else np.where(x.route < 0, -1, step[x.route])
-            return Tensor(x.values, x.classes, way)
-        values = None if x.values is None else mean(node, x.values)
+            return x.moved(route=way)
+        values = mean(node, x.values) if x.known else None
         return Tensor(values, np.full(self.samples, REAL, np.int8))
 
 
@@ -247,19 +249,17 @@ def one_run(runs: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
 
 
 def _reshaped(x: Tensor, shape: Shape) -> Tensor:
-    if x.values is None or x.route is not None:  # flat positions stay
+    if x.route is not None:  # flat positions stay
         return x
-    return Tensor(x.values.reshape(*x.values.shape[:2], *shape), x.classes)
+    return x.moved(lambda values: values.reshape(*values.shape[:2], *shape))
 
 
 def _permuted(x: Tensor, node: Permute, shape: Shape) -> Tensor:
     if x.route is not None:  # a folded pool lies before: its windows move
         source = np.arange(math.prod(shape)).reshape(shape).transpose(node.axes).reshape(-1)
         place = np.argsort(source)
-        return Tensor(x.values, x.classes, np.where(x.route < 0, -1, place[x.route]))
-    if x.values is None:
-        return Tensor(None, x.classes)
-    return Tensor(x.values.transpose(0, 1, *(axis + 2 for axis in node.axes)), x.classes)
+        return x.moved(route=np.where(x.route < 0, -1, place[x.route]))
+    return x.moved(lambda values: values.transpose(0, 1, *(axis + 2 for axis in node.axes)))
 
 
 def _product(node: Product, a: Tensor, b: Tensor, given: np.ndarray | None) -> Tensor:
@@ -267,7 +267,7 @@ def _product(node: Product, a: Tensor, b: Tensor, given: np.ndarray | None) -> T
     classes = np.maximum(a.classes, b.classes)
     if isinstance(node, SpikeMatMul):  # sums
         classes = np.where(classes == REAL, REAL, INTEGER).astype(np.int8)
-    if a.values is None or b.values is None:
+    if not (a.known and b.known):
         return Tensor(None, classes)
     if given is not None:
         return Tensor(given, classes)
@@ -288,7 +288,7 @@ def _multiplied(node: Product, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _delayed(x: Tensor, steps: int) -> Tensor:
-    if x.values is None or steps == 0:
+    if not x.known or steps == 0:
         return x
     values = np.zeros_like(x.values)
     values[steps:] = x.values[:-steps]
@@ -297,12 +297,12 @@ def _delayed(x: Tensor, steps: int) -> Tensor:
 
 def _sliced(x: Tensor, node: Slice) -> Tensor:
     """Folded pools never lie before: `plan` folds none that a Slice or a Concat reads."""
-    return Tensor(None if x.values is None else x.values[:, :, node.start : node.stop], x.classes)
+    return Tensor(x.values[:, :, node.start : node.stop] if x.known else None, x.classes)
 
 
 def _imaged(x: Tensor, node: Repeat2d | MaxPool2d) -> Tensor:
     """Nor do they lie before these."""
-    if x.values is None:
+    if not x.known:
         return Tensor(None, x.classes)
     if isinstance(node, MaxPool2d):
         return Tensor(largest(node, x.values), x.classes)
@@ -311,7 +311,7 @@ def _imaged(x: Tensor, node: Repeat2d | MaxPool2d) -> Tensor:
 
 def _joined(parts: list[Tensor]) -> Tensor:
     classes = np.stack([x.classes for x in parts]).max(axis=0)
-    if any(x.values is None for x in parts):
+    if not all(x.known for x in parts):
         return Tensor(None, classes)
     return Tensor(np.concatenate([x.values for x in parts], axis=2), classes)
 
@@ -319,7 +319,7 @@ def _joined(parts: list[Tensor]) -> Tensor:
 def _sum(addends: list[Tensor]) -> Tensor:
     classes = np.stack([x.classes for x in addends]).max(axis=0)
     base = np.where(classes == REAL, REAL, INTEGER).astype(np.int8)
-    if any(x.values is None for x in addends):
+    if not all(x.known for x in addends):
         return Tensor(None, base)
     kind = np.dtype(np.float64)
     if all(x.values.dtype.kind in "iub" for x in addends):

@@ -31,7 +31,7 @@ def product_line(
     steps, samples = run
     dense = steps * math.prod(shapes[2]) * (shapes[0][-1] if isinstance(node, SpikeMatMul) else 1)
     classes = np.maximum(a.classes, b.classes)
-    known = a.values is not None and b.values is not None
+    known = a.known and b.known
     met, nnz = (
         np.full((samples, steps), n // steps, np.int64) for n in (dense, steps * math.prod(shapes[0]))
     )

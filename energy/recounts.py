@@ -19,15 +19,19 @@ from energy.fanout import Fanout
 from energy.tensor import INTEGER, Tensor
 
 
-def bits(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """int64 [N]: bits of the largest magnitude in each sample of whole numbers [T, N, P]; 1 for spikes."""
-    one = np.ones(len(classes), np.int64)
-    if values.dtype.kind not in "iub" or not (classes == INTEGER).any():
+def bits(x: Tensor) -> np.ndarray:
+    """int64 [N]: bits of the largest magnitude in each sample of whole numbers; 1 for spikes."""
+    one = np.ones(len(x.classes), np.int64)
+    graded = x.classes == INTEGER
+    if not graded.any():
+        return one
+    values = x.origin.kept
+    if values.dtype.kind not in "iub":
         return one
     peak = values.max(axis=2, initial=1).max(axis=0).astype(np.int64)  # rows first: they are contiguous
     if values.dtype.kind == "i":
         peak = np.maximum(peak, -values.min(axis=2, initial=0).min(axis=0).astype(np.int64))
-    return np.where(classes == INTEGER, np.frexp(peak.astype(np.float64))[1], one).astype(np.int64)
+    return np.where(graded, np.frexp(peak.astype(np.float64))[1], one).astype(np.int64)
 
 
 def synaptic_recounts(
@@ -35,13 +39,13 @@ def synaptic_recounts(
 ) -> dict[str, np.ndarray]:
     """nnz, mac: the line's counts [N]; sized: sop with the size of each value [N], 0 where nobody asks."""
     steps, samples = run
-    if x.values is None or x.kept is None:
+    if not x.known:
         dense = np.full(samples, float(fan.dense))
         return {"sop_share": dense, "sop_padded": dense}
-    size = steps * x.kept.shape[2]
+    size = steps * x.width
     active = nnz if not fan.lanes else x.events_by_step.sum(axis=1)
     share = active / size * fan.dense
-    wide = bits(x.kept, x.classes)
+    wide = bits(x)
     whole = np.where((x.classes == INTEGER) & (not fan.lanes), mac, 0)
     return {
         "sop_share": share,
@@ -57,11 +61,11 @@ def product_recounts(
     a: Tensor, b: Tensor, dense: int, met: np.ndarray, sized: np.ndarray, classes: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The same of a product: share of the left operand, bits of the wider one; met, sized: pairs [N]."""
-    if a.values is None or b.values is None:
+    if not (a.known and b.known):
         full = np.full(len(classes), float(dense))
         return {"sop_share": full, "sop_padded": full}
-    share = a.events_by_step.sum(axis=1) / (a.values.shape[0] * a.kept.shape[2]) * dense
-    wide = np.maximum(bits(a.kept, a.classes), bits(b.kept, b.classes))
+    share = a.events_by_step.sum(axis=1) / (a.events_by_step.shape[1] * a.width) * dense
+    wide = np.maximum(bits(a), bits(b))
     whole = np.where(classes == INTEGER, met, 0)
     return {
         "sop_share": share, "sop_bits": wide * share, "sop_padded": met.astype(np.float64),

@@ -51,7 +51,7 @@ def synaptic_line(
     sized = _sized(fan.nonzero if skip else fan.synapses, x) if asked else np.zeros(samples, np.int64)
     return Line(
         name, kind, in_shape, out_shape, counts, fan.item, classes,
-        _measures(fan, x, run, nnz, role.spike_input), assumed_dense=x.values is None,
+        _measures(fan, x, run, nnz, role.spike_input), assumed_dense=not x.known,
         folded=x.route is not None, by_step=by_step, steps=steps,
         recounts=synaptic_recounts(fan, x, run, nnz, counts["mac"], sized), **vars(role),
     )  # fmt: skip
@@ -59,7 +59,7 @@ def synaptic_line(
 
 def _sized(synapses: np.ndarray, x: Tensor) -> np.ndarray:
     """int64 [N]: operations with the size of each value, where a sample holds sums; 0 where none does."""
-    if x.values is None or not (x.classes == INTEGER).any():
+    if not x.known or not (x.classes == INTEGER).any():
         return np.zeros(len(x.classes), np.int64)
     if x.route is None and (synapses == synapses[0, 0]).all():
         return x.sums[0].astype(np.int64) * synapses[0, 0]
@@ -72,7 +72,7 @@ def _sized(synapses: np.ndarray, x: Tensor) -> np.ndarray:
 
 def _operations(fan: Fanout, x: Tensor, steps: int, samples: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(sop_exact and nnz_in int64 [N, T], sop over non-zero weights int64 [N])."""
-    if x.values is None:
+    if not x.known:
         values = np.full(1, fan.synapses.shape[1] * (fan.lanes or 1), np.int64)
         rows = (fan.synapses.sum(axis=1), values, fan.nonzero.sum(axis=1))
         sop, nnz, nonzero = (np.tile(np.broadcast_to(row, steps), (samples, 1)) for row in rows)
@@ -102,10 +102,10 @@ def _measures(
     """Rates of the operand; the papers' rate is the mean size of the node's input, whatever the stage, and 1
     where the input is not spikes."""
     steps, samples = run
-    if x.values is None:
+    if not x.known:
         one = np.ones(samples)
         return {"firing_rate": one, "mean_value": one * np.nan, "sop_paper": one * fan.dense}
-    kept = steps * x.kept.shape[2]
+    kept = steps * x.width
     size, total = (s / kept for s in x.sums)
     values = steps * fan.synapses.shape[1] * fan.lanes if fan.lanes else kept
     return {

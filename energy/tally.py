@@ -12,6 +12,8 @@ from functools import reduce
 
 import numpy as np
 
+CACHED = 2**16  # values that a core's own cache holds as floats
+
 
 def nonzero(events: np.ndarray) -> np.ndarray:
     """events bool [T, N, P] -> how many are true, int64 [N, T]."""
@@ -26,16 +28,30 @@ def through(events: np.ndarray, weights: np.ndarray, count: np.ndarray) -> np.nd
     events: bool or whole numbers from 0, [T, N, P].  weights: int64 [1 or T, P], none negative.  count: the
     sums over all p of events, int64 [N, T].
     """
-    steps, samples, _ = events.shape
+    steps, _, size = events.shape
     if (weights == weights[:, :1]).all():
         return count * weights[:, 0]
+    if events.dtype == np.bool_ and events.strides[2] == 1 and size % 8 == 0:
+        eights = weights.reshape(len(weights), -1, 8)
+        if (eights == eights[:, :, :1]).all():  # channels side by side in memory
+            events, weights = np.bitwise_count(events.view(np.uint64)), eights[:, :, 0]
     kind = holding(int(weights.sum(axis=1).max()) * peaks(events)[1])
-    if len(weights) == 1:
-        return (events.astype(kind) @ weights[0].astype(kind)).astype(np.int64).T
-    out = np.empty((samples, steps), np.int64)
-    for t, (now, row) in enumerate(zip(events, weights.astype(kind), strict=True)):
-        out[:, t] = now.astype(kind) @ row
-    return out
+    return _products(events, np.broadcast_to(weights.astype(kind), (steps, weights.shape[1])))
+
+
+def _products(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """values [T, N, P] times rows [T, P], of a float type that holds the sums: int64 [N, T].
+
+    As many samples at a time as leave the values in the cache, turned into that type.
+    """
+    steps, samples, size = values.shape
+    found = np.empty((samples, steps), np.int64)
+    at_once = max(1, CACHED // max(size, 1))
+    for t, (now, row) in enumerate(zip(values, rows, strict=True)):
+        for start in range(0, samples, at_once):
+            part = slice(start, start + at_once)
+            found[part, t] = now[part].astype(rows.dtype) @ row
+    return found
 
 
 def joined(events: np.ndarray) -> np.ndarray:
@@ -87,9 +103,9 @@ def _halved(values: np.ndarray, axis: int, join: np.ufunc) -> np.ndarray:
 
 def sums(values: np.ndarray) -> np.ndarray:
     """Sums of whole numbers [T, N, P] of each step, int64 [N, T]."""
-    size = values.shape[2]
+    steps, _, size = values.shape
     kind = holding(size * max(map(abs, peaks(values))))
-    return (values.astype(kind) @ np.ones(size, kind)).astype(np.int64).T
+    return _products(values, np.ones((steps, size), kind))
 
 
 def totals(values: np.ndarray) -> np.ndarray:

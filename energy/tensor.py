@@ -1,11 +1,15 @@
 """The values on one edge of a graph for one batch: their operand class, and what is counted of them.
 
 Values stay where they were made: a Permute is a view, and a raster lies as its target wrote it. Counts do not
-depend on an order; a fan-out map is brought into that of the values, for it is the smaller of the two.
+depend on an order: of what was only moved they are taken once, where it was made, and a Reshape that would
+have to copy waits until somebody asks for places. A fan-out map is brought into the order of the values, for
+it is the smaller of the two.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,16 +25,37 @@ BINARY, TERNARY, INTEGER, REAL = range(4)
 class Tensor:
     """The values on one edge, with their class per sample.
 
-    values: [T, N, *shape] in any memory order (a Permute moves none), or None where they were not computed
-    (then every value counts as non-zero).
+    given: [T, N, *shape] in any memory order (a Permute moves none), or what makes them, called when a count
+    needs places; None where they were not computed (then every value counts as non-zero).
     classes: int8 [N], indices into CLASSES.  route: int64 [P], for each of the P values of a step its flat
     position in the consumer's input, where a folded pool lies between (-1: dropped); None where values are
-    the input itself.
+    the input itself.  source: the same values before they were moved.
     """
 
-    values: np.ndarray | None
+    given: np.ndarray | Callable[[], np.ndarray] | None
     classes: np.ndarray
     route: np.ndarray | None = None
+    source: Tensor | None = None
+
+    def moved(
+        self,
+        move: Callable[[np.ndarray], np.ndarray] = lambda values: values,
+        route: np.ndarray | None = None,
+    ) -> Tensor:
+        """The same values elsewhere: as `move` lays them, or on the way `route`."""
+        if not self.known:
+            return Tensor(None, self.classes, route)
+        return Tensor(lambda: move(self.values), self.classes, route, self)
+
+    @property
+    def known(self) -> bool:
+        """Whether the values were computed, or can be."""
+        return self.given is not None
+
+    @cached_property
+    def values(self) -> np.ndarray | None:
+        """As `given`, made by now."""
+        return self.given() if callable(self.given) else self.given
 
     @cached_property
     def _axes(self) -> tuple[int, ...]:
@@ -64,10 +89,20 @@ class Tensor:
         return self.route is None or bool((self.route >= 0).all())
 
     @cached_property
-    def kept(self) -> np.ndarray | None:
+    def origin(self) -> Tensor:
+        """Where the values were made; the tensor itself where a pool on the way drops some."""
+        return self if self.source is None or not self._whole else self.source.origin
+
+    @cached_property
+    def width(self) -> int:
+        """Values of a step, less those that a folded pool drops."""
+        if not self._whole:
+            return int(np.count_nonzero(self.route >= 0))
+        return math.prod(self.origin.values.shape[2:])
+
+    @cached_property
+    def kept(self) -> np.ndarray:
         """`values` as laid, less the positions that a folded pool drops."""
-        if self.values is None:
-            return None
         if self._whole:
             return self.laid(self.values)
         return self.laid(self.values)[:, :, self._turned(self.route[None] >= 0)[0]]
@@ -82,6 +117,8 @@ class Tensor:
     @cached_property
     def events_by_step(self) -> np.ndarray:
         """int64 [N, T]: non-zero values of each step."""
+        if self.origin is not self:
+            return self.origin.events_by_step
         return tally.nonzero(self.laid(self.events))
 
     def through(self, map_: np.ndarray) -> np.ndarray:
@@ -103,13 +140,19 @@ class Tensor:
     @cached_property
     def sums(self) -> tuple[np.ndarray, np.ndarray]:
         """(sum |x|, sum x) over the kept values of all steps, [N]: int64 of integers, float64 of reals."""
+        if self.origin is not self and self.origin.values.dtype.kind in "iub":
+            return self.origin.sums
+        if self.spikes and self._whole:
+            total = self.events_by_step.sum(axis=1)
+            return total, total
         kept = self.kept
         if self.spikes:
-            found = self.events_by_step if self._whole else tally.nonzero(kept != 0)
-            return found.sum(axis=1), found.sum(axis=1)
+            total = tally.nonzero(kept != 0).sum(axis=1)
+            return total, total
         if kept.dtype.kind in "iub":
             total = self.sums_by_step.sum(axis=1) if self._whole else tally.totals(kept)
             return (tally.totals(tally.sizes(kept)) if tally.peaks(kept)[0] < 0 else total), total
-        # Of rows, in the order of the axes: the same in every batch and memory order.
-        rows = np.ascontiguousarray(np.moveaxis(self.values, 1, 0)).reshape(kept.shape[1], -1)
-        return np.abs(rows).sum(axis=1, dtype=np.float64), rows.sum(axis=1, dtype=np.float64)
+        # Of a sample at a time, in the order of the axes: the same in every batch and memory order.
+        rows = (np.ascontiguousarray(self.values[:, n]).reshape(-1) for n in range(kept.shape[1]))
+        found = np.array([(np.abs(row).sum(dtype=np.float64), row.sum(dtype=np.float64)) for row in rows])
+        return found[:, 0].copy(), found[:, 1].copy()
