@@ -18,6 +18,7 @@ from convert.ir import (
     Input,
     JointMean,
     LoihiLIF,
+    Permute,
     Reshape,
 )
 from energy.operand import CLASSES, Operands, plan
@@ -138,3 +139,27 @@ def test_real_input_must_be_finite_and_runs_must_agree():
         Operands(
             residual(), {"a": np.ones((1, 1, 2), int), "b": np.ones((2, 1, 2), int)}, plan(residual(), True)
         )
+
+
+def test_what_was_only_moved_is_counted_where_it_was_made():
+    """A Reshape behind a Permute has to copy: not before somebody asks for places."""
+    graph = chain(
+        Input((2, 3), "graded", 0.1), Permute((1, 0)), Reshape((6,)), Affine(np.ones((1, 6)))
+    )  # fmt: skip
+    x = np.random.default_rng(0).integers(-3, 4, (4, 5, 2, 3))
+    held = Operands(graph, {"x": x}, plan(graph, True))
+    moved = held["n1"]
+    assert moved.events_by_step is held["x"].events_by_step and moved.sums is held["x"].sums
+    assert moved.width == 6 and "values" not in vars(moved), "copied"
+    assert moved.events_by_step.tolist() == (x != 0).sum(axis=(2, 3)).T.tolist()
+    assert moved.values.tolist() == x.transpose(0, 1, 3, 2).reshape(4, 5, 6).tolist()
+
+
+def test_a_pool_that_drops_values_keeps_its_own_counts():
+    """5 joints in windows of 2: the last value belongs to no window."""
+    pool = AvgPool2d((1, 2), (1, 2))
+    graph = chain(Input((1, 1, 5), "binary"), pool, Reshape((2,)), Affine(np.ones((1, 2))))
+    x = np.ones((1, 2, 1, 1, 5), np.int64)
+    held = Operands(graph, {"x": x}, plan(graph, True))
+    assert held["n1"].width == 4 and held["n1"].sums[0].tolist() == [4, 4]
+    assert held["n1"].origin is held["n0"] and held["x"].sums[0].tolist() == [5, 5]

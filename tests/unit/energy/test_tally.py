@@ -41,6 +41,25 @@ def test_a_map_that_is_one_number_a_step_is_a_product():
     assert tally.through(seen, weights, tally.nonzero(seen)).tolist() == want.tolist()
 
 
+@pytest.mark.parametrize("rows", [1, T])
+@pytest.mark.parametrize("largest", [9, 2**31])
+@pytest.mark.parametrize("channels", [8, 24, 12])
+def test_a_map_alike_in_channels_side_by_side_is_passed_exactly(rows, largest, channels):
+    """By eights where they divide the channels, of float64 where float32 does not hold the sums."""
+    seen = events(T, N, 6 * channels)
+    places = np.random.default_rng(2).integers(0, largest, (rows, 6), endpoint=True)
+    places[:, :2] = 0, largest
+    weights = np.repeat(places, channels, axis=1)
+    want = (seen * np.broadcast_to(weights, (T, 6 * channels))[:, None]).sum(axis=2).T
+    assert tally.through(seen, weights, tally.nonzero(seen)).tolist() == want.tolist()
+
+
+@pytest.mark.parametrize("size", [tally.CACHED // 2, tally.CACHED + 1])
+def test_sums_are_the_same_however_many_samples_are_cached(size):
+    values = np.random.default_rng(4).integers(-128, 127, (2, 3, size), np.int8, endpoint=True)
+    assert tally.sums(values).tolist() == values.sum(axis=2, dtype=np.int64).T.tolist()
+
+
 def channels_last(values):
     """The same, the channels side by side in memory."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(values, 2, -1)), -1, 2)
