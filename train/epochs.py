@@ -20,7 +20,7 @@ from tqdm import tqdm
 from train import checkpoint
 from train.ahead import ahead
 from train.checkpoint import BEST
-from train.course import Course, Learning, Settings
+from train.course import Course, Learning, Model, Settings
 from train.journal import Journal
 from train.processes import Processes
 from train.rates import firing_rates
@@ -59,10 +59,10 @@ def prepare_torch(config: Settings, group: Processes) -> None:
 
 
 def run_epochs(
-    objective: Learning,
+    objective: Learning[Model],
     config: Settings,
     about: dict[str, Any],
-    course: Course,
+    course: Course[Model],
     run: Path,
     *,
     group: Processes,
@@ -113,7 +113,7 @@ def _resumed(trainer: Trainer, last: checkpoint.Checkpoint) -> tuple[int, Best]:
     return epoch + 1, Best(**last.about["best"])
 
 
-def _train_epoch(trainer: Trainer, course: Course, epoch: int, bar: tqdm) -> dict[str, Any]:
+def _train_epoch(trainer: Trainer[Model], course: Course[Model], epoch: int, bar: tqdm) -> dict[str, Any]:
     """One pass over the training samples; the epoch's loss, accuracy, rates, as a log entry."""
     trainer.objective.train()
     group = trainer.group
@@ -150,7 +150,7 @@ def _train_epoch(trainer: Trainer, course: Course, epoch: int, bar: tqdm) -> dic
     }
 
 
-def _validated(model: nn.Module, course: Course, epoch: int, group: Processes) -> dict[str, float]:
+def _validated(model: Model, course: Course[Model], epoch: int, group: Processes) -> dict[str, float]:
     # A neuron whose membrane is NaN stays silent, so that a broken layer need not show in the loss.
     wrong = [name for name, x in model.state_dict().items() if not torch.isfinite(x).all()]
     if wrong:
