@@ -97,7 +97,7 @@ class ActionStage:
 
     def _counted_graph(self, path: Path, threads: int | None) -> Loaded | None:
         """The folded float graph of the same weights on ONNX Runtime, to count on; None with a reason."""
-        from deploy.target import target as named
+        from deploy.cpu_onnx import OnnxCpu
         from verbs.traced import folded, traced
 
         if self.form != "float":
@@ -105,9 +105,7 @@ class ActionStage:
             return None
         try:
             graph = folded(traced(path, "count").graph, "dense").graph
-            where = named("onnx")
-            if threads is not None:
-                where.threads = threads  # type: ignore[attr-defined]
+            where = OnnxCpu(threads or 0)
             return Loaded(where, "float", graph, graph, where.compile(graph))
         except Unsupported as why:
             self._why = str(why)
