@@ -180,9 +180,36 @@ def test_another_process_counts_the_same_clips(sdnn, tmp_path, monkeypatch):
     assert len(rows["here"]) == 2 and rows["here"] == rows["there"]
 
 
+def test_map_measures_the_changes_of_clips(sdnn, still, tmp_path, capsys):
+    """Of a picture that stands still every layer sends as much in five frames as in one; the camera gives
+    every frame anew. Spikes are the messages that `simulate` counts."""
+    maps = {}
+    for frames in (1, 5):
+        video = ("--dataset", "video", "--data", still, "--clip", frames, "--limit", 1)
+        maps[frames] = told(tmp_path / f"{frames}", "map", sdnn.path, "--chip", "loihi2", *video)
+        said = capsys.readouterr().out
+        assert f"measured on 1 clips of {frames} frames of {still.name}" in said and "adjacency" not in said
+    one, five = ({n: p["spikes"] for n, p in m["traffic"]["populations"].items()} for m in maps.values())
+    camera = one.pop("input")
+    assert five.pop("input") == 5 * camera > 5000
+    ran = told(tmp_path / "s", "simulate", sdnn.path, "--target", "loihi-sim", *video)["populations"]
+    assert one == five == {name: sum(ran[name]["messages_by_frame"]) for name in one}
+    assert sum(one.values()) > 1000 and all(m["traffic"]["messages"] > 0 for m in maps.values())
+
+
+def test_map_at_a_rate_takes_a_clip_of_people(sdnn, tmp_path):
+    found = told(tmp_path / "m", "map", sdnn.path, "--chip", "loihi2", "--rate", 0.5, "--clip", 3)
+    assert found["traffic"]["activity"] == "assumed: every neuron at 0.5 spikes per step, 3 steps"
+    found = told(tmp_path / "m", "map", sdnn.path, "--chip", "loihi2", "--rate", 0.5)
+    assert found["traffic"]["activity"].endswith("4 steps")
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
+        (("map", "SDNN", "--chip", "loihi1"), 4, "input.delta: loihi1 has no neuron LoihiDelta"),
+        (("map", "SDNN", "--chip", "loihi2", "--dataset", "video"), 2, "needs --data"),
+        (("map", "SDNN", "--chip", "loihi2", "--data", "NONE", "--out", "OUT"), 3, "does not decode as a"),
         (("simulate", "SDNN", "--target", "onnx"), 4, "LoihiDelta has no ONNX form"),
         (("simulate", "SDNN", "--target", "loihi-sim", "--stream"), 4, "simulate it without --stream"),
         (
