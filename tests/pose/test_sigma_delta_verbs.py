@@ -93,7 +93,15 @@ def test_the_float_form_has_joints_and_no_messages(sdnn, still, tmp_path):
     assert len(found["poses"][0]["frames"]) == 5 and found["messages"] == 0
 
 
-def test_verify_compares_every_message_and_the_dense_integers(sdnn, tmp_path, capsys):
+def test_verify_compares_every_message_and_the_dense_integers(sdnn, tmp_path, capsys, monkeypatch):
+    """Three frames at work at once, as if no more fitted into memory: what is told is of both clips."""
+    import verbs.pose_verify as here
+
+    seen, own = [], here.dense_comparison
+    monkeypatch.setattr("verbs.pose_feed.TOGETHER", 3)
+    monkeypatch.setattr(
+        here, "dense_comparison", lambda opened, x: seen.append(x.shape[:2]) or own(opened, x)
+    )
     found = told(tmp_path / "v", "verify", sdnn.path, "--samples", 2, "--clip", 3)
     assert found["passed"] and found["n_steps"] == 3 and set(found["not_available"]) == {"onnx", "lava"}
     graph = sdnn.graph("integer")
@@ -103,8 +111,16 @@ def test_verify_compares_every_message_and_the_dense_integers(sdnn, tmp_path, ca
         assert row["populations"] == len(graph.spiking()) + len(graph.outputs)
         sizes = [int(np.prod(graph.shapes[n])) for n in (*graph.spiking(), *graph.outputs)]
         assert row["places"] == 3 * 2 * sum(sizes)
+    assert seen == [(3, 1), (3, 1)]
     assert set(found["joints"]) == {"dense integers", "float"}
-    assert "input.delta and 30 others: Lava 0.10.0 has no `carry`" in capsys.readouterr().out
+    assert "input.delta and 30 more: Lava 0.10.0 has no `carry`" in capsys.readouterr().out
+
+
+def test_a_target_that_refuses_every_layer_says_so_once(sdnn, monkeypatch, capsys):
+    monkeypatch.setattr("deploy.lava_sim.LavaSim.available", lambda self: None)  # asked, never started
+    assert cli("simulate", sdnn.path, "--target", "lava") == 4
+    said = capsys.readouterr().err
+    assert "lava: input.delta and 30 more: Lava 0.10.0 has no `carry`" in said and said.count("carry") == 1
 
 
 @pytest.mark.parametrize("place", ["dense", "simulator"])
