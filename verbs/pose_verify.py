@@ -30,35 +30,28 @@ def dense_comparison(opened: Artifact, x: np.ndarray) -> tuple[Comparison, Value
     """
     plain = without_thresholds(opened.graph("integer"))
     senders, sums = plain.spiking(), plain.outputs
+    order = (*senders, *sums)
     want = dense_values(plain, x)
     runner = LoihiSim(cores()).compile(lower(plain, opened.about["quantisation"]["bits"]))
-    sent = runner.run(x, (*senders, *sums)).rasters
-    runner.close()
+    try:
+        sent = runner.run(x, order).rasters
+    finally:
+        runner.close()
     got = {n: np.cumsum(sent[n], axis=0, dtype=np.int64) for n in senders} | {n: sent[n] for n in sums}
-    order = (*senders, *sums)
     rasters = {n: want[n] for n in order}
     found = compare(NAME, True, order, Record({}, {}, len(x), rasters), Record({}, {}, len(x), got))
     return found, {n: want[n] for n in sums}
 
 
-def joints_apart(opened: Artifact, x: np.ndarray, sums: Values, dense: Values) -> dict[str, dict[str, float]]:
-    """Distance of the joints of all frames to the dense integers' and the float network's, input pixels.
-
-    No promise: thresholds hold changes back, and integers round.
+def joints_apart(opened: Artifact, x: np.ndarray, sums: Values, dense: Values) -> dict[str, np.ndarray]:
+    """Distance [T, N, K] of the joints of all frames to the dense integers' and the float network's, input
+    pixels. No promise: thresholds hold changes back, and integers round.
     """
     reader = MapReader.load(opened)
     xy = reader.decoded(sums)[0]
     floating = values(opened.graph("float"), np.asarray(x, np.float64))
     others = {"dense integers": reader.decoded(dense)[0], "float": reader.read(floating)[0]}
-    away = {name: np.linalg.norm(xy - other, axis=-1) for name, other in others.items()}
-    return {
-        name: {
-            "median_px": float(np.median(d)),
-            "p99_px": float(np.quantile(d, 0.99)),
-            "max_px": float(d.max()),
-        }
-        for name, d in away.items()
-    }
+    return {name: np.linalg.norm(xy - other, axis=-1) for name, other in others.items()}
 
 
 def say_apart(apart: Mapping[str, Mapping[str, float]], threshold: float) -> None:
