@@ -187,7 +187,8 @@ def beside(asked: argparse.Namespace) -> tuple[dict[str, tuple[Callable[[], Any]
 
     return {
         "basalt": ours(graph, x),
-        "neurobench": (plain, neurobench(peer, tensor)),
+        # Its hooks keep what every run passes, others' too: a network of its own, or it counts theirs.
+        "neurobench": (plain, neurobench(Peer(model, "m").eval(), tensor)),
         "spikingjelly": (plain, spikingjelly(peer, tensor)),
     }, x.shape[1]
 
