@@ -88,9 +88,10 @@ class Tensor:
         """Whether no value is dropped."""
         return self.route is None or bool((self.route >= 0).all())
 
-    @cached_property
+    @property
     def origin(self) -> Tensor:
-        """Where the values were made; the tensor itself where a pool on the way drops some."""
+        """Where the values were made; the tensor itself where a pool on the way drops some. Not kept: a tensor
+        that holds itself would hold a batch's memory until the collector comes."""
         return self if self.source is None or not self._whole else self.source.origin
 
     @cached_property

@@ -1,5 +1,7 @@
 """Operand classes are inherited, per sample, and never read off an all-zero tensor."""
 
+import gc
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -163,3 +165,17 @@ def test_a_pool_that_drops_values_keeps_its_own_counts():
     held = Operands(graph, {"x": x}, plan(graph, True))
     assert held["n1"].width == 4 and held["n1"].sums[0].tolist() == [4, 4]
     assert held["n1"].origin is held["n0"] and held["x"].sums[0].tolist() == [5, 5]
+
+
+def test_nothing_of_a_batch_waits_for_the_collector():
+    """The memory of its rasters is given to the next batch as soon as it is counted."""
+    graph = chain(Input((2, 3), "binary"), Permute((1, 0)), Reshape((6,)), Affine(np.ones((1, 6))))
+    gc.disable()
+    try:
+        held = Operands(graph, {"x": np.ones((4, 5, 2, 3), np.int64)}, plan(graph, True))
+        seen = [weakref.ref(held[name]) for name in ("x", "n0", "n1")]
+        assert held["n1"].sums[0].tolist() == [24] * 5 and held["n1"].width == 6
+        del held
+        assert [ref() for ref in seen] == [None] * 3
+    finally:
+        gc.enable()
