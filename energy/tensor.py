@@ -90,8 +90,10 @@ class Tensor:
 
     @property
     def origin(self) -> Tensor:
-        """Where the values were made; the tensor itself where a pool on the way drops some. Not kept: a tensor
-        that holds itself would hold a batch's memory until the collector comes."""
+        """Where the values were made; the tensor itself where a pool on the way drops some.
+
+        Not kept: a tensor that holds itself would hold a batch's memory until the collector comes.
+        """
         return self if self.source is None or not self._whole else self.source.origin
 
     @cached_property
