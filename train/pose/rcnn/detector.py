@@ -44,13 +44,15 @@ class Found:
     """The people of one image, best box first.
 
     boxes float64 [n, 4]: x, y, w, h in pixels of the image, within it; box_scores float64 [n] in [0, 1];
-    xy float64 [n, K, 2]: pixel indices; scores float64 [n, K] in [0, 1].
+    xy float64 [n, K, 2]: pixel indices; scores float64 [n, K] in [0, 1]. proposals: RoIs that the box head
+    looked at.
     """
 
     boxes: NDArray[np.float64]
     box_scores: NDArray[np.float64]
     xy: NDArray[np.float64]
     scores: NDArray[np.float64]
+    proposals: int
 
 
 class PeopleDetector:
@@ -84,7 +86,8 @@ class PeopleDetector:
             mine = ((image == n) & (scores >= choice.least) & _wide(boxes)).nonzero()[:, 0]
             mine = mine[kept(boxes[mine], scores[mine], choice.overlap, choice.most)]
             xy, sure = self._joints([m[n : n + 1] for m in maps], boxes[mine], joints)
-            found.append(Found(*(a.double().cpu().numpy() for a in (boxes[mine], scores[mine], xy, sure))))
+            arrays = (a.double().cpu().numpy() for a in (boxes[mine], scores[mine], xy, sure))
+            found.append(Found(*arrays, proposals=len(rois[n])))
         return found
 
     def _joints(self, maps: Sequence[Tensor], boxes: Tensor, wanted: bool) -> tuple[Tensor, Tensor]:
@@ -112,4 +115,4 @@ def _in_image(found: Found, matrix: NDArray[np.float64], size: tuple[int, int]) 
     good = (sides > 0).all(axis=1)
     boxes = np.concatenate([corners[:, 0], sides], axis=1)[good]
     xy = affine.apply(way, found.xy[good]) - AREAS.c if good.any() else found.xy[good]
-    return Found(boxes, found.box_scores[good], xy, found.scores[good])
+    return Found(boxes, found.box_scores[good], xy, found.scores[good], found.proposals)
