@@ -14,7 +14,9 @@ class TrainConfig:
     model_settings holds what the model's config has beyond its input and classes, as plain values.
     warm_up is a share of the run; average the decay of the weights' moving average, 0 for none
     (where there is one, it is what is validated and saved as best); clip_norm 0 means no clipping.
-    init is the run folder or checkpoint whose weights the model begins with, "" for fresh ones.
+    until is the epoch that the run ends with, 0 for the schedule's last.
+    init is the run folder or checkpoint whose weights the model begins with, "" for fresh ones; refit the one
+    whose settings and number of epochs this run has, trained on what that one held out too, "" for none.
     tfsm is the weight of the training-only term of that name (train.terms.tfsm), 0 for none.
     teacher is the run folder or checkpoint of the model to learn from, "" for none; distil_features,
     distil_labels and temperature are alpha, beta and tau of train.terms.distillation.
@@ -26,6 +28,7 @@ class TrainConfig:
     model: str = "base-sgn"
     model_settings: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = 100
+    until: int = 0
     batch: int = 16
     optimizer: str = "sgd"
     lr: float = 0.1
@@ -37,6 +40,7 @@ class TrainConfig:
     clip_norm: float = 0.0
     average: float = 0.995
     init: str = ""
+    refit: str = ""
     tfsm: float = 0.0
     teacher: str = ""
     distil_features: float = 1.0
@@ -54,6 +58,7 @@ class TrainConfig:
             self,
             (
                 ("label_smoothing", 0 <= self.label_smoothing < 1, "0 <= label_smoothing < 1"),
+                ("until", 0 <= self.until <= self.epochs, f"0 <= until <= {self.epochs}, the epochs"),
                 ("tfsm", self.tfsm >= 0, "0 or more"),
                 ("distil_features", self.distil_features >= 0, "0 or more"),
                 ("distil_labels", self.distil_labels >= 0, "0 or more"),

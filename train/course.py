@@ -5,11 +5,15 @@ epochs, resuming, processes, files and the choice of the epoch are the same for 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor, nn
 
 from train.processes import Processes
+
+Model = TypeVar("Model", bound=nn.Module)
+Validated = TypeVar("Validated", bound=nn.Module, contravariant=True)
+"""What a course validates: the kind of model that the objective holds."""
 
 
 class Settings(Protocol):
@@ -30,19 +34,19 @@ class Settings(Protocol):
     amp: str
 
 
-class Learning(Protocol):
+class Learning(Protocol[Model]):
     """An nn.Module that holds the model and terms of the loss.
 
     Called with x and labels, whose rows are samples, it gives the loss, scores and the loss's parts by name.
     """
 
-    model: nn.Module
+    model: Model
     terms: nn.ModuleList
 
     def __call__(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]: ...
 
 
-class Course(Protocol):
+class Course(Protocol[Validated]):
     """The samples of a run: what is trained on, and what the epoch is chosen by."""
 
     @property
@@ -61,5 +65,5 @@ class Course(Protocol):
     def right(self, scores: Tensor, labels: Tensor) -> float:
         """How many samples of a training batch were right, for the log; parts of a sample count."""
 
-    def validate(self, model: nn.Module, group: Processes) -> dict[str, float]:
+    def validate(self, model: Validated, group: Processes) -> dict[str, float]:
         """loss_val and accuracy_val of what was held out; the same in every process."""

@@ -3,8 +3,10 @@
 A run folder holds run.json (what the run is), log.jsonl and events/ (what happened), last.safetensors (all
 that a resume needs) and best.safetensors (the weights to use), each checkpoint with its JSON copy. The best
 epoch is the one with the highest accuracy on what was held out of *training*, the lower validation loss on a
-tie; the test split is not an argument of this file.
+tie, and the last one where nothing was held out; the test split is not an argument of this file.
 """
+
+from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +22,7 @@ from tqdm import tqdm
 from train import checkpoint
 from train.ahead import ahead
 from train.checkpoint import BEST
-from train.course import Course, Learning, Settings
+from train.course import Course, Learning, Model, Settings
 from train.journal import Journal
 from train.processes import Processes
 from train.rates import firing_rates
@@ -32,15 +34,25 @@ Beside = Callable[[nn.Module], Mapping[str, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best epoch so far, counted from 1 (0: the model as it began); accuracy a share, loss in nats."""
+    """The best epoch so far, counted from 1 (0: the model as it began); accuracy a share, loss in nats.
+
+    Accuracy and loss are None where no epoch was measured, nothing being held out.
+    """
 
     epoch: int = 0
-    accuracy: float = -1.0
-    loss: float = float("inf")
+    accuracy: float | None = None
+    loss: float | None = None
 
     def beaten_by(self, accuracy: float, loss: float) -> bool:
         """Higher accuracy, or the same at a lower loss."""
-        return (accuracy, -loss) > (self.accuracy, -self.loss)
+        return self.accuracy is None or (accuracy, -loss) > (self.accuracy, -self.loss)
+
+    def after(self, entry: Mapping[str, Any]) -> Best:
+        """The best epoch once this one, as logged, is over: the last one where nothing is held out."""
+        measured = entry.get("accuracy_val"), entry.get("loss_val")
+        if measured[0] is None or self.beaten_by(*measured):
+            return Best(entry["epoch"], *measured)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +71,10 @@ def prepare_torch(config: Settings, group: Processes) -> None:
 
 
 def run_epochs(
-    objective: Learning,
+    objective: Learning[Model],
     config: Settings,
     about: dict[str, Any],
-    course: Course,
+    course: Course[Model],
     run: Path,
     *,
     group: Processes,
@@ -71,11 +83,12 @@ def run_epochs(
     on_epoch: Callable[[dict[str, Any]], None] | None,
     beside: Beside | None = None,
     from_start: bool = False,
+    until: int | None = None,
 ) -> Best:
     """Train, validate and keep, epoch by epoch; the best one.
 
     beside: tensors that best.safetensors holds beside the weights of a model. from_start: the model as it is
-    given is a candidate too, as epoch 0.
+    given is a candidate too, as epoch 0. until: the last epoch, where it is not the schedule's.
     """
     refuse_unlike(group, about, course)
     iterations = -(-course.size // config.batch) * config.epochs
@@ -84,11 +97,13 @@ def run_epochs(
     first, best = (1, Best()) if last is None else _resumed(trainer, last)
     keeper = _Keeper(run, about, trainer, beside)
     hidden = not (progress and group.first)
+    end = config.epochs if until is None else until
+    total = trainer.iterations // config.epochs * end
     with (
         Journal(run, -1 if last is None else first - 1) if group.first else nullcontext() as journal,
-        tqdm(total=trainer.iterations, initial=trainer.done, disable=hidden, unit="it") as bar,
+        tqdm(total=total, initial=trainer.done, disable=hidden, unit="it") as bar,
     ):
-        for epoch in range(0 if from_start and last is None else first, config.epochs + 1):
+        for epoch in range(0 if from_start and last is None else first, end + 1):
             entry: dict[str, Any] = {"epoch": epoch}
             if epoch:
                 entry |= _train_epoch(trainer, course, epoch, bar)
@@ -113,7 +128,7 @@ def _resumed(trainer: Trainer, last: checkpoint.Checkpoint) -> tuple[int, Best]:
     return epoch + 1, Best(**last.about["best"])
 
 
-def _train_epoch(trainer: Trainer, course: Course, epoch: int, bar: tqdm) -> dict[str, Any]:
+def _train_epoch(trainer: Trainer[Model], course: Course[Model], epoch: int, bar: tqdm) -> dict[str, Any]:
     """One pass over the training samples; the epoch's loss, accuracy, rates, as a log entry."""
     trainer.objective.train()
     group = trainer.group
@@ -150,7 +165,7 @@ def _train_epoch(trainer: Trainer, course: Course, epoch: int, bar: tqdm) -> dic
     }
 
 
-def _validated(model: nn.Module, course: Course, epoch: int, group: Processes) -> dict[str, float]:
+def _validated(model: Model, course: Course[Model], epoch: int, group: Processes) -> dict[str, float]:
     # A neuron whose membrane is NaN stays silent, so that a broken layer need not show in the loss.
     wrong = [name for name, x in model.state_dict().items() if not torch.isfinite(x).all()]
     if wrong:
@@ -175,8 +190,8 @@ class _Keeper:
         # Times stay in the log: the same run twice gives the same checkpoint, byte for byte.
         metrics = {k: v for k, v in entry.items() if isinstance(v, float) and k != "epoch_s"}
         of_epoch = {**self.about, "epoch": entry["epoch"], "metrics": metrics}
-        if best.beaten_by(entry["accuracy_val"], entry["loss_val"]):
-            best = Best(entry["epoch"], entry["accuracy_val"], entry["loss_val"])
+        if (now := best.after(entry)) is not best:
+            best = now
             if self.trainer.group.first:
                 checkpoint.save(self.run / BEST, self._weights(), of_epoch)
         state = {

@@ -55,24 +55,27 @@ def fit(
     material = gather(config, recipe, data, group)
     about = _about(config, material.recipe, data, data_options or {}, teacher)
     about["init"] = None if start is None else identity(start.about)
+    about["refit"] = identity(checkpoint.load(Path(config.refit)).about) if config.refit else None
     about["validation"] = material.record
     prepare_torch(config, group)
     model = registry.build(config.model, about["model_config"])
     if start is not None:
         begin(model, config.model, start)
-    setting = _setting(model, material.held, len(data.class_names), material.layout, teacher)
+    setting = _setting(model, material.example, len(data.class_names), material.layout, teacher)
     terms = term_registry.build(config, setting)
     objective = Objective(model, terms, config.label_smoothing)
     best = run_epochs(
         objective, config, about, material, run, group=group, resume=resume, progress=progress,
-        on_epoch=on_epoch,
+        on_epoch=on_epoch, until=config.until or config.epochs,
     )  # fmt: skip
     return Result(run, best, time.monotonic() - started)
 
 
-def _setting(model: nn.Module, held: Samples, classes: int, here: Layout, teacher: Teacher | None) -> Setting:
+def _setting(
+    model: nn.Module, example: Samples, classes: int, here: Layout, teacher: Teacher | None
+) -> Setting:
     """What terms of the objective are built for."""
-    return Setting(model, torch.from_numpy(held.limit(1).folded()), classes, here, teacher)
+    return Setting(model, torch.from_numpy(example.folded()), classes, here, teacher)
 
 
 def _about(

@@ -28,8 +28,14 @@ class Material:
     split: Split
     recipe: Recipe
     layout: Layout
-    held: Samples
+    held: Samples | None
     record: dict[str, Any]
+
+    @property
+    def example(self) -> Samples:
+        """One clip as the model takes it."""
+        clips = (*self.split.validation, *self.split.train)[:1]
+        return prepare(clips, self.recipe, self.layout)
 
     @property
     def size(self) -> int:
@@ -54,7 +60,9 @@ class Material:
         return int((scores.argmax(1) == labels).sum())
 
     def validate(self, model: nn.Module, group: Processes) -> dict[str, float]:
-        """Cross-entropy and accuracy of the held-out clips."""
+        """Cross-entropy and accuracy of the held-out clips; nothing where there are none."""
+        if self.held is None:
+            return {}
         scores = evaluate(model, self.held, group=group)
         loss = F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(self.held.labels))
         return {"loss_val": float(loss), "accuracy_val": accuracy(scores, self.held.labels)}
@@ -67,6 +75,5 @@ def gather(config: TrainConfig, recipe: Recipe, data: ClipSet, group: Processes)
     check_batches(len(split.train), config, group)
     here = layout(data.layout)
     recipe = standardised(split.train, recipe, here, config.seed)
-    return Material(
-        config, split, recipe, here, prepare(split.validation, recipe, here), record(split, *asked)
-    )
+    held = prepare(split.validation, recipe, here) if split.validation else None
+    return Material(config, split, recipe, here, held, record(split, *asked))

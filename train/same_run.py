@@ -14,7 +14,8 @@ def refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]
 
     Fields that its records did not have then are at their defaults: `train.records.completed`.
     """
-    same = ("model", "model_config", "recipe", "dataset", "classes", "train_config", "qat", "init", "weights")
+    same = ("model", "model_config", "recipe", "dataset", "classes", "train_config", "qat", "init", "refit",
+            "weights")  # fmt: skip
     if there.get("teacher") != about.get("teacher"):
         raise TrainingError(
             f"{run}: found {told(about.get('teacher'))}, the run learns from {told(there.get('teacher'))}; "
@@ -41,7 +42,7 @@ def _settings_alone(about: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is told elsewhere: where another run lies is no setting, its sha256 is; and the model's
     config has every field of it."""
     config = about.get("train_config")
-    elsewhere = {"teacher": "", "init": "", "weights": "", "model_settings": {}}
+    elsewhere = {"teacher": "", "init": "", "refit": "", "weights": "", "model_settings": {}}
     return {**about, "train_config": {**config, **elsewhere} if isinstance(config, dict) else config}
 
 

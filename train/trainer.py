@@ -6,6 +6,7 @@ iteration, so that an epoch repeated after an interruption is the same epoch, bi
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Generic
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from train.checkpoint import Checkpoint
 from train.config import TrainConfig
-from train.course import Learning, Settings
+from train.course import Learning, Model, Settings
 from train.data.clip import Clip
 from train.data.transform import Recipe, augmented_batch
 from train.ema import Average
@@ -39,11 +40,11 @@ class SettingsError(TrainingError):
     exit_code = 2
 
 
-class Trainer:
+class Trainer(Generic[Model]):
     """Updates a model batch by batch; `tensors` and `restore` are the two ends of a resume."""
 
     def __init__(
-        self, objective: Learning, config: Settings, iterations: int, group: Processes = ALONE
+        self, objective: Learning[Model], config: Settings, iterations: int, group: Processes = ALONE
     ) -> None:
         if group.size > 1:
             synchronise(objective.terms)
@@ -60,7 +61,7 @@ class Trainer:
         self._parallel = group.wrap(objective)
 
     @property
-    def best_model(self) -> nn.Module:
+    def best_model(self) -> Model:
         """What is validated and kept: the averaged weights where there are any."""
         return self.average.model if self.average else self.model
 
@@ -129,7 +130,7 @@ def _hold_decays(model: nn.Module) -> None:
             module.dv.data.clamp_(0.02, 1.0)
 
 
-def _refuse_own_statistics(objective: Learning) -> None:
+def _refuse_own_statistics(objective: Learning[Model]) -> None:
     """Every batch norm must know the whole batch: one of a process's part would train another network."""
     for name, module in objective.named_modules():
         known = isinstance(module, ChannelNorm | GlobalNorm | GlobalImageNorm)

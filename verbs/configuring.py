@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +20,7 @@ PEOPLE = "synthetic-people"  # what poses are trained on where nothing is said
 ELSEWHERE = {
     "model": "use --model", "seed": "use --seed", "threads": "use --threads", "stream": "use --stream",
     "backend": "use --backend", "validation_subjects": "use --validation-subjects",
-    "teacher": "use --teacher", "init": "use --init",
+    "teacher": "use --teacher", "init": "use --init", "refit": "use --refit",
     "model_settings": "set the model's fields one by one", "in_channels": "it follows from --stream",
     "classes": "it follows from the data", "layout": "it follows from the data",
 }  # fmt: skip
@@ -32,6 +33,19 @@ OF_POSES = {
 def said(ctx: click.Context, option: str) -> bool:
     """Whether the command line says it, rather than a default."""
     return ctx.get_parameter_source(option) is not click.core.ParameterSource.DEFAULT
+
+
+def refuse_settled(
+    ctx: click.Context, by: str, names: Iterable[str], why: Mapping[str, str] | None = None
+) -> None:
+    """Refuse those options of `train` that the run named by the option `by` has settled, or `why`."""
+    for name in names:
+        if said(ctx, name):
+            option = {"config_name": "config", "data_options": "data-option", "settings": "set"}.get(
+                name, name.replace("_", "-")
+            )
+            found = (why or {}).get(name, "what the run has")
+            raise click.UsageError(f"--{option}: with {by} it is {found}; leave it out")
 
 
 def configured(ctx: click.Context, given: dict[str, Any]) -> Configuration:

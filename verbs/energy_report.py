@@ -32,9 +32,9 @@ def energy_report(**given: Any) -> None:
     table you name, with the spread over every single switch. What could not be counted is listed, and then no
     joules are printed. report.html opens in any browser, without a network.
 
-    Of a pose network in ONNX a sample is one image, float or 8 bits as it was converted. Of a sigma-delta pose
-    network it is a clip, a step a frame: synapses that changes passed, by layer and frame, in the convention
-    exact. The decoder, maps to joints, is outside the count of both.
+    Of a pose network in ONNX a sample is one image, float or 8 bits as it was converted. Of a sigma-delta one
+    it is a clip, a step a frame: synapses that changes passed, by layer and frame, in the convention exact.
+    The decoder, maps to joints, is outside the count of both.
 
     \b
     python cli.py energy-report out/demo/lava --split test --cost-table horowitz45-fp32 --out out/energy

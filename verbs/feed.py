@@ -19,6 +19,9 @@ from train.data.split import held_again, request
 from train.data.supply import Supply
 from train.skeletons import layout
 
+BEGUN_BY = ("refit", "init")
+"""What a run says of the runs before it: whose settings it has, and whose weights it began with."""
+
 
 @dataclass(frozen=True, eq=False)
 class Feed:
@@ -55,6 +58,7 @@ def source(about: Mapping[str, Any]) -> dict[str, Any]:
     A checkpoint from before the held-out clips were recorded has at least the settings that chose them.
     """
     kept = {key: about[key] for key in ("model", "model_config", "dataset", "recipe", "classes", "epoch")}
+    kept |= {key: about[key] for key in BEGUN_BY if about.get(key)}
     if "validation" in about:
         kept["validation"] = about["validation"]
     elif isinstance(config := about.get("train_config"), Mapping):
@@ -62,6 +66,12 @@ def source(about: Mapping[str, Any]) -> dict[str, Any]:
         if all(field in config for field in fields):
             kept["validation"] = request(*(config[field] for field in fields))
     return kept
+
+
+def options_at(about: Mapping[str, Any], data: Path | None) -> dict[str, Any]:
+    """The options of the data set a model was trained on, which lies at `data` now (None: where it was)."""
+    kept = dict(about["dataset"].get("options", {}))
+    return kept if data is None else {**kept, "path": str(data.resolve())}
 
 
 def load_feed(
@@ -124,7 +134,12 @@ def held_out(clips: ClipSet, about: Mapping[str, Any]) -> ClipSet:
             "the model does not say which clips its training held out for validation: it was converted (or "
             "trained) by an older Basalt; convert the run again"
         )
-    return replace(clips, clips=held_again(clips, about["validation"]).validation)
+    if not (held := held_again(clips, about["validation"]).validation):
+        raise BadInput(
+            "the model was trained on all training clips and held out none for validation; take the run that "
+            "chose its settings, which held some out"
+        )
+    return replace(clips, clips=held)
 
 
 def reduced(graph: Graph, out: np.ndarray) -> np.ndarray:

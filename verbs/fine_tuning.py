@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convert.ir import BadInput, Graph, packed
-from verbs.feed import feed_of, load_clips
+from verbs.configuring import refuse_settled
+from verbs.feed import feed_of, load_clips, options_at
 from verbs.options import cores
 from verbs.settings import fitted, pair
 from verbs.traced import CALIBRATION, folded, quantised, traced
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
 
 PARENTS = (  # what a fine-tuned run has from its parent, or cannot have
     "model", "config_name", "dataset", "stream", "frames", "backend", "surrogate", "variant",
-    "validation_subjects", "data_options", "device", "amp", "init",
+    "validation_subjects", "data_options", "device", "amp", "init", "refit",
 )  # fmt: skip
-PARENT = "what the run has"
 WHY = {"device": "the CPU, whose integers are exact", "amp": "none: 16 bits do not hold the sums"}
-HELD = ("amp", "model", "model_settings", "seed", "threads", "tfsm", "validation", "validation_subjects",
-        "validation_fraction")  # fmt: skip
+HELD = ("amp", "model", "model_settings", "refit", "seed", "threads", "tfsm", "until", "validation",
+        "validation_subjects", "validation_fraction")  # fmt: skip
 
 
 def refuse_without(ctx: click.Context) -> None:
@@ -44,7 +44,7 @@ def fine_tune(ctx: click.Context, given: Mapping[str, Any], group: Processes) ->
     """The run of a `train --qat RUN`, from the options of `train`: what every process does."""
     from train.qat import fine_tune as tuning
 
-    _refuse_parents(ctx)
+    refuse_settled(ctx, "--qat", PARENTS, WHY)
     source = traced(given["qat"], "fine-tune")
     about = source.checkpoint.about
     if "qat" in about:
@@ -58,9 +58,7 @@ def fine_tune(ctx: click.Context, given: Mapping[str, Any], group: Processes) ->
     clips = load_clips(about, None, given["data"], "train")
     feed = feed_of(clips, about, CALIBRATION)
     integer, quantise = quantised(whole.split.chip, feed, given["bits"], given["input_bits"])
-    if given["data"] is not None:
-        options = {**about["dataset"].get("options", {}), "path": str(given["data"].resolve())}
-        about["dataset"] = {**about["dataset"], "options": options}
+    about["dataset"] = {**about["dataset"], "options": options_at(about, given["data"])}
     return tuning.fine_tune(
         source.checkpoint,
         source.model,
@@ -98,16 +96,6 @@ def plain(graph: Graph) -> Description:
     from train.qat.description import Description
 
     return Description(*packed(graph), dict(graph.shapes))
-
-
-def _refuse_parents(ctx: click.Context) -> None:
-    """Options that say what the parent has said."""
-    for name in PARENTS:
-        if ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            option = {"config_name": "config", "data_options": "data-option"}.get(
-                name, name.replace("_", "-")
-            )
-            raise click.UsageError(f"--{option}: with --qat it is {WHY.get(name, PARENT)}; leave it out")
 
 
 def _config(ctx: click.Context, given: Mapping[str, Any], parent: Any) -> tuple[Any, float]:

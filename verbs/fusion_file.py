@@ -40,20 +40,29 @@ def described(members: Sequence[Member], fusion: Fusion) -> dict[str, Any]:
 def frozen(path: Path, members: Sequence[Member]) -> Fusion:
     """The fusion of a file, in the order of these members; BadInput unless it is of exactly their models.
 
-    A model is known by its checkpoint: weights fitted on runs serve the artifacts converted from them.
+    A model is known by its checkpoint: weights fitted on runs serve the artifacts converted from them. A run
+    that was refit from one of them, or began with its weights, takes its place: it may have been trained on
+    the clips that the weights were fitted on.
     """
     body = _read(path)
     known = {entry["checkpoint"]: entry for entry in body["members"]}
+    found: dict[str, Path] = {}
     for member in members:
-        if member.checkpoint not in known:
+        name = next((digest for digest in member.lineage if digest in known), None)
+        if name is None:
             raise BadInput(
                 f"{member.path}: has no weight in {path}; name its members, or fit without --weights"
             )
+        if name in found:
+            raise BadInput(
+                f"{member.path}: has the weight of {found[name]} in {path}, one run being before both; leave "
+                "one of them out"
+            )
+        found[name] = member.path
     if len(known) != len(members):
-        given = {member.checkpoint for member in members}
-        left = next(entry["path"] for key, entry in known.items() if key not in given)
+        left = next(entry["path"] for key, entry in known.items() if key not in found)
         raise BadInput(f"{path}: has a weight for {left} too; name all its members, or fit without --weights")
-    chosen = [known[member.checkpoint] for member in members]
+    chosen = [known[name] for name in found]
     weights = tuple(float(e["weight"]) for e in chosen)
     return Fusion(weights, tuple(float(e["scale"]) for e in chosen), float(body["gain"]))
 

@@ -13,7 +13,7 @@ from convert.artifact import Artifact, is_artifact, open_artifact
 from convert.ir import BadInput
 from train.data import registry
 from train.data.clip import ClipSet
-from verbs.feed import Feed, feed_of, held_out, source
+from verbs.feed import BEGUN_BY, Feed, feed_of, held_out, source
 from verbs.running import best_target, load, run_all
 
 BATCH = 32
@@ -36,6 +36,12 @@ class Member:
     form: str
     scores: Callable[[Feed], np.ndarray]
     close: Callable[[], None]
+
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """The checkpoint, and those of the runs it was refit from and began with."""
+        before = (self.about.get(key) for key in BEGUN_BY)
+        return (self.checkpoint, *(run["sha256"] for run in before if run))
 
     def rate(self, clips: ClipSet, limit: int | None = None) -> tuple[Feed, np.ndarray]:
         """The samples of clips, and its scores of them, float64 [n, K]."""

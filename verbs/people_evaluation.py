@@ -17,7 +17,7 @@ from deploy.pose.oks import stacked
 from deploy.pose.people import Person
 from verbs.output import bar, say, table, write_json
 from verbs.people_run import PeopleRun, open_people
-from verbs.pose_evaluation import coco_figures, joint_table
+from verbs.pose_evaluation import coco_figures, joint_table, judged_body
 
 if TYPE_CHECKING:
     from train.pose.data.person import PoseSet
@@ -60,9 +60,7 @@ def evaluate_people(
         json_path,
         {
             "run": str(run), "by": "torch", "form": "float", "checkpoint": opened.about["sha256"],
-            "dataset": people.name, "split": split, "n_images": len(looked), "n_people": len(people),
-            "left_out": list(people.dropped), "measure": people.keypoints.measure,
-            "threshold": people.keypoints.threshold, "pck": pck.pooled, **figures,
+            "split": split, "n_images": len(looked), **judged_body(people, pck), **figures,
             "rules": {"score": GREEDY.score_threshold, "iou": GREEDY.nms_iou, "cap": MOST, "oks": ALIKE},
             "wall_s": wall_s, "poses": listed,
         },
@@ -95,7 +93,7 @@ def _kept(found: Found, sigmas: np.ndarray) -> Found:
     ]
     scores = rescored(found.box_scores, found.scores)
     kept = oks_nms(stacked(poses, len(sigmas)), scores, sigmas, ALIKE)
-    return type(found)(found.boxes[kept], found.box_scores[kept], found.xy[kept], found.scores[kept])
+    return found.taken(kept)
 
 
 def _pck(looked: Sequence[Scene], found: Mapping[Any, Found], people: PoseSet) -> Any:

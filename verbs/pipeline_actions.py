@@ -16,6 +16,7 @@ from deploy.pose.windows import Window
 from verbs.feed import Feed, per_sample, scores
 from verbs.pipeline_energy import uncounted
 from verbs.pipeline_poses import Energy
+from verbs.pose_run import task_at
 from verbs.running import Loaded, best_target, load, run_all
 from verbs.stage_clock import StageClock
 
@@ -85,7 +86,7 @@ class ActionStage:
 
         if target is not None:
             raise BadInput(f"--target {target}: {path} is a run, which torch runs; convert it for a target")
-        if "codec" in _about(path):
+        if task_at(path) in ("pose", "people"):
             raise BadInput(
                 f"{path}: is a pose network, expected an action model; exchange --pose and --action"
             )
@@ -96,7 +97,7 @@ class ActionStage:
 
     def _counted_graph(self, path: Path, threads: int | None) -> Loaded | None:
         """The folded float graph of the same weights on ONNX Runtime, to count on; None with a reason."""
-        from deploy.target import target as named
+        from deploy.cpu_onnx import OnnxCpu
         from verbs.traced import folded, traced
 
         if self.form != "float":
@@ -104,9 +105,7 @@ class ActionStage:
             return None
         try:
             graph = folded(traced(path, "count").graph, "dense").graph
-            where = named("onnx")
-            if threads is not None:
-                where.threads = threads  # type: ignore[attr-defined]
+            where = OnnxCpu(threads or 0)
             return Loaded(where, "float", graph, graph, where.compile(graph))
         except Unsupported as why:
             self._why = str(why)
@@ -171,14 +170,6 @@ class ActionStage:
                 self._energy.add(counts, [feed.samples.ids[i] for i in np.unique(owners)], answers.tolist())
 
         return run_all(loaded, feed, BATCH, counting.rasters, each)
-
-
-def _about(path: Path) -> dict[str, Any]:
-    from train.checkpoint import load as load_checkpoint
-
-    if not path.exists():
-        raise BadInput(f"{path}: no such run or artifact; make one with `cli.py train` or `cli.py convert`")
-    return load_checkpoint(path).about
 
 
 def _softmax(row: np.ndarray) -> np.ndarray:

@@ -46,13 +46,7 @@ def evaluate_pose(
         json_path,
         {
             "run": str(run), "by": opened.by, "form": opened.form, "checkpoint": opened.digest,
-            "dataset": people.name, "split": split, "flip_test": flip, "n_people": len(people),
-            "left_out": list(people.dropped), "measure": people.keypoints.measure,
-            "threshold": people.keypoints.threshold, "pck": pck.pooled, "oks": figures,
-            "joints": {
-                people.keypoints.joints[k]: {"right": int(right), "counted": int(counted)}
-                for k, right, counted in zip(people.keypoints.counted, pck.right, pck.counted, strict=True)
-            },
+            "split": split, "flip_test": flip, **judged_body(people, pck), "oks": figures,
             "wall_s": wall_s, "poses": listed,
         },
     )  # fmt: skip
@@ -87,6 +81,19 @@ def coco_figures(listed: list[dict[str, Any]], people: PoseSet, kind: str) -> di
     }
     rules = Rules(kind, sigmas=np.array(people.keypoints.sigmas))
     return dict(evaluate(part, listed, rules, where=people.name).figures)
+
+
+def judged_body(people: PoseSet, pck: Pck) -> dict[str, Any]:
+    """Who was judged, by which measure, and how each joint that counts came out."""
+    keypoints = people.keypoints
+    return {
+        "dataset": people.name, "n_people": len(people), "left_out": list(people.dropped),
+        "measure": keypoints.measure, "threshold": keypoints.threshold, "pck": pck.pooled,
+        "joints": {
+            keypoints.joints[k]: {"right": int(right), "counted": int(counted)}
+            for k, right, counted in zip(keypoints.counted, pck.right, pck.counted, strict=True)
+        },
+    }  # fmt: skip
 
 
 def joint_table(people: PoseSet, pck: Pck) -> None:

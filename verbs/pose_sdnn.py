@@ -106,12 +106,13 @@ def pck(made: Made, opened: PoseRun, people: PoseSet, way: int = 0) -> float:
 
 def chosen(source: Maker, opened: PoseRun, people: PoseSet) -> Made:
     """The network of the largest threshold of LADDER that costs these people LOSS at most."""
-    floor = pck(source.made(0.0), opened, people) - LOSS  # without a threshold no past frame counts
+    exact = source.made(0.0)
+    floor = pck(exact, opened, people) - LOSS  # without a threshold no past frame counts
     for threshold in LADDER[:-1]:
         made = source.made(threshold)
         if pck(made, opened, people, WAY) >= floor:
             return made
-    return source.made(0.0)
+    return exact
 
 
 def convert_sdnn(

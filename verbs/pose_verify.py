@@ -16,6 +16,7 @@ from deploy.reference import values
 from deploy.verify import Comparison, compare
 from verbs.options import cores
 from verbs.output import say
+from verbs.pose_options import distances
 
 Values = Mapping[str, np.ndarray]
 NAME = "dense integers"
@@ -30,12 +31,12 @@ def dense_comparison(opened: Artifact, x: np.ndarray) -> tuple[Comparison, Value
     """
     plain = without_thresholds(opened.graph("integer"))
     senders, sums = plain.spiking(), plain.outputs
+    order = (*senders, *sums)
     want = dense_values(plain, x)
     runner = LoihiSim(cores()).compile(lower(plain, opened.about["quantisation"]["bits"]))
-    sent = runner.run(x, (*senders, *sums)).rasters
+    sent = runner.run(x, order).rasters
     runner.close()
     got = {n: np.cumsum(sent[n], axis=0, dtype=np.int64) for n in senders} | {n: sent[n] for n in sums}
-    order = (*senders, *sums)
     rasters = {n: want[n] for n in order}
     found = compare(NAME, True, order, Record({}, {}, len(x), rasters), Record({}, {}, len(x), got))
     return found, {n: want[n] for n in sums}
@@ -49,16 +50,8 @@ def joints_apart(opened: Artifact, x: np.ndarray, sums: Values, dense: Values) -
     reader = MapReader.load(opened)
     xy = reader.decoded(sums)[0]
     floating = values(opened.graph("float"), np.asarray(x, np.float64))
-    others = {"dense integers": reader.decoded(dense)[0], "float": reader.read(floating)[0]}
-    away = {name: np.linalg.norm(xy - other, axis=-1) for name, other in others.items()}
-    return {
-        name: {
-            "median_px": float(np.median(d)),
-            "p99_px": float(np.quantile(d, 0.99)),
-            "max_px": float(d.max()),
-        }
-        for name, d in away.items()
-    }
+    others = {NAME: reader.decoded(dense)[0], "float": reader.read(floating)[0]}
+    return {name: distances(xy, other) for name, other in others.items()}
 
 
 def say_apart(apart: Mapping[str, Mapping[str, float]], threshold: float) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from verbs.classes import percent
 from verbs.configuring import POSES, configured, named, said, settings
 from verbs.options import cores, json_option, quantisation_options
 from verbs.output import say, table, write_json
@@ -124,6 +125,14 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     " it lacks begin silent.",
 )
 @click.option(
+    "--refit",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="RUN",
+    help="Train RUN once more on all its training clips, those it held out included, for as many epochs as"
+    " its validation chose; settings and data are RUN's. --init, --teacher and --seed may be others.",
+)
+@click.option(
     "--validation-subjects",
     default=None,
     metavar="S,S,...",
@@ -166,6 +175,7 @@ def train(ctx: click.Context, **given: Any) -> None:
     python cli.py train --config ntu60-xview --data ntu60.h5 --out runs/ntu60-xview
     python cli.py train --model mk-sgn --dataset nw-ucla --data DIR --teacher runs/teacher --out runs/student
     python cli.py train --model ogn --dataset lspet --data DIR --out runs/lspet
+    python cli.py train --refit runs/ucla --out runs/ucla-all
     python cli.py train --qat runs/ucla --bits 4 --out runs/ucla-4
 
     RUN gets best.safetensors (the chosen epoch), last.safetensors (for --resume), log.jsonl and events/
@@ -180,12 +190,14 @@ def train(ctx: click.Context, **given: Any) -> None:
     """
     from train.processes import joined
     from verbs.fine_tuning import fine_tune, refuse_without
+    from verbs.refitting import refitted
 
     tuned = given["qat"] is not None
     if not tuned:
         refuse_without(ctx)
+    way = fine_tune if tuned else _fitted if given["refit"] is None else refitted
     with joined("cpu" if tuned else given["device"]) as group:
-        result = (fine_tune if tuned else _fitted)(ctx, given, group)
+        result = way(ctx, given, group)
         if group.first:
             _told(result, given["json_path"])
 
@@ -230,7 +242,7 @@ def _told(result: Result, json_path: Path | None) -> None:
     say(
         table(
             ("run", "best epoch", "validation accuracy", "minutes"),
-            [(result.run, best.epoch, f"{100 * best.accuracy:.2f} %", f"{result.wall_s / 60:.1f}")],
+            [(result.run, best.epoch, percent(best.accuracy), f"{result.wall_s / 60:.1f}")],
         )
     )
     write_json(

@@ -71,6 +71,7 @@ def test_evaluate_looks_at_whole_images(run, people, tmp_path):
         "cap": 20,
         "oks": 0.7,
     }
+    assert 0 < sum(joint["counted"] for joint in body["joints"].values()) <= 17 * body["n_people"]
     listed = json.loads((tmp_path / "r.json").read_text())
     assert listed == body["poses"]
     assert all(len(e["bbox"]) == 4 and len(e["keypoints"]) == 51 and 0 <= e["score"] <= 1 for e in listed)

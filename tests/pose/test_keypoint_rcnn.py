@@ -15,6 +15,7 @@ from train.pose.backbones.registry import trunk
 from train.pose.config import PoseConfig
 from train.pose.data import images, registry
 from train.pose.data.person import PoseSet
+from train.pose.predict import judged
 from train.pose.rcnn.course import assigned, gather
 from train.pose.rcnn.detector import Choice, Found, PeopleDetector
 from train.pose.rcnn.frames import IGNORED, NOTHING, PERSON, augmented, plain, truth
@@ -74,9 +75,8 @@ def test_a_scene_is_everybody_of_an_image(drawn):
 def test_people_whom_the_set_leaves_out_are_no_background(drawn):
     """A limit takes people out, not the boxes of those beside them."""
     few = drawn.spread(3)
-    assert sum(len(s.others) for s in scenes(few)) == sum(
-        sum(p.image_id == s.image_id for p in drawn.people) - len(s.people) for s in scenes(few)
-    )
+    beside = [sum(p.image_id == s.image_id for p in drawn.people) - len(s.people) for s in scenes(few)]
+    assert [len(s.others) for s in scenes(few)] == beside and any(beside)
     assert sum(len(s.others) for s in scenes(drawn)) == 0
 
 
@@ -101,6 +101,17 @@ def test_crowds_and_people_without_joints(coco_folder):
     assert known.joints[0, 1:].abs().sum() == 0 and known.joints[0, 0, :, 2].all()
 
 
+def test_people_without_ids_are_taught_once(coco_folder):
+    """Known by their place in the file, they are not taken for others beside themselves."""
+
+    def change(body):
+        for annotation in body["annotations"]:
+            del annotation["id"]
+
+    found = scenes(registry.load("coco", coco_folder(change), "train"))
+    assert [len(s.people) for s in found] == [1, 1, 1] and not any(len(s.others) for s in found)
+
+
 def test_posetracks_ignore_regions_are_crowds(drawn):
     body = {**drawn.truth, "images": [
         {**image, "ignore_regions_x": [[10, 30, 30], "odd"], "ignore_regions_y": [[5, 5, 25], [1]]}
@@ -113,8 +124,9 @@ def test_posetracks_ignore_regions_are_crowds(drawn):
 def test_labels_are_where_people_are(drawn):
     """The frame of an image twice as wide and high as itself: places double, and the way back is exact."""
     found = scenes(drawn)[:3]
-    x, labels, matrices = plain(found, replace(STILL, width=640, height=480))
-    assert x.shape == (3, 3, 480, 640) and np.allclose(matrices, [[2, 0, 0], [0, 2, 0]])
+    x, labels, views = plain(found, replace(STILL, width=640, height=480))
+    assert x.shape == (3, 3, 480, 640) and all(view.size == (320, 240) for view in views)
+    assert all(np.allclose(view.matrix, [[2, 0, 0], [0, 2, 0]]) for view in views)
     for scene, row in zip(found, labels, strict=True):
         for n, person in enumerate(scene.people):
             left, upper, w, h = person.box
@@ -301,6 +313,7 @@ def test_settings_that_no_run_can_have(drawn, tmp_path):
     for fields, name in (
         ({"roi_width": 50}, "roi_width"),
         ({"codec": "simcc"}, "codec"),
+        ({"reading": "half"}, "reading"),
         ({"width": 100}, "width"),
     ):
         with pytest.raises(DataError, match=f"recipe: {name} is"):
@@ -314,6 +327,28 @@ def test_the_order_is_a_function_of_seed_and_epoch(drawn):
     one, two, other = ([x for x, _, _ in course.batches(epoch, ALONE)] for epoch in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
     assert sum(len(x) for x in one) == course.size and not torch.equal(one[0], other[0])
+
+
+def test_validation_is_the_same_whoever_asks(drawn):
+    """Processes have generators of their own, and must judge an epoch alike: what the loss looks at is drawn
+    from neither's, and neither moves on."""
+    course, model = gather(CONFIG, RECIPE, drawn, ALONE), network()
+    torch.manual_seed(1)
+    one = course.validate(model, ALONE)
+    assert torch.equal(torch.rand(1), torch.rand(1, generator=torch.Generator().manual_seed(1)))
+    torch.manual_seed(2)
+    assert course.validate(model, ALONE) == one and one["loss_val"] > 0
+
+
+def test_validation_finds_whom_the_detector_finds(drawn):
+    """The frames of the loss, all of a batch together: the people of each image on its own."""
+    course, model = gather(replace(CONFIG, batch=3), RECIPE, drawn, ALONE), network().eval()
+    detector, held = PeopleDetector(model, RECIPE), scenes(course.held)
+    xy = {}
+    for scene in held:
+        xy |= assigned(scene, detector.find(images.read(scene.image)))
+    alone = judged(np.stack([xy[p.image_id, p.id] for p in course.held.people]), course.held)
+    assert course.validate(model, ALONE)["accuracy_val"] == alone.pooled
 
 
 # Detection

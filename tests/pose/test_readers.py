@@ -162,6 +162,29 @@ def test_train_limit_leaves_the_test_split_whole(lspet_folder):
     assert len(registry.load("lspet", lspet_folder, "test", train_limit=1)) == 2
 
 
+@pytest.mark.parametrize(("kind", "ids"), [("images", (1, 2, 3)), ("annotations", (10, 20, 30))])
+def test_an_id_in_two_files_of_posetrack18_is_refused(coco_folder, coco_truth, tmp_path, kind, ids):
+    """As where poses are judged: two people, or two frames, of one id would become one."""
+    root, folder = coco_folder(), tmp_path / "annotations" / "val"
+    folder.mkdir()
+
+    def write(name, moved):
+        truth = coco_truth()
+        for image in truth["images"]:
+            image |= {"id": image["id"] + moved["images"], "file_name": f"val2017/{image['file_name']}"}
+        for annotation in truth["annotations"]:
+            annotation["id"] += moved["annotations"]
+            annotation["image_id"] += moved["images"]
+        (folder / name).write_text(json.dumps(truth))
+
+    write("a.json", {"images": 0, "annotations": 0})
+    write("b.json", {"images": 100, "annotations": 100})
+    assert len(registry.load("posetrack18", root, "test")) == 6
+    write("b.json", {"images": 100, "annotations": 100, kind: 0})
+    with pytest.raises(DataError, match=rf"b\.json: found {kind} with id {ids[0]}, which a\.json has too"):
+        registry.load("posetrack18", root, "test")
+
+
 def mpii(tmp_path, **fields):
     entry = {
         "image": "1.png", "center": [41.0, 31.0], "scale": 0.2, "joints": [[11.0, 21.0]] * 16,

@@ -22,7 +22,7 @@ class Split:
     note: str
 
 
-WAYS = ("auto", "subjects", "performances", "setups", "views")
+WAYS = ("auto", "subjects", "performances", "setups", "views", "none")
 UNSEEN = {"subjects": "subjects", "views": "performances", "setups": "setups"}
 """What a test shows that training does not -> the way that holds out the like of it."""
 
@@ -42,6 +42,7 @@ def hold_out(
     setups          whole setups (places of cameras and stage): for tests in setups never seen
     views           the last camera's clips: known performances from a view never seen, as a cross-view test
                     shows them; it costs a whole view, so it is for choosing a recipe, not for a final run
+    none            nothing: all clips train, and nothing is chosen by validation
     auto            as `unseen`, what the set says its test shows (ClipSet.unseen), demands; where it says
                     nothing: performances where clips share one (several views), else subjects
 
@@ -52,6 +53,8 @@ def hold_out(
     if how == "auto":
         shared = len({clip.performance for clip in clips}) < len(clips)
         how = UNSEEN.get(unseen) or ("performances" if shared else "subjects")
+    if subjects is None and how == "none":
+        return Split(tuple(clips), (), f"validation: none, all {len(clips)} clips are trained on")
     if subjects is None and how == "performances":
         return _by_performance(clips, fraction)
     if subjects is None and how == "setups":

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from train.pose.codecs.codec import Codec
 from train.pose.config import PoseConfig
@@ -16,6 +16,7 @@ from train.pose.crops import augmented
 from train.pose.data.keypoints import KeypointSet
 from train.pose.data.person import HELD_OUT, Person, PoseSet, hold_out
 from train.pose.losses import PoseObjective, encoded
+from train.pose.ogn import OGN
 from train.pose.predict import by_torch, judged, predict
 from train.pose.recipe import PoseRecipe
 from train.processes import Processes
@@ -70,9 +71,13 @@ class PoseCourse:
         near = (away.norm(dim=-1) <= NEAR) & counts
         return float((near.sum(1) / counts.sum(1).clamp(min=1)).sum())
 
-    def validate(self, model: nn.Module, group: Processes) -> dict[str, float]:
+    def objective(self, model: OGN) -> PoseObjective:
+        """The network and its loss."""
+        return PoseObjective(model, self.codec, self.config.offset_weight)
+
+    def validate(self, model: OGN, group: Processes) -> dict[str, float]:
         """Loss and PCK of the held-out people; every process does all of it."""
-        objective = PoseObjective(model, self.codec, self.config.offset_weight)  # type: ignore[arg-type]
+        objective = self.objective(model)
         loss = counted = 0.0
 
         def add(maps: dict[str, Tensor], joints: Tensor) -> None:
@@ -81,7 +86,7 @@ class PoseCourse:
             loss, counted = loss + float(value) * len(joints), counted + len(joints)
 
         was_training = model.training
-        infer = by_torch(model.eval(), self.codec, each=add)  # type: ignore[arg-type]
+        infer = by_torch(model.eval(), self.codec, each=add)
         found = predict(infer, self.held.people, self.recipe)
         model.train(was_training)
         pck = judged(found.xy, self.held)

@@ -1,7 +1,7 @@
 """The losses of maps, in units in which a blank map costs about 1, so that heads can be weighed by a number.
 
-    heatmap   sum over joints of w sum over cells of (h - h*)^2 / (pi sigma^2), over the sum of w
-              pi sigma^2 is the sum of squares of a Gaussian with peak 1 (UDP: pi R^2, of its disc)
+    heatmap   sum over joints of w sum over cells of (h - h*)^2 / mass, over the sum of w
+              mass: the sum of squares of a target (`Codec.mass`; of a Gaussian with peak 1 pi sigma^2)
     offset    mean over the disc of 4 Huber(o - o*, 1/4) with the disc's weights; o* in radii
               |o*|^2 is 1/2 on the mean of a disc: o = 0 costs about 1. Nothing is asked of cells outside
 
@@ -10,7 +10,6 @@ w [N, K] are the joints' weights after encoding: 0 for absent joints and those o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -68,16 +67,10 @@ def of_maps(
     for name, kind in codec.heads.items():
         found = maps[name].float()
         if kind == "scalar":
-            parts[name] = heatmap_loss(found, targets[name], targets["weight"], _mass(codec))
+            parts[name] = heatmap_loss(found, targets[name], targets["weight"], codec.mass)
         else:
             parts[name] = offset_weight * offset_loss(found, targets[name], targets[f"{name}_weight"])
     return parts
-
-
-def _mass(codec: Codec) -> float:
-    """The sum of squares of one joint's map: of a Gaussian of peak 1, or of UDP's disc of ones."""
-    size = codec.sigma if hasattr(codec, "sigma") else codec.radius  # type: ignore[attr-defined]
-    return math.pi * size**2
 
 
 def encoded(codec: Codec, labels: Tensor) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -21,6 +22,22 @@ from torch import Tensor, nn
 from train.pose.backbones.registry import backbone
 from train.pose.backbones.small import ConvNorm
 from train.pose.codecs.codec import CHANNELS
+
+
+class Headed(Protocol):
+    """What configs of networks with a codec's heads say of them."""
+
+    @property
+    def joints(self) -> int:
+        """K."""
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The codec's maps by name."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each is of, "scalar" or "vector"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +55,10 @@ class OGNConfig:
     hidden: int = 32
 
     def __post_init__(self) -> None:
-        if odd := sorted(set(self.kinds) - set(CHANNELS)) or len(self.kinds) != len(self.heads):
-            raise ValueError(f"ogn: heads {self.heads} of kinds {self.kinds}; no map of kind {odd} is known")
+        if not set(self.kinds) <= set(CHANNELS) or len(self.kinds) != len(self.heads):
+            raise ValueError(
+                f"ogn: heads {self.heads} of kinds {self.kinds}; expected {' or '.join(CHANNELS)} of each"
+            )
         if self.joints < 1 or self.hidden < 0:
             raise ValueError(f"ogn: joints {self.joints}, hidden {self.hidden}; expected 1 and 0 or more")
 
@@ -53,11 +72,7 @@ class OGN(nn.Module):
         self.backbone = backbone(config.backbone)
         channels, hidden = self.backbone.channels, config.hidden
         self.neck = ConvNorm(channels, hidden, 3) if hidden else None
-        maps = {
-            name: config.joints * CHANNELS[kind]
-            for name, kind in zip(config.heads, config.kinds, strict=True)
-        }
-        self.heads = nn.ModuleDict({name: head(hidden or channels, n) for name, n in maps.items()})
+        self.heads = heads(hidden or channels, config)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """[N, 3, H, W] -> maps, in the order of config.heads."""
@@ -71,15 +86,17 @@ class OGN(nn.Module):
         return named(self.config, self(x))
 
 
-def head(channels: int, maps: int) -> nn.Conv2d:
-    """A 1x1 convolution that begins near zero: a blank map."""
-    head = nn.Conv2d(channels, maps, 1)
-    nn.init.normal_(head.weight, std=0.001)
-    nn.init.zeros_(head.bias)
-    return head
+def heads(channels: int, config: Headed) -> nn.ModuleDict:
+    """A 1x1 convolution a head, by name: its maps of every joint, which begin blank."""
+    made = nn.ModuleDict()
+    for name, kind in zip(config.heads, config.kinds, strict=True):
+        made[name] = head = nn.Conv2d(channels, config.joints * CHANNELS[kind], 1)
+        nn.init.normal_(head.weight, std=0.001)
+        nn.init.zeros_(head.bias)
+    return made
 
 
-def named(config: OGNConfig, maps: Sequence[Tensor]) -> dict[str, Tensor]:
+def named(config: Headed, maps: Sequence[Tensor]) -> dict[str, Tensor]:
     """Maps [N, C, H, W] in the order of the heads -> by name, [N, K, H, W] or [N, K, 2, H, W]."""
     out = {}
     for name, kind, x in zip(config.heads, config.kinds, maps, strict=True):

@@ -14,11 +14,10 @@ from train.description import describe
 from train.epochs import Result, prepare_torch, run_epochs
 from train.models import registry
 from train.pose.config import PoseConfig
-from train.pose.course import gather
+from train.pose.course import PoseCourse, gather
 from train.pose.data.person import PoseSet
-from train.pose.losses import PoseObjective
+from train.pose.rcnn.course import PeopleCourse
 from train.pose.rcnn.course import gather as gather_people
-from train.pose.rcnn.objective import PeopleObjective
 from train.pose.rcnn.recipe import SceneRecipe
 from train.pose.recipe import PoseRecipe
 from train.pose.weights import load_weights
@@ -45,8 +44,11 @@ def fit(
     The epoch is chosen by the PCK of what is held out of the split (`train.pose.data.person.hold_out`).
     """
     started = time.monotonic()
-    whole = isinstance(recipe, SceneRecipe)  # images, not crops of people
-    course = (gather_people if whole else gather)(config, recipe, data, group)
+    course: PoseCourse | PeopleCourse
+    if isinstance(recipe, SceneRecipe):  # whole images, not crops of people
+        course = gather_people(config, recipe, data, group)
+    else:
+        course = gather(config, recipe, data, group)
     about = _about(config, recipe, data, data_options or {})
     prepare_torch(config, group)
     model = registry.build(config.model, about["model_config"])
@@ -55,13 +57,8 @@ def fit(
     if group.size > 1:
         synchronise(model)
     model = model.to(memory_format=torch.channels_last)  # what convolutions on CPUs and GPUs are fastest in
-    objective = (
-        PeopleObjective(model, recipe, config.offset_weight)
-        if whole
-        else PoseObjective(model, recipe.build_codec(), config.offset_weight)
-    )
     best = run_epochs(
-        objective,
+        course.objective(model),
         config,
         about,
         course,

@@ -33,7 +33,7 @@ from train.revision import revision
 
 DEFAULTS: Mapping[str, Any] = {
     "epochs": 5, "lr": 0.005, "schedule": "one-cycle", "warm_up": 0.1, "weight_decay": 0.0, "average": 0.98,
-    "tfsm": 0.0, "amp": "none",
+    "tfsm": 0.0, "amp": "none", "until": 0, "refit": "",
 }  # fmt: skip
 """What fine-tuning does otherwise than its parent's training; data, batch and validation are the parent's."""
 
@@ -77,7 +77,8 @@ def fine_tune(
 
     data: the training split the parent was trained on. host: the float graph of the CPU behind it, where that
     gives the scores. layers: how each layer was quantised, kept for people.
-    The graph as it is given is a candidate (epoch 0): validation never gets worse.
+    The graph as it is given is a candidate (epoch 0): validation never gets worse. Where the parent held
+    nothing out, the last epoch is kept.
     """
     started = time.monotonic()
     material = gather(config, Recipe.from_dict(parent.about["recipe"]), data, group)

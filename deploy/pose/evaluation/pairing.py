@@ -128,10 +128,12 @@ def _pair(
     notes: Counter[str],
 ) -> Pair:
     truth = [q for p in frame.people if not p.crowd and (q := _left(p, index[0], frame)) is not None]
-    found = []
+    found, scores = [], []
     for person in () if other is None else other.people:
-        kept = _left(_scored(person, notes), index[1], frame, threshold)
-        found += [] if kept is None else [kept]
+        marks = _scores(person, notes)[index[1]]
+        if (kept := _left(person, index[1], frame, marks >= threshold)) is not None:
+            found.append(kept)
+            scores.append(marks)
     joints = len(index[0])
     return Pair(
         frame.image_id,
@@ -139,38 +141,34 @@ def _pair(
         _ids(truth),
         _stack([p.there for p in found], (0, joints), bool),
         _ids(found),
-        _stack([p.scores for p in found], (0, joints), np.float64),
+        _stack(scores, (0, joints), np.float64),
         _distance(truth, found, joints, frame),
         len(frame.people),
     )
 
 
-def _scored(person: Person, notes: Counter[str]) -> Person:
+def _scores(person: Person, notes: Counter[str]) -> np.ndarray:
+    """[K]: of the joints, else the person's for each."""
     if person.scores is not None:
-        return person
+        return person.scores
     if person.score is None:
         notes["predictions without any score: taken as 1, AP then rests on the order of the file"] += 1
-    value = 1.0 if person.score is None else person.score
-    return replace(person, scores=np.full(len(person.keypoints), value))
+    return np.full(len(person.keypoints), 1.0 if person.score is None else person.score)
 
 
-def _left(person: Person, index: list[int], frame: Frame, threshold: float = 0.0) -> Person | None:
-    """The person over the judged joints, those in ignore regions or below the threshold absent; None if none
-    is left."""
+def _left(person: Person, index: list[int], frame: Frame, sure: np.ndarray | bool = True) -> Person | None:
+    """The person over the judged joints, absent those not `sure` or in ignore regions; None without any."""
     points = person.keypoints[index]
-    there = person.there[index]
-    scores = None if person.scores is None else person.scores[index]
-    if scores is not None:
-        there = there & (scores >= threshold)
+    there = person.there[index] & sure
     for polygon in frame.ignore:
         there = there & ~inside(points, polygon)
     if not there.any():
         return None
-    return replace(person, keypoints=points, visibility=there.astype(np.int8), scores=scores)
+    return replace(person, keypoints=points, visibility=there.astype(np.int8), scores=None)
 
 
-def _stack(rows: list[np.ndarray | None], empty: tuple[int, int], kind: type) -> np.ndarray:
-    return np.stack(rows).astype(kind) if rows else np.zeros(empty, kind)  # type: ignore[arg-type]
+def _stack(rows: list[np.ndarray], empty: tuple[int, int], kind: type) -> np.ndarray:
+    return np.stack(rows).astype(kind) if rows else np.zeros(empty, kind)
 
 
 def _ids(people: list[Person]) -> np.ndarray:

@@ -50,6 +50,11 @@ class Codec(ABC):
     name: ClassVar[str]
     heads: ClassVar[Mapping[str, str]]
 
+    @property
+    @abstractmethod
+    def mass(self) -> float:
+        """Sum of squares of the first head's target of a joint, its peak being 1: what a blank map costs."""
+
     @abstractmethod
     def encode(self, xy: Floats, weights: Floats) -> dict[str, NDArray[np.float32]]:
         """xy [N, K, 2], weights [N, K] -> one target a head; `weight` [N, K], 0 for joints off the input."""

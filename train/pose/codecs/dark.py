@@ -9,6 +9,7 @@ refined within two cells of the map's border, as published. Targets are true Gau
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -42,6 +43,11 @@ class DarkCodec(Codec):
     def __post_init__(self) -> None:
         if not self.sigma > 0:
             raise PoseError(f"dark codec: found sigma {self.sigma}; expected one above 0")
+
+    @property
+    def mass(self) -> float:
+        """pi sigma^2: of a Gaussian."""
+        return math.pi * self.sigma**2
 
     def description(self) -> dict[str, Any]:
         """The codec, and the constants of its reading."""

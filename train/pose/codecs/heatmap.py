@@ -9,6 +9,7 @@ Exact to half a cell along each axis; the quarter helps where targets are not ro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -43,6 +44,11 @@ class HeatmapCodec(Codec):
                 f"heatmap codec: found sigma {self.sigma}, reading {self.reading!r}; "
                 f"expected sigma above 0, {' or '.join(READINGS)}"
             )
+
+    @property
+    def mass(self) -> float:
+        """pi sigma^2: of a Gaussian."""
+        return math.pi * self.sigma**2
 
     def encode(self, xy: Floats, weights: Floats) -> dict[str, NDArray[np.float32]]:
         """heatmap float32 [N, K, H, W], zero where the weight is; weight float32 [N, K]."""

@@ -13,6 +13,7 @@ codec: a network's offsets mean nothing without it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -48,6 +49,11 @@ class OffsetCodec(Codec):
                 f"offset codec: found sigma {self.sigma}, radius {self.radius}, offset {self.offset!r}; "
                 f"expected sigma above 0, radius of 1 or more, one of {', '.join(OFFSETS)}"
             )
+
+    @property
+    def mass(self) -> float:
+        """pi sigma^2: of a Gaussian."""
+        return math.pi * self.sigma**2
 
     def description(self) -> dict[str, Any]:
         """The codec, and the constants of its readings: whoever decodes elsewhere needs the same ones."""

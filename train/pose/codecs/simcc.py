@@ -9,6 +9,7 @@ SimCC, 2022.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -34,6 +35,11 @@ class SimCCCodec(Codec):
     def __post_init__(self) -> None:
         if not self.sigma > 0:
             raise PoseError(f"simcc codec: found sigma {self.sigma}; expected one above 0")
+
+    @property
+    def mass(self) -> float:
+        """sqrt(pi) sigma: of a Gaussian along a line."""
+        return math.sqrt(math.pi) * self.sigma
 
     def encode(self, xy: Floats, weights: Floats) -> dict[str, NDArray[np.float32]]:
         """columns [N, K, X], rows [N, K, Y], zero where the weight is; weight [N, K]. All float32."""

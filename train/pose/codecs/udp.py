@@ -9,6 +9,7 @@ the codec is its own inverse. (Huang et al., The Devil Is in the Details, 2020.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -41,6 +42,11 @@ class UDPCodec(Codec):
             raise PoseError(
                 f"udp codec: found radius {self.radius}, blur {self.blur}; expected 1 or more and above 0"
             )
+
+    @property
+    def mass(self) -> float:
+        """pi R^2: of a disc of ones."""
+        return math.pi * self.radius**2
 
     def description(self) -> dict[str, Any]:
         """The codec, and the constants of its reading."""

@@ -10,7 +10,6 @@ image listed again with other fields. An image listed again as it is, is the sam
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +53,10 @@ class Form:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The file's object with its three lists of objects; a DataError that says what is wrong otherwise."""
+    """The file's object with its three lists of objects; a DataError that says what is wrong otherwise.
+
+    An annotation without an id gets its place and file as one: whoever reads on knows it by the same name.
+    """
     found = values.load(path, "annotations in COCO's form")
     lists = ("images", "annotations", "categories")
     if not isinstance(found, dict) or not all(isinstance(found.get(key), list) for key in lists):
@@ -69,15 +71,14 @@ def read_json(path: Path) -> dict[str, Any]:
                 path, found=f"{name}: {found[name][odd]!r:.40} at place {odd}", expected="objects",
                 do="correct the annotations",
             )  # fmt: skip
+    for number, annotation in enumerate(found["annotations"]):
+        annotation.setdefault("id", f"number {number} of {path.name}")
     return found
 
 
 def place(annotation: Entry, number: int, where: Path) -> tuple[int | str, str]:
     """What an annotation is known by, and what a message says of it."""
-    at = f"{where}: annotation number {number}"
-    if "id" not in annotation:
-        return f"number {number}", at
-    name = values.key(annotation["id"], "id", at)
+    name = values.key(annotation["id"], "id", f"{where}: annotation number {number}")
     return name, f"{where}: annotation {name}"
 
 
@@ -145,8 +146,7 @@ def _file(image: Entry, folders: tuple[Path, ...], check: bool, dropped: Dropped
     if images.leaves(name):
         dropped.add("images whose name leaves the folder", name)
         return None
-    # Not Path.is_file, which raises where a name is longer than names can be.
-    path = next((folder / name for folder in folders if os.path.isfile(folder / name)), None)
+    path = images.located(name, folders)
     if path is None:
         dropped.add("images that are not there", name)
     elif check and not images.decodes(path):

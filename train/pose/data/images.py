@@ -7,6 +7,8 @@ the orientation tag of a photograph is ignored, as annotations count in the pixe
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -63,6 +65,12 @@ def _decoded(path: Path) -> NDArray[np.uint8]:
 def leaves(name: str) -> bool:
     """Whether a file name of annotations points out of the folder that it is looked for in."""
     return Path(name).is_absolute() or ".." in Path(name).parts
+
+
+def located(name: str, folders: Iterable[Path]) -> Path | None:
+    """The file of that name in the first of the folders that has one."""
+    # Not Path.is_file, which raises where a name is longer than names can be.
+    return next((folder / name for folder in folders if os.path.isfile(folder / name)), None)
 
 
 def same(one: Image, other: Image | None) -> bool:

@@ -10,7 +10,6 @@ that, so that PCKh here is a little stricter than the publishers'.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,8 +41,7 @@ def load(
     usable: dict[Path, bool] = {}
     for number, entry in enumerate(_entries(where)):
         name = entry["image"]
-        # Not Path.is_file, which raises where a name is longer than names can be.
-        path = next((folder / name for folder in folders if os.path.isfile(folder / name)), None)
+        path = pictures.located(name, folders)
         if path is None or pictures.leaves(name):
             dropped.add("people whose image is not there", name)
         elif check and not usable.setdefault(path, usable.get(path) or pictures.decodes(path)):

@@ -7,6 +7,7 @@ unique within a sequence alone. Head size is 0.6 of the head box's diagonal, as 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,12 @@ def load(root: Path | None, split: str, *, annotations: str = "", check: bool = 
     if not files:
         raise DataError.of(where, found="no .json", expected="one file a sequence", do="correct --data")
     dropped, found = Dropped(), []
+    owners: dict[tuple[str, int | str], Path] = {}
     truth: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
     for path in files:
         sequence = read_json(path)
         found += people(sequence, path, (root,), FORM, check, dropped)
+        _refuse_shared(sequence, path, owners)
         fill_areas(sequence, FORM, path)
         for key in ("images", "annotations"):
             truth[key] += sequence[key]
@@ -75,3 +78,19 @@ def load(root: Path | None, split: str, *, annotations: str = "", check: bool = 
             expected=f"annotations whose images lie under {root}", do="correct --data",
         )  # fmt: skip
     return PoseSet(NAME, split, POSETRACK18, tuple(found), dropped.lines(), truth)
+
+
+def _refuse_shared(
+    sequence: Mapping[str, Any], path: Path, owners: dict[tuple[str, int | str], Path]
+) -> None:
+    """A DataError where an image or an annotation has an id that one of another file has; owners: of those so
+    far. Two frames, or two people, would become one."""
+    for kind in ("images", "annotations"):
+        for entry in sequence[kind]:
+            known = entry.get("id")
+            if not isinstance(known, int | str) or (other := owners.setdefault((kind, known), path)) is path:
+                continue
+            raise DataError.of(
+                path, found=f"{kind} with id {known}, which {other.name} has too",
+                expected="ids that differ between files", do="correct the annotations",
+            )  # fmt: skip

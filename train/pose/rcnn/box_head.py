@@ -5,8 +5,7 @@ deltas [R, 4]    by `deltas.REFINED`
 
 L = mean over sampled proposals of cross entropy  +  [a person's] Huber(deltas, truth)
 
-Both hidden layers are normed: without, at the rates that the rest of the network trains best with, four of
-five units were found dead after ten epochs.
+Both hidden layers are normed: without, most units end dead at the rates that the rest of the network wants.
 """
 
 from __future__ import annotations

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor, nn
+from torch import Tensor
 
 from train.pose.config import PoseConfig
-from train.pose.data import images
 from train.pose.data.keypoints import KeypointSet
 from train.pose.data.person import HELD_OUT, PoseSet, hold_out
 from train.pose.predict import judged
 from train.pose.rcnn.boxes import iou
-from train.pose.rcnn.detector import Found, PeopleDetector
+from train.pose.rcnn.detector import Choice, Found, PeopleDetector, in_image
 from train.pose.rcnn.frames import augmented, plain
+from train.pose.rcnn.model import KeypointRCNN
 from train.pose.rcnn.objective import PeopleObjective
 from train.pose.rcnn.recipe import SceneRecipe
 from train.pose.rcnn.scenes import Scene, scenes
@@ -71,27 +71,38 @@ class PeopleCourse:
         there = scores >= 0
         return float(((scores >= REACHED).sum(1) / there.sum(1).clamp(min=1)).sum())
 
-    def validate(self, model: nn.Module, group: Processes) -> dict[str, float]:
+    def objective(self, model: KeypointRCNN) -> PeopleObjective:
+        """The network and its loss."""
+        return PeopleObjective(model, self.recipe, self.config.offset_weight)
+
+    def validate(self, model: KeypointRCNN, group: Processes) -> dict[str, float]:
         """Loss of the held-out images, and PCK of their people as they are found; every process does all."""
         was_training = model.training
-        objective = PeopleObjective(model.eval(), self.recipe, self.config.offset_weight)  # type: ignore[arg-type]
-        detector = PeopleDetector(model, self.recipe)  # type: ignore[arg-type]
-        held, loss, xy = scenes(self.held), 0.0, {}
+        objective, detector = self.objective(model.eval()), PeopleDetector(model, self.recipe)
+        held, loss = scenes(self.held), 0.0
+        xy: dict[tuple[Any, Any], NDArray[np.float64]] = {}
         for start in range(0, len(held), self.config.batch):
             part = held[start : start + self.config.batch]
-            x, labels, _ = plain(part, self.recipe)
-            loss += _loss(objective, x, labels) * len(part)
-            for scene in part:
-                xy |= assigned(scene, detector.find(images.read(scene.image)))
+            x, labels, views = plain(part, self.recipe)
+            loss += self._loss(objective, x, labels, start) * len(part)
+            frames = detector.frames(x, Choice())
+            for scene, frame, view in zip(part, frames, views, strict=True):
+                xy |= assigned(scene, in_image(frame, view))
         model.train(was_training)
         poses = np.stack([xy[p.image_id, p.id] for p in self.held.people])
         return {"loss_val": loss / len(held), "accuracy_val": judged(poses, self.held).pooled}
 
-
-@torch.no_grad()
-def _loss(objective: PeopleObjective, x: NDArray[np.float32], labels: NDArray[np.float32]) -> float:
-    device = next(objective.parameters()).device
-    return float(objective(torch.from_numpy(x).to(device), torch.from_numpy(labels).to(device))[0])
+    @torch.no_grad()
+    def _loss(
+        self, objective: PeopleObjective, x: NDArray[np.float32], labels: NDArray[np.float32], start: int
+    ) -> float:
+        """Of a batch. Which anchors and RoIs it looks at is a function of (seed, start): in every epoch the
+        same, and in every process, whose generators differ."""
+        device = next(objective.parameters()).device
+        with torch.random.fork_rng():
+            torch.manual_seed(self.config.seed * 1_000_003 + start)
+            loss, _, _ = objective(torch.from_numpy(x).to(device), torch.from_numpy(labels).to(device))
+        return float(loss)
 
 
 def assigned(scene: Scene, found: Found) -> dict[tuple[Any, Any], NDArray[np.float64]]:

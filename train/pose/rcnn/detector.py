@@ -16,7 +16,7 @@ from train.pose.crops import normalised
 from train.pose.ogn import named
 from train.pose.rcnn.boxes import clipped
 from train.pose.rcnn.deltas import REFINED, decoded
-from train.pose.rcnn.frames import placed
+from train.pose.rcnn.frames import View, seen
 from train.pose.rcnn.model import KeypointRCNN
 from train.pose.rcnn.proposals import proposals
 from train.pose.rcnn.pyramid import STRIDES
@@ -54,6 +54,11 @@ class Found:
     scores: NDArray[np.float64]
     proposals: int
 
+    def taken(self, which: NDArray[np.integer] | NDArray[np.bool_]) -> Found:
+        """Some of them, in that order, of as many proposals."""
+        boxes, xy = self.boxes[which], self.xy[which]
+        return Found(boxes, self.box_scores[which], xy, self.scores[which], self.proposals)
+
 
 class PeopleDetector:
     """A model in eval mode, and the recipe that it was trained with."""
@@ -64,10 +69,8 @@ class PeopleDetector:
 
     def find(self, pixels: NDArray[np.uint8], choice: Choice = Choice(), joints: bool = True) -> Found:
         """The people of an image [H, W, 3] RGB. joints: False leaves the joints out, [n, 0, 2]."""
-        matrix = placed(pixels, self.recipe)
-        picture = affine.warp(pixels, matrix, self.recipe.size, AREAS)
-        frame = self.frames(normalised([picture]), choice, joints)[0]
-        return _in_image(frame, matrix, pixels.shape[1::-1])
+        picture, view = seen(pixels, self.recipe)
+        return in_image(self.frames(normalised([picture]), choice, joints)[0], view)
 
     @torch.no_grad()
     def frames(self, x: NDArray[np.float32], choice: Choice, joints: bool = True) -> list[Found]:
@@ -106,13 +109,12 @@ def _wide(boxes: Tensor) -> Tensor:
     return ((boxes[:, 2:] - boxes[:, :2]) >= LEAST_SIDE).all(dim=1)
 
 
-def _in_image(found: Found, matrix: NDArray[np.float64], size: tuple[int, int]) -> Found:
-    """From the frame to the image of (width, height): boxes cut off at its edges, those outside left out."""
-    way = affine.inverse(matrix)
+def in_image(found: Found, view: View) -> Found:
+    """From the frame to the image that it shows: boxes cut off at its edges, those outside left out."""
+    way = affine.inverse(view.matrix)
     corners = affine.apply(way, found.boxes.reshape(-1, 2, 2))
-    corners = np.clip(corners, 0.0, np.array(size, np.float64))
+    corners = np.clip(corners, 0.0, np.array(view.size, np.float64))
     sides = corners[:, 1] - corners[:, 0]
-    good = (sides > 0).all(axis=1)
-    boxes = np.concatenate([corners[:, 0], sides], axis=1)[good]
-    xy = affine.apply(way, found.xy[good]) - AREAS.c if good.any() else found.xy[good]
-    return Found(boxes, found.box_scores[good], xy, found.scores[good], found.proposals)
+    boxes, xy = np.concatenate([corners[:, 0], sides], axis=1), affine.apply(way, found.xy) - AREAS.c
+    placed = Found(boxes, found.box_scores, xy, found.scores, found.proposals)
+    return placed.taken((sides > 0).all(axis=1))

@@ -42,24 +42,32 @@ def truth(labels: Tensor) -> Truth:
     return Truth(labels[..., :4], labels[..., 4], labels[..., 5:].unflatten(-1, (-1, 3)))
 
 
-def placed(pixels: NDArray[np.uint8], recipe: SceneRecipe) -> NDArray[np.float64]:
-    """[2, 3]: the matrix from an image's coordinates to the frame's."""
-    height, width = pixels.shape[:2]
-    whole = affine.region(np.array([0.0, 0.0, width, height]), recipe.size, 1.0)
-    return affine.to_input(whole, recipe.size, AREAS)
+class View(NamedTuple):
+    """How a frame shows an image: matrix [2, 3] from its coordinates to the frame's, its (width, height)."""
+
+    matrix: NDArray[np.float64]
+    size: tuple[int, int]
+
+
+def seen(pixels: NDArray[np.uint8], recipe: SceneRecipe) -> tuple[NDArray[np.uint8], View]:
+    """The frame of an image as it is [H, W, 3], and how it shows it."""
+    view = _placed(pixels, recipe)
+    return affine.warp(pixels, view.matrix, recipe.size, AREAS), view
 
 
 def plain(
     found: Sequence[Scene], recipe: SceneRecipe
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """x [N, 3, H, W], labels [N, M, 5 + 3K] and matrices [N, 2, 3] of scenes as they are."""
-    pictures, labels, matrices = [], [], []
-    for scene in found:
-        pixels = images.read(scene.image)
-        matrices.append(placed(pixels, recipe))
-        pictures.append(affine.warp(pixels, matrices[-1], recipe.size, AREAS))
-        labels.append(_labels(scene, matrices[-1], recipe))
-    return normalised(pictures), _padded(labels), np.stack(matrices)
+) -> tuple[NDArray[np.float32], NDArray[np.float32], list[View]]:
+    """x [N, 3, H, W], labels [N, M, 5 + 3K] and views of scenes as they are."""
+    frames = [seen(images.read(scene.image), recipe) for scene in found]
+    labels = [_labels(scene, view.matrix, recipe) for scene, (_, view) in zip(found, frames, strict=True)]
+    return normalised([picture for picture, _ in frames]), _padded(labels), [view for _, view in frames]
+
+
+def _placed(pixels: NDArray[np.uint8], recipe: SceneRecipe) -> View:
+    height, width = pixels.shape[:2]
+    whole = affine.region(np.array([0.0, 0.0, width, height]), recipe.size, 1.0)
+    return View(affine.to_input(whole, recipe.size, AREAS), (width, height))
 
 
 def augmented(
@@ -87,7 +95,7 @@ def _varied(
     factor = 1.0 + recipe.scale * scale
     moved = size / 2 * (1.0 - factor) + recipe.shift * np.array(shift) * size
     about_middle = np.array([[factor, 0.0, moved[0]], [0.0, factor, moved[1]]])
-    matrix = affine.compose(about_middle, placed(pixels, recipe))
+    matrix = affine.compose(about_middle, _placed(pixels, recipe).matrix)
     flips = mirrored < recipe.mirror
     if flips:
         matrix = affine.compose(affine.mirror(recipe.width, AREAS), matrix)

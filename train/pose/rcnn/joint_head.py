@@ -7,25 +7,21 @@ a batch has is chance, and may be none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.pose.backbones.small import Cells
-from train.pose.ogn import CHANNELS, head
+from train.pose.ogn import Headed, heads
 
 GROUPS = 8
 
 
 class JointHead(nn.Module):
-    """[R, channels, h, w] -> one [R, K or 2K, 2h, 2w] a head, in the order of `heads`."""
+    """[R, channels, h, w] -> one [R, K or 2K, 2h, 2w] a head, in the order of config.heads."""
 
-    def __init__(
-        self, channels: int, depth: int, joints: int, heads: Sequence[str], kinds: Sequence[str]
-    ) -> None:
+    def __init__(self, channels: int, depth: int, config: Headed) -> None:
         super().__init__()
-        self.order = tuple(heads)
+        self.order = config.heads
         self.convolutions = nn.ModuleList(
             nn.Conv2d(channels, channels, 3, padding=1, bias=False) for _ in range(depth)
         )
@@ -34,8 +30,7 @@ class JointHead(nn.Module):
         self.cells = Cells(channels // 2)
         for layer in (*self.convolutions, self.widen):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        maps = {name: joints * CHANNELS[kind] for name, kind in zip(heads, kinds, strict=True)}
-        self.heads = nn.ModuleDict({name: head(channels // 2, n) for name, n in maps.items()})
+        self.heads = heads(channels // 2, config)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """[R, C, h, w] -> maps."""

@@ -18,12 +18,11 @@ IGNORED = 0.5  # of a candidate that an ignored region covers, from which on it 
 
 
 class Match(NamedTuple):
-    """whose: int64 [N, A], the person it overlaps most; person, background: bool [N, A]; overlap: [N, A]."""
+    """whose: int64 [N, A], the person it overlaps most; person, background: bool [N, A]."""
 
     whose: Tensor
     person: Tensor
     background: Tensor
-    overlap: Tensor
 
 
 def match(
@@ -48,7 +47,7 @@ def match(
     background = (best < low) & ~person
     if (kind < 0).any():
         background &= ~((covered(candidates, boxes) * (kind < 0)[:, None]) > IGNORED).any(dim=2)
-    return Match(whose, person, background, best.clamp(min=0))
+    return Match(whose, person, background)
 
 
 def sampled(among: Tensor, most: Tensor | int) -> Tensor:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from train.pose.backbones.registry import LEVELLED, trunk
-from train.pose.ogn import CHANNELS
+from train.pose.codecs.codec import CHANNELS
 from train.pose.rcnn.box_head import BoxHead
 from train.pose.rcnn.joint_head import GROUPS, JointHead
 from train.pose.rcnn.pyramid import STRIDES, Pyramid
@@ -46,9 +46,9 @@ class KeypointRCNNConfig:
     depth: int = 3
 
     def __post_init__(self) -> None:
-        odd = sorted(set(self.kinds) - set(CHANNELS))
         for name, legal, expected in (
-            ("heads", not odd and len(self.kinds) == len(self.heads), "scalar or vector maps, a kind each"),
+            ("heads", set(self.kinds) <= set(CHANNELS) and len(self.kinds) == len(self.heads),
+             "scalar or vector maps, a kind each"),
             ("joints", self.joints >= 1, "1 or more"),
             ("backbone", self.backbone in LEVELLED, f"one of {', '.join(LEVELLED)}"),
             ("channels", self.channels > 0 and self.channels % (2 * GROUPS) == 0, "a multiple of 16"),
@@ -73,7 +73,7 @@ class KeypointRCNN(nn.Module):
         self.pyramid = Pyramid(self.backbone.widths, config.channels)
         self.rpn = RPN(config.channels, STRIDES, config.anchors, config.ratios)
         self.box_head = BoxHead(config.channels, config.cells, config.hidden)
-        self.joint_head = JointHead(config.channels, config.depth, config.joints, config.heads, config.kinds)
+        self.joint_head = JointHead(config.channels, config.depth, config)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Maps [N, channels, H / s, W / s] for s in 4, 8, 16, 32; H and W are multiples of 32."""

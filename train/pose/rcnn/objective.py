@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from train.pose.losses import encoded, of_maps
 from train.pose.ogn import named
 from train.pose.rcnn.box_head import box_losses
+from train.pose.rcnn.boxes import iou
 from train.pose.rcnn.frames import Truth, truth
 from train.pose.rcnn.matching import balanced, match, sampled
 from train.pose.rcnn.model import KeypointRCNN
@@ -80,8 +81,7 @@ class PeopleObjective(nn.Module):
         matched = match(boxes, known.boxes, known.kind, PERSON, PERSON)
         matched = matched._replace(person=matched.person & there, background=matched.background & there)
         person, background = balanced(matched, SAMPLED, SHARE)
-        own = match(known.boxes, padded, torch.ones_like(padded[..., 0]), PERSON, PERSON).overlap
-        reached = torch.where(known.kind > 0, own, -1.0)
+        reached = torch.where(known.kind > 0, iou(known.boxes, padded).amax(dim=2), -1.0)
         return Rois(boxes, person, person | background, matched.whose, reached)
 
     def _box_parts(self, maps: list[Tensor], rois: Rois, known: Truth) -> dict[str, Tensor]:

@@ -43,6 +43,14 @@ def test_without_subjects_each_class_gives_its_share(clip):
     assert not {c.id for c in split.train} & {c.id for c in split.validation}
 
 
+def test_nothing_held_out(clips):
+    """All clips train, in their order; named subjects are held out all the same."""
+    split = hold_out(clips, "none")
+    assert split.train == tuple(clips) and split.validation == ()
+    assert "none, all 21 clips" in split.note
+    assert {c.subject for c in hold_out(clips, "none", [2]).validation} == {2}
+
+
 def test_a_class_that_training_loses_is_said(clip):
     clips = [clip("a", subject=1, label=0), clip("b", subject=2, label=1), clip("d", subject=2)]
     assert "classes [0]" not in hold_out_subjects(clips, subjects=[1]).note

@@ -59,6 +59,14 @@ def tensors(maps, dtype=torch.float32):
     return {k: torch.tensor(v, dtype=dtype) for k, v in maps.items()}
 
 
+@pytest.mark.parametrize("name", CODECS)
+def test_a_mass_is_the_sum_of_squares_of_a_target(name):
+    """Sums of a smooth Gaussian over cells are its integral, in float32; a disc of pi 4^2 has 52 cells."""
+    c = codec(name, MapGrid((128, 96), (256, 192) if name == "simcc" else (32, 24), CONVENTIONS["areas"]))
+    target = c.encode(np.array([[[64.0, 48.0]]]), np.ones((1, 1)))[next(iter(c.heads))]
+    assert np.square(target).sum() == pytest.approx(c.mass, rel=0.04 if name == "udp" else 1e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @given(st.sampled_from(sorted(CONVENTIONS)), st.sampled_from([(64, 48), (128, 96)]), st.integers(0, 2**31))
 def test_decoding_what_was_encoded_gives_it_back(kind, convention, size, seed):
