@@ -238,8 +238,11 @@ def test_what_makes_no_sense_is_refused_in_one_line(artifacts, tmp_path, capsys,
     assert said in told and "Traceback" not in told and not out.exists()
 
 
-@pytest.mark.parametrize("verb", ["simulate", "verify", "map"])
+@pytest.mark.parametrize("verb", ["simulate", "verify", "map", "fuse"])
 def test_other_verbs_refuse_it_as_before(artifacts, tmp_path, capsys, verb):
-    more = {"simulate": ("--target", "onnx"), "verify": (), "map": ("--chip", "loihi1")}[verb]
+    more = {
+        "simulate": ("--target", "onnx"), "verify": (), "map": ("--chip", "loihi1"),
+        "fuse": (artifacts["int8"].path, "--out", tmp_path / "f.json"),
+    }[verb]  # fmt: skip
     assert cli(verb, artifacts["float"].path, *more) == 3
     assert "pose network" in capsys.readouterr().err
