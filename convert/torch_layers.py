@@ -8,6 +8,7 @@ reason and a remedy.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -48,10 +49,26 @@ HANDLERS: dict[type[nn.Module], Handler] = {}
 
 
 def handler_of(module: nn.Module, known: Mapping[type[nn.Module], Handler]) -> Handler | None:
-    """The handler of the module's type or nearest base; none for a base whose forward it has replaced."""
+    """The handler of the module's type or nearest base; none where it has replaced what the base does."""
     kind = type(module)
     base = next((cls for cls in kind.__mro__ if cls in known), None)
-    return known[base] if base is not None and kind.forward is base.forward else None
+    return None if base is None or _replaced(module, base) else known[base]
+
+
+# Methods that a class made from a layer may replace: how it begins, is shown, and what handlers ask it for.
+_OPEN = {"__init__", "extra_repr", "reset_parameters", "adjacency", "folded", "matrix", "shifts", "weight"}
+
+
+def _replaced(module: nn.Module, base: type[nn.Module]) -> set[str]:
+    """Methods of `base`, of which the module has its own: it may be another layer."""
+    kinds, bases = type(module).__mro__, base.__mro__
+    mine = {name for kind in kinds[: kinds.index(base)] for name in vars(kind)} | vars(module).keys()
+    theirs = bases[: bases.index(nn.Module)]
+    methods = {name for kind in theirs for name, found in vars(kind).items() if isinstance(found, _METHODS)}
+    return (mine & methods) - _OPEN
+
+
+_METHODS = (FunctionType, property, staticmethod, classmethod)
 
 
 def _handles(*types: type[nn.Module]) -> Callable[[Handler], Handler]:

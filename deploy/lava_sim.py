@@ -28,7 +28,7 @@ from convert.net_reader import read_net
 from deploy.lava_env import lava_missing, lava_python
 from deploy.lava_limits import limits, observed
 from deploy.record import Record
-from deploy.target import Model, Runner, Target, check_input
+from deploy.target import Model, Runner, Target, check_input, told
 
 WORKER = Path(__file__).with_name("lava_worker")
 SILENCE_S = 900.0  # no sample finished for so long: the worker hangs. The largest network takes 25 s to start
@@ -206,7 +206,7 @@ def _named(got: Arrays, prefix: str) -> Arrays:
 
 def _refuse(reasons: list[str]) -> None:
     if reasons:
-        raise Unsupported("lava", "; ".join(reasons), "use loihi-sim, or quantise with smaller weights")
+        raise Unsupported("lava", told(reasons), "use loihi-sim, or quantise with smaller weights")
 
 
 @final
@@ -242,5 +242,5 @@ def net_runner(path: Path, progress: Progress | None = None) -> Runner:
             path.name, wrong[0], "use loihi-sim on the program, which runs it as it was trained"
         )
     if reasons := limits(program):
-        raise Unsupported(path.name, "; ".join(reasons), "use loihi-sim on the program")
+        raise Unsupported(path.name, told(reasons), "use loihi-sim on the program")
     return LavaRunner(program, progress, net=path)

@@ -14,6 +14,7 @@ import numpy as np
 from convert.ir import LoihiLIFRefractory, Program, Projection, Unsupported, save_program
 from deploy.lava_limits import limits, observed
 from deploy.lava_sim import request, work
+from deploy.target import told
 
 RENAMED = {"refractory_period_end": "left"}  # Lava's name of a state -> ours
 
@@ -36,7 +37,7 @@ def lava_traces(
     for program in programs:
         reasons = _floating_reasons(program) if floating else limits(program, steps)
         if reasons:
-            raise Unsupported("lava", "; ".join(reasons), "leave this program out")
+            raise Unsupported("lava", told(reasons), "leave this program out")
     whole = _side_by_side(programs)
     asked = request(whole, steps, "synapse") | {"states": True, "float": floating}
     fed = {}
@@ -83,7 +84,7 @@ def _trace(k: int, program: Program, got: dict[str, np.ndarray], floating: bool,
                 state = np.maximum(state - clock, 0)
             found.states.setdefault(name, {})[RENAMED.get(name_here, name_here)] = state
     if not floating and (reasons := limits(program, steps, observed(program, found.sent))):
-        raise Unsupported("lava", "; ".join(reasons), "leave this program out")
+        raise Unsupported("lava", told(reasons), "leave this program out")
     return found
 
 

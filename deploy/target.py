@@ -8,7 +8,7 @@ hold with node, reason and remedy: nothing is approximated.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
@@ -77,6 +77,17 @@ def target(name: str) -> Target:
         raise BadInput(f"target {name!r} is unknown; known: {', '.join(TARGETS)}")
     module, cls = TARGETS[name].split(":")
     return getattr(import_module(module), cls)()
+
+
+def told(reasons: Sequence[str]) -> str:
+    """Reasons 'node: why' of `Target.supports` as one text; those of one why once, with the first node."""
+    alike: dict[str, list[str]] = {}
+    for reason in reasons:
+        alike.setdefault(reason.partition(": ")[2] or reason, []).append(reason)
+    return "; ".join(
+        f"{first.partition(': ')[0]} and {len(others)} more: {why}" if others else first
+        for why, (first, *others) in alike.items()
+    )
 
 
 def kind(model: Model) -> str:

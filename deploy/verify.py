@@ -92,6 +92,17 @@ def compare(target: str, exact: bool, order: Sequence[str], want: Record, got: R
     return Comparison(target, exact, len(order), spikes, places, mismatching, total, off, first, silent)
 
 
+def together(parts: Sequence[Comparison], order: Sequence[str]) -> Comparison:
+    """One target's comparisons on some samples after others, as one of them all; order: of the layers."""
+    found = [p.first for p in parts if p.first is not None]
+    first = min(found, key=lambda d: (order.index(d.layer), d.step, d.sample), default=None)
+    silent = tuple(n for n in parts[0].silent if all(n in p.silent for p in parts))
+    sums = ("spikes", "places", "mismatching", "values", "values_off")
+    return replace(
+        parts[0], first=first, silent=silent, **{name: sum(getattr(p, name) for p in parts) for name in sums}
+    )
+
+
 def _values_off(want: np.ndarray, got: np.ndarray) -> int:
     """Values that differ: integers by ==; floats, of a host part, by more than its tolerance, NaN always."""
     if want.shape != got.shape:

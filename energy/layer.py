@@ -9,8 +9,7 @@
     neurons  populations and neuron nodes
 
 Nodes of no work of their own (Add, moves, a folded pool; Relu and MaxPool2d, which compare values as they
-are written) have no entry. A line may have a reason
-instead of a layer: why its sizes are not known.
+are written) have no entry. A line may have a reason instead of a layer: why its sizes are not known.
 """
 
 from __future__ import annotations
@@ -22,8 +21,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from convert.ir import (
-    IF,
-    LIF,
     Affine,
     AvgPool2d,
     BatchNorm,
@@ -31,22 +28,10 @@ from convert.ir import (
     ChannelScale,
     Conv2d,
     ConvWeights,
-    CubaLIF,
     DenseWeights,
     Graph,
     GraphConv,
     JointMean,
-    LeakyIntegrator,
-    LoihiDelta,
-    LoihiIntegrator,
-    LoihiLIF,
-    LoihiLIFRefractory,
-    LoihiLIFReset,
-    LoihiRF,
-    LoihiRFIZ,
-    LoihiSigma,
-    LoihiSigmaDelta,
-    LoihiTernaryLIF,
     Neuron,
     Node,
     Product,
@@ -57,7 +42,7 @@ from convert.ir import (
     StepConv,
 )
 from energy.fanout import weighted
-from energy.updates import biased, currentless
+from energy.updates import biased, memories
 
 Layers = Mapping[str, "Layer | str"]  # line -> layer, or why it has none
 
@@ -140,17 +125,10 @@ def _added(node: Node, sources: list[Shape], target: Shape) -> Layer:
 
 
 def _neurons(model: Neuron, size: int) -> Layer | str:
-    if type(model) not in _STATES:
+    states, adds = memories(model), biased(model)
+    if states is None:
         return f"memories of a {type(model).__name__} are not known"
-    states, adds = _STATES[type(model)] - currentless(model), biased(model)
     return Layer("neurons", size, size, weights=size if adds else 0, states=states, biased=adds)
-
-
-_STATES: dict[type[Neuron], int] = {  # with a current, where there may be one
-    LIF: 1, CubaLIF: 2, IF: 1, LeakyIntegrator: 1, LoihiLIF: 2, LoihiIntegrator: 2, LoihiLIFReset: 2,
-    LoihiTernaryLIF: 2, LoihiLIFRefractory: 3, LoihiRF: 2, LoihiRFIZ: 2, LoihiDelta: 2, LoihiSigma: 1,
-    LoihiSigmaDelta: 3,
-}  # fmt: skip
 
 
 def _affine(name: str, node: Affine, source: Shape, target: Shape) -> dict[str, Layer | str]:

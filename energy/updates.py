@@ -100,7 +100,7 @@ def updates(node: Node, in_shapes: tuple[Shape, ...], out_shape: Shape) -> Ops |
 
 def neuron_ops(node: Neuron, size: int) -> Ops:
     """Operations of one step of `size` neurons."""
-    multiplies, adds, compares = _EQUATIONS[type(node)]
+    multiplies, adds, compares, _ = _EQUATIONS[type(node)]
     if currentless(node):
         multiplies, adds = multiplies - 1, adds - 1  # no current state to decay and to add
     if isinstance(node, LoihiSigmaDelta):
@@ -119,6 +119,12 @@ def currentless(node: Neuron) -> bool:
     return isinstance(node, _CURRENT) and bool(np.all(np.equal(node.du, DECAY_MAX)))
 
 
+def memories(node: Neuron) -> int | None:
+    """What a neuron keeps from step to step: numbers; None for a neuron without a rule."""
+    known = _EQUATIONS.get(type(node))
+    return None if known is None else known[3] - currentless(node)
+
+
 def biased(node: Neuron) -> bool:
     """Whether a neuron adds a bias at each step."""
     if isinstance(node, LoihiSigmaDelta):
@@ -126,21 +132,21 @@ def biased(node: Neuron) -> bool:
     return getattr(node, "bias", None) is not None and getattr(node, "bias_mant", True) is not None
 
 
-_EQUATIONS: dict[type[Node], tuple[int, int, int]] = {  # multiplies, adds, compares
-    LIF: (1, 1, 1),
-    CubaLIF: (2, 2, 1),
-    IF: (0, 1, 1),
-    LeakyIntegrator: (1, 1, 0),
-    LoihiLIF: (2, 2, 1),
-    LoihiIntegrator: (2, 2, 1),
-    LoihiLIFReset: (2, 2, 1),
-    LoihiTernaryLIF: (2, 2, 2),
-    LoihiLIFRefractory: (2, 3, 2),
-    LoihiRF: (4, 4, 3),
-    LoihiRFIZ: (4, 4, 1),
-    LoihiDelta: (0, 2, 1),
-    LoihiSigma: (0, 1, 0),
-    LoihiSigmaDelta: (0, 3, 1),
+_EQUATIONS: dict[type[Node], tuple[int, int, int, int]] = {  # multiplies, adds, compares; memories
+    LIF: (1, 1, 1, 1),
+    CubaLIF: (2, 2, 1, 2),
+    IF: (0, 1, 1, 1),
+    LeakyIntegrator: (1, 1, 0, 1),
+    LoihiLIF: (2, 2, 1, 2),
+    LoihiIntegrator: (2, 2, 1, 2),
+    LoihiLIFReset: (2, 2, 1, 2),
+    LoihiTernaryLIF: (2, 2, 2, 2),
+    LoihiLIFRefractory: (2, 3, 2, 3),
+    LoihiRF: (4, 4, 3, 2),
+    LoihiRFIZ: (4, 4, 1, 2),
+    LoihiDelta: (0, 2, 1, 2),
+    LoihiSigma: (0, 1, 0, 1),
+    LoihiSigmaDelta: (0, 3, 1, 3),
 }
 _CURRENT = (LoihiLIF, LoihiIntegrator, LoihiLIFReset, LoihiTernaryLIF, LoihiLIFRefractory)  # those with a u
 

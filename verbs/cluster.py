@@ -20,12 +20,12 @@ from typing import Any
 
 from convert.ir import BadInput, Unsupported
 from energy.chunk import Chunk
+from verbs.chunk_order import ChunkOrder
 from verbs.counting import Job, counted, taken
 from verbs.options import cores
 from verbs.output import bar
 from verbs.running import say_cut
 
-AHEAD = 4  # chunks a worker may be ahead of the first one missing
 PATIENCE_S = 60
 
 
@@ -53,13 +53,11 @@ def _results(client: Any, job: Job, chunks: int) -> Iterator[tuple[Chunk, int]]:
     from distributed import KilledWorker, as_completed
 
     token = sha256(repr(astuple(job)).encode()).hexdigest()[:16]
-    width = AHEAD * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-    waiting, missing = as_completed(), set(range(chunks))
-    given = 0
-    while missing:
-        while given < min(chunks, min(missing) + width):
-            waiting.add(client.submit(counted, job, given, key=f"basalt-{token}-{given}"))
-            given += 1
+    order = ChunkOrder(chunks, max(1, len(client.scheduler_info(n_workers=-1)["workers"])))
+    waiting = as_completed()
+    while order.left:
+        while (chunk := order.take()) is not None:
+            waiting.add(client.submit(counted, job, chunk, key=f"basalt-{token}-{chunk}"))
         future = next(waiting)
         try:
             made, cut = taken(future.result())
@@ -67,7 +65,7 @@ def _results(client: Any, job: Job, chunks: int) -> Iterator[tuple[Chunk, int]]:
             raise BadInput(
                 f"--cluster: {future.key} ended every worker it ran on; nothing was written"
             ) from error
-        missing.discard(made.index)
+        order.done(made.index)
         yield made, cut
 
 

@@ -167,5 +167,6 @@ def _opened(job: Job) -> Counting:
 
 def placed(path: Path | str | None) -> str | None:
     """A file as another process finds it, whatever folder it runs in; a shipped table's name as it is."""
-    shipped = isinstance(path, str) and not path.endswith(".toml")
-    return path if path is None or shipped else str(Path(path).resolve())  # type: ignore[return-value]
+    if path is None or (isinstance(path, str) and not path.endswith(".toml")):
+        return path
+    return str(Path(path).resolve())

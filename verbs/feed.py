@@ -111,6 +111,17 @@ def load_clips(
             f"{about['model']} on {about['dataset']['name']}: is a pose network, which has no classes; "
             "`cli.py evaluate` takes it"
         )
+    name, where, options = data_set(about, dataset, data, split)
+    load = registry.listed if listed else registry.load
+    clips = load(name, where, "train" if split == "validation" else split, **options)
+    return held_out(clips, about) if split == "validation" else clips
+
+
+def data_set(
+    about: Mapping[str, Any], dataset: str | None, data: Path | None, split: str
+) -> tuple[str, Path | None, dict[str, Any]]:
+    """(name, folder, options) of the data set asked for, by default the one the model was trained on, from
+    where it was. BadInput where what training held out is asked of another one."""
     known = about["dataset"]
     name = dataset or known["name"]
     same = name == known["name"]
@@ -121,10 +132,7 @@ def load_clips(
         )
     options = dict(known.get("options", {})) if same else {}
     path = options.pop("path", None)
-    where = data or (Path(path) if path else None)
-    load = registry.listed if listed else registry.load
-    clips = load(name, where, "train" if split == "validation" else split, **options)
-    return held_out(clips, about) if split == "validation" else clips
+    return name, data or (Path(path) if path else None), options
 
 
 def held_out(clips: ClipSet, about: Mapping[str, Any]) -> ClipSet:

@@ -11,9 +11,10 @@ import numpy as np
 from tqdm import tqdm
 
 from convert.ir import BadInput, Program, Unsupported
-from verbs.options import dataset_options, json_option
+from verbs.options import OF_PEOPLE, clip_option, dataset_options, json_option
 from verbs.output import say, table, write_json
 
+BATCH = 32
 SAMPLES = 16  # measured where --limit says nothing
 STEPS = 16  # of a sample, where nothing is measured and the recipe is silent
 FALLBACK = 0.1  # spikes per step and neuron, where no data is at hand
@@ -39,6 +40,7 @@ FALLBACK = 0.1  # spikes per step and neuron, where no data is at hand
     metavar="R",
     help="Do not measure: every neuron spikes R times a step.",
 )
+@clip_option
 @dataset_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the placement.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE",
@@ -48,7 +50,7 @@ FALLBACK = 0.1  # spikes per step and neuron, where no data is at hand
 @json_option
 def map_(
     artifact: Path, chip_name: str, chips: int | None, off_chip: tuple[str, ...], rate: float | None,
-    dataset: str | None, data: Path | None, split: str, limit: int | None, seed: int,
+    clip: int | None, dataset: str | None, data: Path | None, split: str, limit: int | None, seed: int,
     out: Path | None, svg: Path | None, json_path: Path | None,
 ) -> None:  # fmt: skip
     """Cut the populations of ARTIFACT into cores, place the cores, and say what each limit does.
@@ -56,9 +58,11 @@ def map_(
     \b
     python cli.py map out/demo/lava --chip loihi2 --out map.json --svg map.svg
     python cli.py map out/demo/lava --chip loihi1 --off-chip embed_spike
+    python cli.py map out/people-sdnn --chip loihi2 --data video.mp4
 
-    Traffic is measured on --limit samples (16), or assumed by --rate. What cannot fit is refused with node,
-    value, limit and remedy (exit 4).
+    Traffic is measured on --limit samples (16), or assumed by --rate; of a sigma-delta pose network, whose
+    messages are changes, on clips (--clip). What cannot fit is refused with node, value, limit and remedy
+    (exit 4).
     """
     from convert.artifact import open_artifact
     from deploy.cores.adjacency import forms
@@ -66,17 +70,19 @@ def map_(
     from deploy.cores.drawing import svg as drawn
     from deploy.cores.partition import partition
     from deploy.cores.placement import place
-    from deploy.cores.remedy import factored
     from deploy.cores.report import report
     from deploy.cores.traffic import traffic
+    from verbs.pose_feed import refuse_clip
 
     target, opened = chip(chip_name), open_artifact(artifact)
     program = opened.program()
+    if opened.kind != "sdnn":
+        refuse_clip(opened, clip)
     _check_names(program, off_chip)
     with tqdm(desc="cutting", total=len(program.populations), unit="population", leave=False) as bar:
         made = partition(program, target, off_chip, _ticking(bar))
     _check_chips(made, chips)
-    activity = _activity(opened, program, (dataset, data, split, limit), rate)
+    activity = _activity(opened, program, (dataset, data, split, limit, clip), rate)
     messages = traffic(made, activity)
     with tqdm(desc="placing", unit="move", leave=False) as bar:
         placed = place(target, messages, seed, progress=_moving(bar))
@@ -88,7 +94,7 @@ def map_(
     write_json(json_path, body)
     _draw(svg, drawn(body, messages))
     _print(body)
-    if factored(program):
+    if opened.about.get("adjacency", {}).get("form") == "factor":
         say("adjacency: factored already; map the same run converted with --adjacency dense to compare forms")
 
 
@@ -104,7 +110,7 @@ def _check_names(program: Program, off_chip: tuple[str, ...]) -> None:
 
 
 def _check_chips(made: Any, chips: int | None) -> None:
-    from deploy.cores.remedy import factored, remedy
+    from deploy.cores.remedy import adjacency_left, remedy
 
     cores, target = len(made.cores), made.chip
     held = int(target.limit("cores_per_chip")) * (chips or 0)
@@ -112,7 +118,7 @@ def _check_chips(made: Any, chips: int | None) -> None:
         raise Unsupported(
             "program",
             f"needs {cores} cores, {chips} chips of {target.name} have {held}",
-            remedy("chips", target.figures, not factored(made.program)),
+            remedy("chips", target.figures, adjacency_left(made.program)),
         )
 
 
@@ -135,15 +141,14 @@ def _moving(bar: tqdm) -> Any:
 def _activity(opened: Any, program: Program, source: tuple[Any, ...], rate: float | None) -> Any:
     """Spikes per sample: measured, or assumed where --rate says so or no data is at hand."""
     from deploy.cores.traffic import uniform
-    from verbs.feed import load_feed
+    from verbs.pose_feed import open_feed
 
-    dataset, data, split, limit = source
-    recipe = opened.about["source"]["recipe"]
-    steps = int(recipe.get("repeat", 0) or recipe.get("frames", STEPS))
+    dataset, data, split, limit, clip = source
+    steps = _steps(opened, clip)
     if rate is not None:
         return uniform(program, rate, steps)
     try:
-        feed = load_feed(opened.about["source"], dataset, data, split, limit or SAMPLES)
+        feed = open_feed(opened, dataset, data, split, limit or SAMPLES, clip)
     except (BadInput, OSError) as error:
         if dataset or data:
             raise
@@ -152,8 +157,17 @@ def _activity(opened: Any, program: Program, source: tuple[Any, ...], rate: floa
     return _measured(opened, program, feed, split)
 
 
+def _steps(opened: Any, clip: int | None) -> int:
+    """Of a sample, where none is at hand."""
+    if opened.kind == "sdnn":
+        return clip or OF_PEOPLE
+    recipe = opened.about["source"]["recipe"]
+    return int(recipe.get("repeat", 0) or recipe.get("frames", STEPS))
+
+
 def _measured(opened: Any, program: Program, feed: Any, split: str) -> Any:
     from deploy.cores.traffic import Activity
+    from verbs.pose_feed import PoseFeed
     from verbs.running import load, run_all
 
     inputs = {n: np.zeros(program.populations[n].size) for n in program.inputs()}
@@ -168,13 +182,15 @@ def _measured(opened: Any, program: Program, feed: Any, split: str) -> Any:
             spikes[name] += counts.sum(axis=0).reshape(-1)
         steps.add(record.steps)
 
+    samples, size, what = len(feed.samples), BATCH, f"samples of the {split} split"
+    if isinstance(feed, PoseFeed):
+        size, what = feed.size, f"clips of {feed.clips.frames} frames of {feed.clips.name}"
     try:
-        run_all(loaded, feed, 32, list(inputs), see)
+        run_all(loaded, feed, size, list(inputs), see)
     finally:
         loaded.runner.close()
-    samples = len(feed.samples)
     everyone = {n: total / samples for n, total in (inputs | spikes).items()}
-    return Activity(everyone, f"measured on {samples} samples of the {split} split", steps.pop())
+    return Activity(everyone, f"measured on {samples} {what}", steps.pop())
 
 
 def _draw(path: Path | None, text: str) -> None:

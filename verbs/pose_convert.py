@@ -13,7 +13,6 @@ from convert.artifact import is_artifact, new_artifact
 from convert.ir import BadInput, Graph, Unsupported, save_graph
 from verbs.configuring import said
 from verbs.output import say, table, write_json
-from verbs.pose_options import distances
 from verbs.pose_run import KEPT, PoseRun, open_pose
 
 if TYPE_CHECKING:
@@ -121,10 +120,19 @@ def _parity(opened: PoseRun, wholes: Mapping[str, bytes], people: PoseSet) -> di
     for name, model in wholes.items():
         network = PoseNetwork(model, f"{opened.path}: its {name} form")
         found, right = _joints(lambda x, _, network=network: network.joints(x), opened, people)
-        pck[name], distance[name] = right.pooled, distances(found, want)
+        pck[name] = right.pooled
+        distance[name] = spread(np.linalg.norm(found - want, axis=-1))
     return {
         "people": len(people), "joints": int(by_torch.counted.sum()), "distance": distance, "pck": pck,
         "measure": people.keypoints.measure,
+    }  # fmt: skip
+
+
+def spread(away: np.ndarray) -> dict[str, float]:
+    """Distances of joints, pixels: the median, 99 of 100, and the most."""
+    return {
+        "median_px": float(np.median(away)), "p99_px": float(np.quantile(away, 0.99)),
+        "max_px": float(away.max()),
     }  # fmt: skip
 
 

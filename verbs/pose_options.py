@@ -1,4 +1,4 @@
-"""What the verbs about poses share: sigmas, notes, distances, percent."""
+"""What the verbs about poses share: sigmas, notes, percent."""
 
 from __future__ import annotations
 
@@ -39,15 +39,6 @@ def show_notes(notes: Mapping[str, int]) -> None:
     """What readers mended or dropped, on stderr: the result stays alone on stdout."""
     for text, count in notes.items():
         click.echo(f"note: {count} x {text}", err=True)
-
-
-def distances(xy: np.ndarray, other: np.ndarray) -> dict[str, float]:
-    """How far joints [..., 2] lie apart, in their pixels: half of them, 99 of 100, all."""
-    away = np.linalg.norm(xy - other, axis=-1)
-    return {
-        "median_px": float(np.median(away)), "p99_px": float(np.quantile(away, 0.99)),
-        "max_px": float(away.max()),
-    }  # fmt: skip
 
 
 def percent(value: float | None) -> str:

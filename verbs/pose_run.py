@@ -58,22 +58,14 @@ def load_people(
     """The people of a split; about: of a checkpoint, or what an artifact kept of it. BadInput where their
     joints are not the network's."""
     from train.pose.data import registry
+    from verbs.feed import data_set
 
-    known = about["dataset"]
-    name = dataset or known["name"]
-    same = name == known["name"]
-    if split == "validation" and not same:
-        raise BadInput(
-            f"{name}: found --split validation, which is held out of what the model was trained on, "
-            f"{known['name']}; leave --dataset out or take another split"
-        )
-    options = dict(known.get("options", {})) if same else {}
-    path = options.pop("path", None)
-    found = registry.load(name, data or (Path(path) if path else None), split, **options)
+    name, where, options = data_set(about, dataset, data, split)
+    found = registry.load(name, where, split, **options)
     if list(found.keypoints.joints) != list(about["joints"]):
         raise BadInput(
-            f"{name}: joints of {found.keypoints.name}, the model finds those of {known['layout']}; "
-            "choose a data set with the model's joints"
+            f"{name}: joints of {found.keypoints.name}, the model finds those of "
+            f"{about['dataset']['layout']}; choose a data set with the model's joints"
         )
     return found if limit is None else found.spread(limit)
 

@@ -16,7 +16,6 @@ from deploy.reference import values
 from deploy.verify import Comparison, compare
 from verbs.options import cores
 from verbs.output import say
-from verbs.pose_options import distances
 
 Values = Mapping[str, np.ndarray]
 NAME = "dense integers"
@@ -34,24 +33,25 @@ def dense_comparison(opened: Artifact, x: np.ndarray) -> tuple[Comparison, Value
     order = (*senders, *sums)
     want = dense_values(plain, x)
     runner = LoihiSim(cores()).compile(lower(plain, opened.about["quantisation"]["bits"]))
-    sent = runner.run(x, order).rasters
-    runner.close()
+    try:
+        sent = runner.run(x, order).rasters
+    finally:
+        runner.close()
     got = {n: np.cumsum(sent[n], axis=0, dtype=np.int64) for n in senders} | {n: sent[n] for n in sums}
     rasters = {n: want[n] for n in order}
     found = compare(NAME, True, order, Record({}, {}, len(x), rasters), Record({}, {}, len(x), got))
     return found, {n: want[n] for n in sums}
 
 
-def joints_apart(opened: Artifact, x: np.ndarray, sums: Values, dense: Values) -> dict[str, dict[str, float]]:
-    """Distance of the joints of all frames to the dense integers' and the float network's, input pixels.
-
-    No promise: thresholds hold changes back, and integers round.
+def joints_apart(opened: Artifact, x: np.ndarray, sums: Values, dense: Values) -> dict[str, np.ndarray]:
+    """Distance [T, N, K] of the joints of all frames to the dense integers' and the float network's, input
+    pixels. No promise: thresholds hold changes back, and integers round.
     """
     reader = MapReader.load(opened)
     xy = reader.decoded(sums)[0]
     floating = values(opened.graph("float"), np.asarray(x, np.float64))
-    others = {NAME: reader.decoded(dense)[0], "float": reader.read(floating)[0]}
-    return {name: distances(xy, other) for name, other in others.items()}
+    others = {"dense integers": reader.decoded(dense)[0], "float": reader.read(floating)[0]}
+    return {name: np.linalg.norm(xy - other, axis=-1) for name, other in others.items()}
 
 
 def say_apart(apart: Mapping[str, Mapping[str, float]], threshold: float) -> None:

@@ -50,14 +50,14 @@ def run_net(file: Path, source: Path, name: str, out: Path | None, json_path: Pa
     """
     from convert.ir import Unsupported
     from convert.net_reader import read_net
-    from deploy.target import target
+    from deploy.target import target, told
 
     program, x = read_net(file), _load(source)
     where = target(name)
     if why := where.available():
         raise Unsupported(name, why, "or choose another target (`cli.py targets`)")
     if reasons := where.supports(program):
-        raise Unsupported(name, "; ".join(reasons), "see docs/net.md")
+        raise Unsupported(name, told(reasons), "see docs/net.md")
     last = program.outputs[0]
     spiking = getattr(program.populations[last].model, "spiking", True)
     runner = where.compile(program)

@@ -15,7 +15,7 @@ from deploy.pose.network import KIND as POSE
 from deploy.pose.network import PoseNetwork
 from deploy.record import Record
 from deploy.split import SplitRunner
-from deploy.target import Model, Runner, Target, target
+from deploy.target import Model, Runner, Target, target, told
 from verbs.feed import Feed, per_sample, scores
 from verbs.options import cores
 from verbs.output import bar
@@ -63,7 +63,7 @@ def load(artifact: Artifact, name: str, form: str | None, threads: int | None = 
     graph = artifact.graph(chosen)
     model: Model = artifact.program() if "program" in where.takes else graph
     if reasons := where.supports(model):
-        raise Unsupported(name, "; ".join(reasons), "see docs/support.md")
+        raise Unsupported(name, told(reasons), "see docs/support.md")
     if threads is not None and hasattr(where, "threads"):
         where.threads = threads
     runner = _shipped(artifact, where, chosen, graph) or where.compile(model)

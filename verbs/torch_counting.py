@@ -138,8 +138,8 @@ def _fill(report: Any, model: Any, samples: Any, settings: Any, time_major: bool
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     names: list[str] | None = None
     with bar(len(samples.x), "torch") as progress:
-        for n, x in enumerate(samples.x):
-            given = torch.as_tensor(x)
+        for n in range(len(samples.x)):
+            given = torch.as_tensor(samples.sample(n))
             given = given if given.dtype in TOKENS and operand == "real" else given.to(dtype)
             try:
                 answer, counts = counter.count(given)
@@ -148,7 +148,7 @@ def _fill(report: Any, model: Any, samples: Any, settings: Any, time_major: bool
                 lead = "[T, 1, ...]" if time_major else "[1, ...]"
                 kind = str(given.dtype).removeprefix("torch.")
                 raise BadInput(
-                    f"sample {n}: the model does not take {kind} {tuple(x.shape)} as {lead} ({said}); "
+                    f"sample {n}: the model does not take {kind} {tuple(given.shape)} as {lead} ({said}); "
                     "check --input and --time-major"
                 ) from error
             found = [line.name for line in counts.lines]
@@ -184,7 +184,7 @@ def _provenance(model: Any, samples: Any) -> dict[str, Any]:
     return {
         "fingerprint": sealed.hexdigest(),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "data_sha256": hashlib.sha256(np.ascontiguousarray(samples.x).tobytes()).hexdigest(),
+        "data_sha256": samples.digest(),
         "tool": {"name": "basalt", "revision": revision()},
         "versions": {
             "python": platform.python_version(),

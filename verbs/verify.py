@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +69,16 @@ def verify(
     python cli.py verify out/people-sdnn --samples 8 --clip 4
     """
     from convert.artifact import open_artifact
-    from verbs.pose_feed import open_feed
+    from verbs.pose_feed import PoseFeed, open_feed
 
     names = _names(targets)
     opened = open_artifact(artifact)
     feed = open_feed(opened, dataset, data, split, min(samples, limit or samples), clip)
-    owners, x = next(feed.batches(len(feed.samples)))
     named = click.get_current_context().get_parameter_source("targets") != ParameterSource.DEFAULT
-    results, absent = _run(opened, names, x, named)
-    beside, found = _beside(opened, x, results["want"])
-    comparisons = [_of_sample(c, owners) for c in (*results["comparisons"], beside)]
+    size = feed.size if isinstance(feed, PoseFeed) else len(feed.samples)  # Lava starts once
+    parts = [_part(opened, names, named, owners, x) for owners, x in feed.batches(size)]
+    comparisons, found = _whole(opened, parts)
+    absent = parts[0].absent
     write_json(
         json_path,
         {
@@ -86,7 +86,7 @@ def verify(
             "fingerprint": opened.fingerprint,
             "n_samples": len(feed.samples),
             "sample_ids": list(feed.samples.ids),
-            "n_steps": x.shape[0],
+            "n_steps": parts[0].steps,
             "targets": {c.target: c.as_json() for c in comparisons},
             "not_available": absent,
             **found,
@@ -105,9 +105,44 @@ def verify(
         raise VerificationFailed(f"{', '.join(failed)}: not the spikes of the integer reference")
 
 
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Some samples, compared. absent: targets left out, with the reason; beside: what `--json` says more."""
+
+    steps: int
+    comparisons: list[Any]
+    absent: dict[str, str]
+    beside: dict[str, Any]
+
+
+def _part(opened: Any, names: list[str], named: bool, owners: np.ndarray, x: np.ndarray) -> _Part:
+    results, absent = _run(opened, names, x, named)
+    beside, found = _beside(opened, x, results["want"])
+    comparisons = [_of_sample(c, owners) for c in (*results["comparisons"], beside)]
+    return _Part(len(x), comparisons, absent, found)
+
+
+def _whole(opened: Any, parts: list[_Part]) -> tuple[list[Any], dict[str, Any]]:
+    """Comparisons of all samples, and what `--json` says more."""
+    from deploy.verify import together
+
+    if "joints" not in parts[0].beside:
+        (part,) = parts
+        return part.comparisons, part.beside
+    from verbs.pose_convert import spread
+
+    order = list(opened.graph("integer").nodes)
+    comparisons = [together(same, order) for same in zip(*(p.comparisons for p in parts), strict=True)]
+    joints = {
+        name: spread(np.concatenate([p.beside["joints"][name] for p in parts], axis=1))
+        for name in parts[0].beside["joints"]
+    }
+    return comparisons, {**parts[0].beside, "joints": joints}
+
+
 def _beside(opened: Any, x: np.ndarray, want: Any) -> tuple[Any, dict[str, Any]]:
     """The comparison that no target makes, and what else `--json` says of it: spikes of the float graph; of a
-    sigma-delta network, which has none in floats, its dense integers."""
+    sigma-delta network, which has none in floats, its dense integers, and how far joints lie apart."""
     from deploy.verify import float_divergence
 
     if opened.kind != "sdnn":
@@ -174,27 +209,13 @@ def _sums(graph: Any) -> list[str]:
 
 def _left_out(opened: Any, name: str, named: bool) -> str | None:
     """Why a target is not compared; None if it is."""
-    from deploy.target import target
+    from deploy.target import target, told
 
     where = target(name)
     if (why := where.available()) or named:
         return why
     model = opened.program() if "program" in where.takes else opened.graph("integer")
-    return "; ".join(_told_once(where.supports(model))) or None
-
-
-def _told_once(reasons: list[str]) -> list[str]:
-    """Reasons 'node: why', those of one why as one: the first node, and how many others."""
-    nodes: dict[str, list[str]] = {}
-    for reason in reasons:
-        node, colon, why = reason.partition(": ")
-        nodes.setdefault(why if colon else reason, []).append(node)
-    return [
-        f"{names[0]} and {len(names) - 1} others: {why}"
-        if len(names) > 1
-        else next(r for r in reasons if why in r)
-        for why, names in nodes.items()
-    ]
+    return told(where.supports(model)) or None
 
 
 def _print(comparisons: list[Any], absent: dict[str, str], membranes: dict[str, Any], samples: int) -> None:

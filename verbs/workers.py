@@ -1,9 +1,9 @@
 """Chunks counted by several processes of this machine.
 
 Each worker is a fresh interpreter with the model open and its share of the cores. Chunks are handed out in
-order, one at a time to each, and never further ahead of the first one missing than AHEAD for each worker:
-memory does not grow with the data. A worker that dies is replaced and its chunk counted again, once; a chunk
-that ends two workers is an error. What a worker sends is JSON, in which a float64 keeps every bit.
+order (`verbs.chunk_order`), one at a time to each. A worker that dies is replaced and its chunk counted
+again, once; a chunk that ends two workers is an error. What a worker sends is JSON, in which a float64 keeps
+every bit.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from multiprocessing.process import BaseProcess
 
 from convert.ir import BadInput
 from energy.chunk import Chunk
+from verbs.chunk_order import ChunkOrder
 from verbs.counting import Job, counted, taken
 from verbs.options import cores
 from verbs.output import bar
 from verbs.running import say_cut
 
-AHEAD = 4
 _ONE_THREAD_EACH = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -77,9 +77,7 @@ class _Pool:
     """Who counts what, and what is left."""
 
     def __init__(self, job: Job, count: int, chunks: int) -> None:
-        self._job, self._chunks = job, chunks
-        self._next = 0  # first chunk that was never handed out
-        self._missing = set(range(chunks))
+        self._job, self._order = job, ChunkOrder(chunks, count)
         self._again: list[int] = []  # chunks whose worker died
         self._ended: dict[int, int] = {}  # chunk -> workers that died of it
         self._workers: list[Worker] = []
@@ -88,37 +86,30 @@ class _Pool:
 
     def results(self) -> Iterator[tuple[Chunk, int]]:
         """Chunks and their cut values as the workers send them, until no chunk is missing."""
-        while self._missing:
+        while self._order.left:
             for worker in self._workers:
                 if worker.chunk is None and (chunk := self._take()) is not None:
                     worker.give(chunk)
-            busy = {w.pipe: w for w in self._workers if w.chunk is not None}
+            busy = {w.pipe: (w, w.chunk) for w in self._workers if w.chunk is not None}
             for pipe in wait(list(busy)):
-                if (done := self._read(busy[pipe])) is not None:
+                if (done := self._read(*busy[pipe])) is not None:
                     yield done
 
     def _take(self) -> int | None:
-        if self._again:
-            return self._again.pop()
-        furthest = min(self._missing, default=0) + AHEAD * len(self._workers)
-        if self._next >= min(self._chunks, furthest):
-            return None
-        self._next += 1
-        return self._next - 1
+        return self._again.pop() if self._again else self._order.take()
 
-    def _read(self, worker: Worker) -> tuple[Chunk, int] | None:
-        """What a worker sent; None if it died instead: then there is a new one."""
+    def _read(self, worker: Worker, chunk: int) -> tuple[Chunk, int] | None:
+        """What a worker sent of the chunk it had; None if it died instead: then there is a new one."""
         try:
             made, cut = taken(json.loads(worker.pipe.recv_bytes()))
         except (EOFError, OSError):
-            self._replace(worker)
+            self._replace(worker, chunk)
             return None
-        self._missing.discard(made.index)
+        self._order.done(chunk)
         worker.chunk = None
         return made, cut
 
-    def _replace(self, worker: Worker) -> None:
-        chunk = int(worker.chunk)  # type: ignore[arg-type]
+    def _replace(self, worker: Worker, chunk: int) -> None:
         worker.process.join()
         why = _ending(worker.process.exitcode)
         worker.end()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from convert.ir.errors import GraphError, ShapeError
-from convert.ir.fields import pairs
+from convert.ir.fields import image, pairs
 from convert.ir.node import Activation, Shape, node
 
 
@@ -44,9 +44,7 @@ class MaxPool2d(Activation):
             raise GraphError(f"MaxPool2d: padding {self.padding} is not below the kernel {self.kernel}")
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
-        if len(in_shapes[0]) != 3:
-            raise ShapeError(name, expected="(C, H, W)", got=in_shapes[0])
-        c, *sides = in_shapes[0]
+        c, *sides = image(name, in_shapes[0])
         out = [
             (n + 2 * p - k) // s + 1
             for n, p, k, s in zip(sides, self.padding, self.kernel, self.stride, strict=True)

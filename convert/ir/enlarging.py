@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from convert.ir.errors import GraphError, ShapeError
-from convert.ir.fields import channels, pairs, weights
+from convert.ir.fields import channels, image, pairs, weights
 from convert.ir.node import LinearNode, Shape, node
 
 
@@ -36,17 +36,16 @@ class ConvTranspose2d(LinearNode):
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         channels(name, self.weight.shape[1], in_shapes[0])
-        if len(in_shapes[0]) != 3:
-            raise ShapeError(name, expected="(C, H, W)", got=in_shapes[0])
-        sides = [
+        _, *sides = image(name, in_shapes[0])
+        out = [
             (n - 1) * s - 2 * p + k + e
             for n, s, p, k, e in zip(
-                in_shapes[0][1:], self.stride, self.padding, self.weight.shape[2:], self.extra, strict=True
+                sides, self.stride, self.padding, self.weight.shape[2:], self.extra, strict=True
             )
         ]
-        if min(sides) < 1:
+        if min(out) < 1:
             raise ShapeError(name, expected="an output that padding leaves", got=in_shapes[0])
-        return (self.weight.shape[0], *sides)
+        return (self.weight.shape[0], *out)
 
 
 @node
@@ -62,7 +61,5 @@ class Repeat2d(LinearNode):
         pairs(self, times=1)
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
-        if len(in_shapes[0]) != 3:
-            raise ShapeError(name, expected="(C, H, W)", got=in_shapes[0])
-        c, *sides = in_shapes[0]
+        c, *sides = image(name, in_shapes[0])
         return (c, *(n * f for n, f in zip(sides, self.times, strict=True)))

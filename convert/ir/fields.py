@@ -41,3 +41,11 @@ def channels(name: str, expected: int, in_shape: Shape) -> None:
     """ShapeError naming the node where its input has other channels."""
     if not in_shape or in_shape[0] != expected:
         raise ShapeError(name, expected=f"({expected}, ...)", got=in_shape, hint="channels do not meet")
+
+
+def image(name: str, in_shape: Shape) -> tuple[int, int, int]:
+    """(C, H, W); ShapeError naming the node where its input has other axes."""
+    if len(in_shape) != 3:
+        raise ShapeError(name, expected="(C, H, W)", got=in_shape)
+    c, h, w = in_shape
+    return c, h, w

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from convert.ir.errors import GraphError, ShapeError
-from convert.ir.fields import channels, freeze, pairs, weights
+from convert.ir.fields import channels, freeze, image, pairs, weights
 from convert.ir.node import LinearNode, Shape, node
 
 
@@ -135,17 +135,16 @@ class Conv2d(LinearNode):
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
         channels(name, self.weight.shape[1] * self.groups, in_shapes[0])
-        if len(in_shapes[0]) != 3:
-            raise ShapeError(name, expected="(C, H, W)", got=in_shapes[0])
-        sides = [
+        _, *sides = image(name, in_shapes[0])
+        out = [
             (n + 2 * p - d * (k - 1) - 1) // s + 1
             for n, p, d, k, s in zip(
-                in_shapes[0][1:], self.padding, self.dilation, self.weight.shape[2:], self.stride, strict=True
+                sides, self.padding, self.dilation, self.weight.shape[2:], self.stride, strict=True
             )
         ]
-        if min(sides) < 1:
+        if min(out) < 1:
             raise ShapeError(name, expected="an input larger than the kernel", got=in_shapes[0])
-        return (self.weight.shape[0], *sides)
+        return (self.weight.shape[0], *out)
 
 
 @node
@@ -159,9 +158,7 @@ class AvgPool2d(LinearNode):
         pairs(self, kernel=1, stride=1)
 
     def out_shape(self, name: str, *in_shapes: Shape) -> Shape:
-        if len(in_shapes[0]) != 3:
-            raise ShapeError(name, expected="(C, H, W)", got=in_shapes[0])
-        c, *sides = in_shapes[0]
+        c, *sides = image(name, in_shapes[0])
         out = [(n - k) // s + 1 for n, k, s in zip(sides, self.kernel, self.stride, strict=True)]
         if min(out) < 1:
             raise ShapeError(name, expected=f"at least {self.kernel}", got=in_shapes[0])

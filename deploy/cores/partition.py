@@ -20,7 +20,7 @@ from deploy.cores.axons import Axons, axons
 from deploy.cores.chip import Chip
 from deploy.cores.core import Core, Piece, over
 from deploy.cores.piece import Cutter
-from deploy.cores.remedy import RELAY, factored, remedy
+from deploy.cores.remedy import RELAY, adjacency_left, remedy
 
 ROUNDS = 12  # attempts to cut a cycle fine enough
 
@@ -55,7 +55,7 @@ def partition(
     raise Unsupported(
         name,
         f"pieces of {value} neurons on a cycle still pass the output axons of a core of {chip.name}",
-        remedy("axons_out", chip.figures, not factored(program)),
+        remedy("axons_out", chip.figures, adjacency_left(program)),
     )
 
 
@@ -66,6 +66,14 @@ def _check(program: Program, chip: Chip, outside: frozenset[str]) -> None:
             found = f"its delay of {program.chip_delay(p)} steps is above the {most} of {chip.name}"
             raise Unsupported(p.name, found, "chain relay neurons, or shorten the convolution over steps")
     for name, population in program.populations.items():
+        if name not in outside and chip.slots(type(population.model).__name__) is None:
+            known = ", ".join(k.split(".")[1] for k in chip.figures if k.startswith("models."))
+            raise Unsupported(
+                name,
+                f"{chip.name} has no neuron {type(population.model).__name__}, only {known}",
+                "choose --chip loihi2, or another neuron in training",
+            )
+    for name, population in program.populations.items():  # a way out that leads to no missing neuron
         into_chip = any(p.src == name and p.dst not in outside for p in program.projections)
         graded = isinstance(population.model, Input) and population.model.operand != "binary"
         if graded and into_chip and chip.slots(RELAY) is None:
@@ -75,13 +83,6 @@ def _check(program: Program, chip: Chip, outside: frozenset[str]) -> None:
                 f"its messages are graded values, {chip.name} carries spikes only",
                 f"let the host compute the first layer (--off-chip {' --off-chip '.join(first)}) "
                 "or choose --chip loihi2",
-            )
-        if name not in outside and chip.slots(type(population.model).__name__) is None:
-            known = ", ".join(k.split(".")[1] for k in chip.figures if k.startswith("models."))
-            raise Unsupported(
-                name,
-                f"{chip.name} has no neuron {type(population.model).__name__}, only {known}",
-                "choose --chip loihi2, or another neuron in training",
             )
 
 
@@ -182,7 +183,7 @@ def _refuse(cutter: Cutter, chip: Chip, start: int, why: tuple[str, ...]) -> Non
         name,
         f"one neuron ({neuron}) needs {why[0]} {use.get(why[0], 0)}, a core of {chip.name} has {limit.value} "
         f"({limit.unit}; {limit.confidence})",
-        remedy(why[0], chip.figures, not factored(cutter.program)),
+        remedy(why[0], chip.figures, adjacency_left(cutter.program)),
     )
 
 

@@ -33,6 +33,7 @@ def remedy(limit: str, figures: Container[str], adjacency: bool = True) -> str:
     )
 
 
-def factored(program: Program) -> bool:
-    """Whether the program comes of `convert --adjacency factor`: it has its relays."""
-    return any(type(p.model).__name__ == RELAY for p in program.populations.values())
+def adjacency_left(program: Program) -> bool:
+    """Whether `convert --adjacency` may still change the program: neither one that it factored, which has its
+    relays, nor a sigma-delta network, which has no such setting; both have this neuron, and no other does."""
+    return not any(type(p.model).__name__ == RELAY for p in program.populations.values())

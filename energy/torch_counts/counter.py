@@ -87,7 +87,7 @@ class TorchCounter:
                 out = self._run(batch)
             for given in tree_flatten(out)[0]:
                 if isinstance(given, Tensor):  # of one that no operation gave, that it is not counted
-                    trace.read(trace.note(given), None)
+                    trace.read(trace.known(given), None)
         records = settled(trace.records, self._settings.fold_norm)
         found = Counts(
             lines(records, steps or 1), 1, steps or 1, self._settings, uncounted(records, trace.values)

@@ -196,8 +196,9 @@ def _cast(call: Call) -> None:
 def made(call: Call) -> None:
     if call.in_place and not call.note(call.args[0]).cell.constant:
         return  # zeros in a part of it: what the rest holds stays
+    unfilled = call.name if "empty" in call.name or "zeros" in call.name else ""
     for out in _outs(call.out):
-        call.give(constant(fixed=True), out)
+        call.give(constant(fixed=True, unfilled=unfilled), out)
 
 
 _SOURCE = {  # place of what is written, among the arguments

@@ -31,12 +31,17 @@ VIEWS = frozenset((
     "unsafe_split_with_sizes", "contiguous",
 ))  # fmt: skip
 """Operations whose result may share the memory of their input."""
+WRITES = frozenset((
+    "copy", "fill", "zero", "uniform", "normal", "bernoulli", "random", "exponential", "index_put",
+    "index_copy", "index_fill", "masked_fill", "masked_scatter", "scatter",
+))  # fmt: skip
+"""Operations in place that write where they read nothing."""
 
 
 @dataclass(eq=False)
 class Cell:
     """cls: operand class of the sample.  constant: a weight.  fixed: a buffer has a part in it (an
-    adjacency).
+    adjacency).  unfilled: memory that no operation has written into yet, by the name of what made it.
 
     By structure: spikes: spikes, or sums and means of them; sums: of these, sums; discrete: no real value;
     entering: what enters the model, no layer between; behind: the last layers in front of it.
@@ -50,9 +55,11 @@ class Cell:
     sums: bool = False
     entering: bool = False
     behind: frozenset[Synaptic] = frozenset()
+    unfilled: str = ""
 
     def take(self, other: Cell, whole: bool) -> None:
         """Values of `other` are written into this memory; whole: all of it."""
+        self.unfilled = ""
         if whole or self.constant:  # of a constant (zeros to be filled) nothing remains to be known
             self.cls, self.spikes, self.discrete, self.sums = (
                 other.cls,
@@ -114,9 +121,9 @@ class Note:
     scores: Scores | None = None
 
 
-def constant(fixed: bool = False) -> Note:
+def constant(fixed: bool = False, unfilled: str = "") -> Note:
     """The note of a weight. Its class is the narrowest, so that it widens nothing that it is put beside."""
-    return Note(Cell(BINARY, constant=True, fixed=fixed, discrete=True, spikes=True))
+    return Note(Cell(BINARY, constant=True, fixed=fixed, unfilled=unfilled, discrete=True, spikes=True))
 
 
 def carried(axis: Axis | None, op: str, args: Sequence[Any], before: Shape, after: Shape) -> Axis | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import struct
@@ -25,7 +26,8 @@ _UNREADABLE = (  # what numpy and zipfile raise on damaged bytes
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """x [n, *shape], labels [n] or None; what: where they come from, in words."""
+    """x [n, *shape], of a .npy file mapped and not read; labels [n] or None; what: where they come from, in
+    words."""
 
     x: np.ndarray
     labels: np.ndarray | None
@@ -35,6 +37,22 @@ class Given:
         """At most `limit` samples, from the first on."""
         labels = None if self.labels is None else self.labels[:limit]
         return Given(self.x[:limit], labels, self.what)
+
+    def sample(self, n: int) -> np.ndarray:
+        """Sample n, read now, in the byte order and a width that torch takes. BadInput if not finite."""
+        x = np.array(self.x[n])
+        if x.dtype.kind == "f" and not np.isfinite(x).all():
+            raise BadInput(
+                f"{self.what}: sample {n} holds NaN or infinity; expected finite values, mend the input"
+            )
+        return x.astype(np.float64 if x.dtype.itemsize > 8 else x.dtype.newbyteorder("="), copy=False)
+
+    def digest(self) -> str:
+        """SHA-256 of all values in their order, a sample in memory at a time."""
+        sealed = hashlib.sha256()
+        for x in self.x:
+            sealed.update(np.ascontiguousarray(x))
+        return sealed.hexdigest()
 
 
 def given(text: str, limit: int | None) -> Given:
@@ -50,8 +68,6 @@ def given(text: str, limit: int | None) -> Given:
         raise BadInput(
             f"{path}: holds {x.dtype} {x.shape}, expected numbers (samples, ...), one sample at least"
         )
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise BadInput(f"{path}: holds NaN or infinity; expected finite values, mend the input")
     if labels is not None and (labels.shape != (len(x),) or labels.dtype.kind not in "iu"):
         want = f"a whole number for each of {len(x)} samples"
         raise BadInput(f"{path}: y is {labels.dtype} {labels.shape}, expected {want}")
@@ -74,10 +90,10 @@ def drawn(shape: tuple[int, ...], samples: int) -> Given:
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     try:
-        with path.open("rb") as file:
-            held = np.load(file, allow_pickle=False)
-            if isinstance(held, np.ndarray):
-                return held, None
+        held = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(held, np.ndarray):
+            return held, None
+        with held:
             if "x" not in held:
                 raise BadInput(f"{path}: holds {', '.join(held) or 'nothing'}, expected x, and y if known")
             return held["x"], held.get("y")

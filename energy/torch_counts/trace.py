@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_flatten
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from convert.ir import BasaltError
-from energy.torch_counts.note import VIEWS, Cell, Note, constant
+from energy.torch_counts.note import VIEWS, WRITES, Cell, Note, constant
 from energy.torch_counts.record import Missing, Record, Steady, Synaptic, Where
 from energy.torch_counts.rules import NotCounted, Rule, RuleFailed, Rules
 from energy.torch_counts.settings import Settings
@@ -163,6 +163,8 @@ class Trace(TorchDispatchMode):
     def _look(self, rule: Rule | None, call: Call) -> None:
         outs = [o for o in tree_flatten(call.out)[0] if isinstance(o, Tensor)]
         ins = [] if call.name in LIFTED else call.tensors()
+        for x in _read(call, ins, outs):
+            self.known(x)
         if ins and call.name not in VIEWS and all(self.note(t).cell.constant for t in ins):
             for out in outs:  # made of weights alone: worked out once, before any sample
                 self.give(out, constant(any(self.note(t).cell.fixed for t in ins)), call.in_place)
@@ -225,13 +227,24 @@ class Trace(TorchDispatchMode):
         """What is known of a tensor. One that no operation gave was made where dispatch does not look."""
         found = self._notes.get(tensor)
         if found is None:
-            self.records.append(
-                Missing(Where(self.path, "", "untracked tensor", (), tuple(tensor.shape)), tensor.numel())
-            )
-            self.values += tensor.numel()
-            found = Note(Cell())
-            self._notes[tensor] = found
+            found = self._notes[tensor] = Note(Cell())
+            self._untracked(tensor)
         return found
+
+    def known(self, tensor: Tensor) -> Note:
+        """What is known of a tensor whose values are read. Memory that nothing seen here has filled, but
+        zeros that still are, was filled where dispatch does not look: by a compiled kernel, through numpy."""
+        note = self.note(tensor)
+        unfilled = note.cell.unfilled
+        if unfilled and ("empty" in unfilled or (not tensor.is_meta and bool(tensor.any()))):
+            note.cell.take(Cell(), whole=True)
+            self._untracked(tensor)
+        return note
+
+    def _untracked(self, tensor: Tensor) -> None:
+        where = Where(self.path, "", "untracked tensor", (), tuple(tensor.shape))
+        self.records.append(Missing(where, tensor.numel()))
+        self.values += tensor.numel()
 
     def give(self, out: Tensor, note: Note, in_place: bool = False) -> None:
         """The note of a result; one written in place changes what its other views are."""
@@ -268,6 +281,14 @@ class Trace(TorchDispatchMode):
     def path(self) -> str:
         """Path of the module that is being called."""
         return self._stack[-1].path or ROOT
+
+
+def _read(call: Call, ins: list[Tensor], outs: list[Tensor]) -> list[Tensor]:
+    """Those of `ins` whose values the call reads: not their shape alone, nor memory that it writes into."""
+    if call.name in VIEWS or call.name.startswith("new_") or call.name.endswith("_like"):
+        return []
+    written = outs if not call.in_place or call.name in WRITES else []
+    return [x for x in ins if all(x is not out for out in written)]
 
 
 _SINGLE = (

@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cli
@@ -21,6 +22,7 @@ from convert.ir import BadInput
 from deploy.record import RasterCounts
 from energy.conventions import DEFAULT
 from verbs import cluster, workers
+from verbs.chunk_order import AHEAD, ChunkOrder
 from verbs.cluster import on_cluster
 from verbs.counting import Counting, Job, WorkerError, in_turn
 from verbs.running import run_all
@@ -84,6 +86,21 @@ def test_a_cluster_counts_the_same_and_a_killed_worker_loses_nothing(job, expect
     made = killing(on_cluster(job, "local:2", len(expected), samples(expected)))
     assert lines(made) == lines(expected)
     assert sorted(json.dumps(c["sums"]) for c in made) == sorted(json.dumps(c["sums"]) for c in expected)
+
+
+def test_chunks_are_given_out_in_order_and_not_far_ahead(workers=3, chunks=100):
+    """Nobody is given a chunk further behind the first one missing than AHEAD for each worker."""
+    order, rng, out, given = ChunkOrder(chunks, workers), np.random.default_rng(0), set(), []
+    while order.left:
+        while (chunk := order.take()) is not None:
+            out.add(chunk)
+            given.append(chunk)
+            assert chunk - min(out) < AHEAD * workers
+        assert out and (len(given) == chunks or given[-1] - min(out) == AHEAD * workers - 1)
+        done = int(rng.choice([c for c in out if c != min(out)] or sorted(out)))  # the first one comes last
+        out.remove(done)
+        order.done(done)
+    assert given == list(range(chunks)) and not out and order.take() is None
 
 
 def test_no_spikes_are_summed_that_nobody_asks_for(job, monkeypatch):

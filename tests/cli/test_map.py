@@ -112,6 +112,7 @@ def test_too_few_chips(run, lava_artifact, small):
         (["--chip", "no/such.toml"], 3, "no/such.toml: not a readable chip file"),
         (["--chip", "loihi2", "--off-chip", "nobody"], 3, "--off-chip nobody: there is no such population"),
         (["--chip", "loihi2", "--rate", "2"], 2, "--rate"),
+        (["--chip", "loihi2", "--clip", "2"], 2, "is of kind lava: its samples have their length"),
         ([], 2, "--chip"),
     ],
 )
@@ -128,7 +129,7 @@ def test_without_data_it_says_what_it_assumes(run, lava_artifact, monkeypatch):
     def gone(*args):
         raise BadInput("nw-ucla: the folder is gone")
 
-    monkeypatch.setattr("verbs.feed.load_feed", gone)
+    monkeypatch.setattr("verbs.pose_feed.load_feed", gone)
     done = run("map", lava_artifact, "--chip", "loihi2")
     assert done.code == 0
     assert "warning: nw-ucla: the folder is gone; every neuron is taken to spike 0.1 times a step" in done.err

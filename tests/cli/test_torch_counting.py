@@ -1,12 +1,16 @@
 """`energy-report --torch`: a module of the user's own, good and bad."""
 
+import hashlib
 import json
 import sys
+import tracemalloc
 from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
+
+from energy.torch_counts.samples import given
 
 SCHEMA = Path(__file__).parents[2] / "energy" / "schema" / "summary-2.json"
 GOOD = """
@@ -51,6 +55,18 @@ class Waves(nn.Module):
 
     def forward(self, x):
         return torch.fft.fft(x) * self.w
+
+class Flat(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.fc(x.float().flatten(1))
+
+def flat():
+    torch.manual_seed(0)
+    return Flat()
 
 def tiny():
     return Net()
@@ -101,6 +117,9 @@ def folder(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "good.npz", x=rng.normal(size=(4, 1, 4, 4)).astype(np.float32), y=np.arange(4) % 3)
     np.save(tmp_path / "nan.npy", np.full((2, 1, 4, 4), np.nan))
+    for name, kind in (("swapped", ">f4"), ("wide", np.longdouble), ("whole", ">i4")):
+        np.save(tmp_path / f"{name}.npy", np.asfortranarray(5 * rng.normal(size=(3, 1, 4, 4)).astype(kind)))
+    np.save(tmp_path / "late.npy", np.stack([np.zeros((1, 4, 4)), np.full((1, 4, 4), np.inf)]))
     np.savez(tmp_path / "other.npz", z=np.ones(3))
     (tmp_path / "text.npy").write_text("not an array")
     np.save(tmp_path / "words.npy", rng.integers(0, 9, size=(2, 5)))
@@ -197,7 +216,8 @@ def test_what_has_no_rule_refuses_the_headline(run, folder):
         ("mine_of_a_test:picky", "1x4x4", "squares alone"),
         ("mine_of_a_test:tiny", "0x4", "a side is 0"),
         ("mine_of_a_test:tiny", "missing.npy", "no such file"),
-        ("mine_of_a_test:tiny", "nan.npy", "NaN"),
+        ("mine_of_a_test:tiny", "nan.npy", "sample 0 holds NaN"),
+        ("mine_of_a_test:tiny", "late.npy", "sample 1 holds NaN or infinity"),
         ("mine_of_a_test:tiny", "other.npz", "expected x"),
         ("mine_of_a_test:tiny", "text.npy", "not a readable"),
         ("mine_of_a_test:tiny", "torn.npz", "not a readable"),
@@ -258,6 +278,37 @@ def test_modules_whose_state_or_input_is_not_all_floats(run, folder, factory, so
     row = json.loads((folder / "r" / "samples.jsonl").read_text().splitlines()[0])
     assert sum(layer["mac"] for layer in row["layers"]) == mac
     assert json.loads((folder / "r" / "summary.json").read_text())["header"]["fingerprint"]
+
+
+@pytest.mark.parametrize("name", ["swapped", "wide", "whole"])
+def test_any_byte_order_width_and_layout_of_a_file(run, folder, name):
+    """What numpy reads and torch does not take as it lies there; the same numbers in plain float32."""
+    x = np.load(f"{name}.npy")
+    np.save("plain.npy", np.ascontiguousarray(x, np.int32 if name == "whole" else np.float32))
+    rows = []
+    for at, source in enumerate((f"{name}.npy", "plain.npy")):
+        out = folder / f"r{at}"
+        done = run("energy-report", "--torch", "mine_of_a_test:flat", "--input", source, *TABLE, "--out", out)
+        assert done.code == 0, done.err
+        rows.append((out / "samples.jsonl").read_text())
+    assert rows[0] == rows[1] and len(rows[0].splitlines()) == 3
+    summary = json.loads((folder / "r0" / "summary.json").read_text())
+    want = hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest()
+    assert summary["header"]["data_sha256"] == want and summary["totals"]["sop_exact"] > 0
+
+
+def test_a_mapped_file_is_not_read_whole(tmp_path):
+    """Of a file of 1 GiB, two samples: what is read is theirs."""
+    x = np.lib.format.open_memmap(tmp_path / "large.npy", "w+", np.float32, (2**14, 2**14))  # a sparse file
+    x[1] = 3
+    del x
+    tracemalloc.start()
+    found = given(str(tmp_path / "large.npy"), 2)
+    total, digest = sum(found.sample(n).sum() for n in range(2)), found.digest()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert total == 3 * 2**14 and peak < 10 * 2**16
+    assert digest == hashlib.sha256(bytes(2**16) + np.full(2**14, 3, np.float32).tobytes()).hexdigest()
 
 
 def test_what_is_said_to_be_spikes_must_be(run, folder):

@@ -93,7 +93,15 @@ def test_the_float_form_has_joints_and_no_messages(sdnn, still, tmp_path):
     assert len(found["poses"][0]["frames"]) == 5 and found["messages"] == 0
 
 
-def test_verify_compares_every_message_and_the_dense_integers(sdnn, tmp_path, capsys):
+def test_verify_compares_every_message_and_the_dense_integers(sdnn, tmp_path, capsys, monkeypatch):
+    """Three frames at work at once, as if no more fitted into memory: what is told is of both clips."""
+    import verbs.pose_verify as here
+
+    seen, own = [], here.dense_comparison
+    monkeypatch.setattr("verbs.pose_feed.TOGETHER", 3)
+    monkeypatch.setattr(
+        here, "dense_comparison", lambda opened, x: seen.append(x.shape[:2]) or own(opened, x)
+    )
     found = told(tmp_path / "v", "verify", sdnn.path, "--samples", 2, "--clip", 3)
     assert found["passed"] and found["n_steps"] == 3 and set(found["not_available"]) == {"onnx", "lava"}
     graph = sdnn.graph("integer")
@@ -103,8 +111,16 @@ def test_verify_compares_every_message_and_the_dense_integers(sdnn, tmp_path, ca
         assert row["populations"] == len(graph.spiking()) + len(graph.outputs)
         sizes = [int(np.prod(graph.shapes[n])) for n in (*graph.spiking(), *graph.outputs)]
         assert row["places"] == 3 * 2 * sum(sizes)
+    assert seen == [(3, 1), (3, 1)]
     assert set(found["joints"]) == {"dense integers", "float"}
-    assert "input.delta and 30 others: Lava 0.10.0 has no `carry`" in capsys.readouterr().out
+    assert "input.delta and 30 more: Lava 0.10.0 has no `carry`" in capsys.readouterr().out
+
+
+def test_a_target_that_refuses_every_layer_says_so_once(sdnn, monkeypatch, capsys):
+    monkeypatch.setattr("deploy.lava_sim.LavaSim.available", lambda self: None)  # asked, never started
+    assert cli("simulate", sdnn.path, "--target", "lava") == 4
+    said = capsys.readouterr().err
+    assert "lava: input.delta and 30 more: Lava 0.10.0 has no `carry`" in said and said.count("carry") == 1
 
 
 @pytest.mark.parametrize("place", ["dense", "simulator"])
@@ -180,9 +196,36 @@ def test_another_process_counts_the_same_clips(sdnn, tmp_path, monkeypatch):
     assert len(rows["here"]) == 2 and rows["here"] == rows["there"]
 
 
+def test_map_measures_the_changes_of_clips(sdnn, still, tmp_path, capsys):
+    """Of a picture that stands still every layer sends as much in five frames as in one; the camera gives
+    every frame anew. Spikes are the messages that `simulate` counts."""
+    maps = {}
+    for frames in (1, 5):
+        video = ("--dataset", "video", "--data", still, "--clip", frames, "--limit", 1)
+        maps[frames] = told(tmp_path / f"{frames}", "map", sdnn.path, "--chip", "loihi2", *video)
+        said = capsys.readouterr().out
+        assert f"measured on 1 clips of {frames} frames of {still.name}" in said and "adjacency" not in said
+    one, five = ({n: p["spikes"] for n, p in m["traffic"]["populations"].items()} for m in maps.values())
+    camera = one.pop("input")
+    assert five.pop("input") == 5 * camera > 5000
+    ran = told(tmp_path / "s", "simulate", sdnn.path, "--target", "loihi-sim", *video)["populations"]
+    assert one == five == {name: sum(ran[name]["messages_by_frame"]) for name in one}
+    assert sum(one.values()) > 1000 and all(m["traffic"]["messages"] > 0 for m in maps.values())
+
+
+def test_map_at_a_rate_takes_a_clip_of_people(sdnn, tmp_path):
+    found = told(tmp_path / "m", "map", sdnn.path, "--chip", "loihi2", "--rate", 0.5, "--clip", 3)
+    assert found["traffic"]["activity"] == "assumed: every neuron at 0.5 spikes per step, 3 steps"
+    found = told(tmp_path / "m", "map", sdnn.path, "--chip", "loihi2", "--rate", 0.5)
+    assert found["traffic"]["activity"].endswith("4 steps")
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
+        (("map", "SDNN", "--chip", "loihi1"), 4, "input.delta: loihi1 has no neuron LoihiDelta"),
+        (("map", "SDNN", "--chip", "loihi2", "--dataset", "video"), 2, "needs --data"),
+        (("map", "SDNN", "--chip", "loihi2", "--data", "NONE", "--out", "OUT"), 3, "does not decode as a"),
         (("simulate", "SDNN", "--target", "onnx"), 4, "LoihiDelta has no ONNX form"),
         (("simulate", "SDNN", "--target", "loihi-sim", "--stream"), 4, "simulate it without --stream"),
         (

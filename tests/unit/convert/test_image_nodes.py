@@ -108,7 +108,6 @@ def by_loops(node, x):
     return out, read
 
 
-@settings(max_examples=40, deadline=None)
 @given(geometry())
 def test_the_reference_is_the_equation(case):
     node, _, shape = case
@@ -118,7 +117,6 @@ def test_the_reference_is_the_equation(case):
     assert np.array_equal(got[1, 2], by_loops(node, x[1, 2])[0])
 
 
-@settings(max_examples=40, deadline=None)
 @given(geometry())
 def test_it_is_torchs_and_comes_from_there(case):
     node, module, shape = case
@@ -134,7 +132,6 @@ def test_it_is_torchs_and_comes_from_there(case):
     assert np.array_equal(combined(node, x), want)
 
 
-@settings(max_examples=40, deadline=None)
 @given(geometry())
 def test_fine_tuning_and_matrices_say_the_same(case):
     node, _, shape = case
@@ -152,7 +149,7 @@ def test_fine_tuning_and_matrices_say_the_same(case):
     assert np.array_equal(y.reshape(want.shape), want)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(geometry())
 def test_onnx_runtime_gives_the_same_of_windows_and_of_frames(case):
     node, _, shape = case
@@ -166,7 +163,6 @@ def test_onnx_runtime_gives_the_same_of_windows_and_of_frames(case):
     assert np.array_equal(session.run(None, {"x": x[0].astype(np.float32)})[0], want[0])
 
 
-@settings(max_examples=40, deadline=None)
 @given(geometry())
 def test_operations_are_counted_one_by_one(case):
     """Borders exact: taps that land outside, and pixels beyond the border, are no operations."""

@@ -69,6 +69,27 @@ class Changed(nn.Conv2d):
         return super().forward(x) * 2
 
 
+class Centred(nn.Conv2d):
+    """A layer of a known type whose forward is the type's own, but not what it calls."""
+
+    def _conv_forward(self, x, weight, bias):
+        return super()._conv_forward(x, weight - weight.mean(), bias)
+
+
+class Louder(neurons.LIF):
+    """The same of a neuron."""
+
+    def run(self, a, state=None):
+        return super().run(3 * a, state)
+
+
+def patched():
+    """A layer that was given another forward."""
+    found = neurons.LIF()
+    found.forward = lambda a: a
+    return Stepwise(found)
+
+
 class TwoArguments(nn.Module):
     def __init__(self):
         super().__init__()
@@ -106,6 +127,9 @@ REFUSED = {
     "unknown in steps": (Stepwise(nn.PixelShuffle(2)), (4, 4, 4), "^part: PixelShuffle has no node"),
     "changed forward": (Changed(1, 1, 1), (1, 4, 4), "^part.weight: forward reads this tensor"),
     "changed in steps": (Stepwise(Changed(1, 1, 1)), (1, 4, 4), "^part: Changed has no node"),
+    "changed inside": (Stepwise(Centred(1, 1, 1)), (1, 4, 4), "^part: Centred has no node"),
+    "changed neuron": (Stepwise(Louder()), (2,), "^part: Louder has no node"),
+    "changed instance": (patched(), (2,), "^part: LIF has no node"),
     "linear over an axis": (nn.Linear(4, 2), (3, 4), "^part: Linear over the last axis"),
     "circular padding": (
         Stepwise(nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular")),

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.record import Record, joined
 from deploy.reference import Reference
-from deploy.verify import compare, float_divergence
+from deploy.verify import compare, float_divergence, together
 
 ORDER = ("a", "b")
 
@@ -141,3 +141,28 @@ def test_batches_join(want):
     assert both.rate("a") == want.rate("a") == want.rasters["a"].mean()
     np.testing.assert_array_equal(both.rasters["b"][:, 2:], want.rasters["b"])
     np.testing.assert_array_equal(both.outputs["out"][2:], want.outputs["out"])
+
+
+@pytest.mark.parametrize(
+    "places", [[], [("b", 2, 0)], [("b", 2, 0), ("b", 1, 1)], [("b", 0, 0), ("a", 5, 1)]]
+)
+def test_samples_compared_one_after_the_other_are_compared_together(want, places):
+    """Whatever differs where: the same counts, and the same first difference."""
+    got = want
+    for layer, step, sample in places:
+        spikes = got.rasters[layer].copy()
+        spikes[step, sample, 1] ^= 1
+        got = changed(got, layer, spikes)
+
+    def of(source, sample):
+        values = {"out": source.outputs["out"][[sample]]}
+        return record(*(source.rasters[n][:, [sample]] for n in ORDER), values["out"])
+
+    parts = []
+    for sample in (0, 1):
+        part = compare("t", True, ORDER, of(want, sample), of(got, sample))
+        parts.append(part if part.first is None else replace(part, first=replace(part.first, sample=sample)))
+    whole, all_at_once = together(parts, ORDER), compare("t", True, ORDER, want, got)
+    assert whole.mismatching == len(places) and whole.passed == (not places)
+    same = whole.first is not None and replace(whole.first, cause=all_at_once.first.cause)
+    assert replace(whole, first=same or None) == all_at_once

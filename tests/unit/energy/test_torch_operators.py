@@ -333,6 +333,66 @@ def test_a_way_through_numpy_is_no_weight(way):
     assert {u.type for u in last.uncounted} == {"untracked tensor"}
 
 
+def filled(make):
+    """Values written by a kernel that dispatch does not see, into memory that it saw asked for."""
+
+    def way(y):
+        out = make(y)
+        np.copyto(out.numpy(), y.numpy())
+        return out
+
+    return way
+
+
+@pytest.mark.parametrize("make", [torch.empty_like, torch.zeros_like, lambda y: y.new_empty(2, *y.shape)[0]])
+@pytest.mark.parametrize("then", [lambda y: y, lambda y: y.relu_(), lambda y: y.view(1, 4, 25).flatten(1)])
+def test_what_a_kernel_filled_is_no_weight(make, then):
+    """It has cost nothing that is known, and is listed; what lies behind it is counted."""
+    way = filled(make)
+    net = Fn(lambda m, x: m.b(then(way(m.a(x)))), a=nn.Linear(8, 100), b=nn.Linear(100, 100))
+    counts = counted(net, rnd(8))
+    assert counts["a"].counts["mac"][0] == 800 and counts["b"].counts["mac"][0] > 4000
+    assert [u.type for u in counts.uncounted] == ["untracked tensor"]
+
+
+def test_memory_that_is_filled_in_sight_is_tracked():
+    def forward(m, x):
+        out, noise = torch.empty_like(x), torch.empty(4).uniform_()
+        for i in range(len(x)):
+            out[i] = x[i]
+        state = torch.zeros_like(torch.empty_like(x))
+        torch.add(out, 1.0, out=(total := torch.empty_like(x)))
+        return m.fc(state * 0.5 + total) * noise
+
+    counts = counted(Fn(forward, fc=nn.Linear(4, 4)), rnd(3, 4))
+    assert not counts.uncounted and counts["fc"].counts["mac"][0] == 3 * 4 * 4
+
+
+def test_layers_made_from_ours_are_counted_by_their_own_code():
+    """One that replaces a method is not taken for its parent, nor is what it hides taken for nothing."""
+
+    class Mine(LIF):
+        def forward(self, a):
+            return super().forward(a.abs())
+
+    class Louder(LIF):
+        def run(self, a, state=None):
+            return super().run(3 * a, state)
+
+    class Named(LIF):
+        def extra_repr(self):
+            return "named"
+
+    def of(layer):
+        return counted(Fn(lambda m, x: m.n(x), n=layer), rnd(4, 3), time_major=True)
+
+    assert of(Named()).total("neuron_steps")[0] == 12 and not of(Named()).uncounted
+    for layer, mac in ((Mine(), 0), (Louder(), 12)):
+        counts = of(layer)
+        assert {u.type for u in counts.uncounted} == {"untracked tensor"}
+        assert counts.total("mac")[0] == mac and counts.total("neuron_steps")[0] == 0
+
+
 def test_steps_of_a_time_major_model_add_up():
     counts = counted(lif_net(), rnd(4, 2, 8, 8), time_major=True)
     for line in counts.lines:
