@@ -28,7 +28,8 @@ Erratum: Eq. 2 of the paper prints theta_in Ni No for fc and no reset; theta_in 
 Ours: a bias costs only where there is one; channels of a group alone are reached; spikes that carry values
 multiply (MAC instead of ACC); of `events` every operation reads a parameter (a second operand), reads and
 writes a potential (a sum) and computes an address, and on the CPU, which skips no zero, it reads an input; a
-first layer of real values is computed every step, as above, and its neurons pay beside it.
+first layer of real values is computed every step, as above, and its neurons pay beside it; so are integers of
+a network without spikes (`Layer.whole`).
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def accesses(counts: Counts, line: Line, layer: Layer) -> Accesses:
     """Accesses of one line over the whole run."""
     if layer.form == "neurons":
         return _neurons(counts, line, layer)
-    real = line.classes is not None and bool((line.classes == REAL).all())
+    real = layer.whole or (line.classes is not None and bool((line.classes == REAL).all()))
     if layer.form == "events":
         done = sum((counts.of(line, f) for f in ADDED), np.zeros(counts.samples, np.int64))
         return _events(counts, line, done, 0)

@@ -5,7 +5,9 @@
                 the borders
     QNN         the same MACs; activations of ceil(log2(T' + 1)) bits, what T' = steps a pass can say;
                 ASSUMED  E_MAC(b_w, b_a) = E_mul b_w b_a / 32^2 + E_add max(b_w, b_a) / 32,  horowitz45-int32
-                `qnn_ratio`: the spiking network in that arithmetic, E_add b_w / 32 a synapse, over it
+                `qnn_ratio`: the spiking network in that arithmetic, E_add b_w / 32 a synapse, over it.
+                Of a network without spikes: its own MACs, weights and activations of `quantised` bits; the
+                ratio says what it costs beside them
     break-even  the rate of spikes at which both cost the same, all else as it is:
                 r* = (ann_same_arch_pj - E_MAC mac) / (E_AC D),   D = operations if every spiking operand were
                 non-zero; `firing_rate` = ac / D is the rate that happened
@@ -55,20 +57,22 @@ MEANS = (
 @dataclass(frozen=True)
 class Twin:
     """The same architecture without spikes. dense, inbounds: MACs of one input's whole run (a person of a
-    sample), padding included and left out.  passes: dense passes; steps: of the spiking run."""
+    sample), padding included and left out.  passes: dense passes; steps: of the spiking run.  quantised: bits
+    of weights and activations of the quantised twin of a network that has no spikes to say so many."""
 
     dense: int
     inbounds: int
     passes: int
     steps: int
+    quantised: int | None = None
 
     @property
     def bits(self) -> int:
-        """Activation bits of the quantised twin: ceil(log2(steps a pass + 1))."""
-        return math.ceil(math.log2(self.steps // self.passes + 1))
+        """Activation bits of the quantised twin: ceil(log2(steps a pass + 1)), or as it was stated."""
+        return self.quantised or math.ceil(math.log2(self.steps // self.passes + 1))
 
 
-def twin(graph: Graph, run: int, passes: int) -> Twin:
+def twin(graph: Graph, run: int, passes: int, quantised: int | None = None) -> Twin:
     """The twin of a graph of `run` steps; passes = 1 if all steps show the same input, run if none does."""
     if passes < 1 or run % passes:
         raise BadInput(f"{passes} passes of {run} steps; expected a divisor of {run}, such as 1 or {run}")
@@ -86,7 +90,7 @@ def twin(graph: Graph, run: int, passes: int) -> Twin:
         repeated = run // passes if lengths[inputs[0]] == run else 1
         dense += sum(d for d, _ in found) // repeated
         inbounds += sum(i for _, i in found) // repeated
-    return Twin(dense, inbounds, passes, run)
+    return Twin(dense, inbounds, passes, run, quantised)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +126,7 @@ def baselines(
     events, room = _events(counts)
     macs = counts.total("mac")
     scaled = _scaled()
-    qnn = people * same.inbounds * _mac(scaled, bits.weight, same.bits)
+    qnn = people * same.inbounds * _mac(scaled, same.quantised or bits.weight, same.bits)
     spiking = counts.total("ac") * scaled.price("add") * bits.weight / 32
     spiking = spiking + _valued(counts, bits, scaled)
     per_pass = room * same.passes / same.steps

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,7 +54,8 @@ class Layer:
     fan: outputs of one input value in one tap: C_out of a group (conv), N_out (fc).  kernel, stride: (height,
     width).  channels_out: C_out.  inputs, outputs: values of the operand and of the result.  weights: stored
     weights and biases.  macs: MACs of one step, padding included.  states: memories of a neuron.  biased: a
-    neuron that adds a bias each step.
+    neuron that adds a bias each step.  whole: its operand is a tensor in memory, whatever class it has, and
+    no queue of spikes.
     """
 
     form: str
@@ -68,16 +69,20 @@ class Layer:
     stride: tuple[int, int] = (1, 1)
     states: int = 0
     biased: bool = False
+    whole: bool = False
 
 
-def layers(*models: Graph | Program | None) -> dict[str, Layer | str]:
-    """Layers of all lines of a model; of one in two parts give both."""
+def layers(*models: Graph | Program | None, whole: bool = False) -> dict[str, Layer | str]:
+    """Layers of all lines of a model; of one in two parts give both. whole: of a model that sends no spikes,
+    its integers are values as real ones are."""
     found: dict[str, Layer | str] = {}
     for model in models:
         if isinstance(model, Program):
             found |= _of_program(model)
         elif model is not None:
             found |= _of_graph(model)
+    if whole:
+        return {n: x if isinstance(x, str) else replace(x, whole=True) for n, x in found.items()}
     return found
 
 

@@ -191,6 +191,28 @@ def _of_all(lines: Sequence[Line], kind: str) -> dict[str, np.ndarray] | None:
     return {f: np.concatenate([getattr(line, kind)[f] for line in lines]) for f in first}
 
 
+def repeated(counts: Counts, times: np.ndarray) -> Counts:
+    """Counts of one sample as those of N, in which the same was done `times` [N] times, 0 or more.
+
+    Whole numbers, recounts and sop_paper are multiplied; rates and mean values stay.
+    """
+    lines = []
+    for line in counts.lines:
+        kept: dict[str, Mapping[str, np.ndarray] | None] = {}
+        for kind in ("counts", "measures", "by_step", "recounts"):
+            fields = getattr(line, kind)
+            kept[kind] = None if fields is None else {f: _times(f, n, times) for f, n in fields.items()}
+        classes = None if line.classes is None else line.classes.repeat(len(times))
+        lines.append(replace(line, classes=classes, **kept))
+    return replace(counts, lines=tuple(lines), samples=len(times))
+
+
+def _times(field: str, one: np.ndarray, times: np.ndarray) -> np.ndarray:
+    if field in MEASURES and field != "sop_paper":
+        return one.repeat(len(times))
+    return one * times.reshape(-1, *[1] * (one.ndim - 1))
+
+
 def grouped(counts: Counts, owners: np.ndarray) -> Counts:
     """Counts of rows that belong to samples (persons of a clip) as counts of the samples.
 

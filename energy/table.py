@@ -123,17 +123,18 @@ def _twins(summary: Json) -> list[str]:
     lines = [f"{part}: null: {_short(why)}" for part, why in summary["absent"].items()]
     if twins is None:
         return lines
+    spikeless, here = twins["firing_rate"] is None, _known(twins["firing_rate"])
     if twins["ann_same_arch_pj"] is not None:
         inside, padded = (quantity(twins[f"ann_same_arch{k}_pj"]) for k in ("", "_dense"))
-        even, here = _known(twins["break_even_rate"]), _known(twins["firing_rate"])
-        lines.append(
-            f"as an ANN, compute alone: {inside} ({padded} with padding); break-even rate {even}, here {here}"
-        )
+        rates = "" if spikeless else f"; break-even rate {_known(twins['break_even_rate'])}, here {here}"
+        lines.append(f"as an ANN, compute alone: {inside} ({padded} with padding){rates}")
     ratio, bits = _known(twins["qnn_ratio"]), twins["qnn_bits"]
     lines.append(
         f"quantised twin, {bits}-bit activations, compute alone: {quantity(twins['qnn_pj'])} by an assumed "
         f"scaling; this network takes {ratio} of it in the same arithmetic"
     )
+    if spikeless:
+        return lines
     verdicts = "; ".join(f"{n} samples {words}" for words, n in twins["verdicts"].items())
     return [*lines, f"{_known(twins['spikes_per_synapse'])} spikes a synapse: {verdicts or 'no verdict'}"]
 

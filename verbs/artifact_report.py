@@ -8,6 +8,7 @@ from pathlib import Path
 
 from convert.artifact import Artifact, open_artifact
 from convert.ir import BadInput
+from deploy.pose.network import KIND as POSE
 from deploy.pose.sigma_delta import KIND
 from energy.bills import check_conventions, check_host
 from energy.chunk import Chunk
@@ -22,15 +23,19 @@ from verbs.conventions import chosen as conventions_of
 from verbs.counting import BATCH, Counting, Job, in_turn, placed
 from verbs.feed import Feed, feed_of, load_clips
 from verbs.output import say, write_json
-from verbs.pose_feed import PoseFeed, pose_feed, refuse_clip
+from verbs.pose_feed import PoseFeed, counted_feed, refuse_clip
 from verbs.pricing import described, logged, measured, terms
 from verbs.provenance import provenance
 from verbs.report_options import Asked, told
 from verbs.running import Loaded, best_target, load
 
-CLIP = "a clip of {} frames from rest; a step is a frame"
-DECODER = "the decoder (maps to joints, on the CPU) is outside the count: the network and its maps are in it"
-TWINS = "null: a break-even rate is of spikes, and changes have sizes; dense_mac has the dense MACs"
+CLIP, IMAGE = "clips of {} frames from rest, a step a frame", "single images"
+DECODER = "the decoder (maps to joints) is outside the count"
+COUNTED = {  # kind and form of a pose network -> what its samples are, and what of them is not counted
+    (KIND, "sigma-delta"): f"{CLIP}; {DECODER}",
+    (POSE, "float"): f"{IMAGE}; {DECODER}",
+    (POSE, "int8"): f"{IMAGE}; {DECODER}, and so is bringing the sums of layers back to 8 bits",
+}
 
 
 def report_artifact(path: Path, asked: Asked) -> None:
@@ -58,8 +63,8 @@ def report_artifact(path: Path, asked: Asked) -> None:
     finally:
         loaded.runner.close()
     say(report.table())
-    if "left_out" in fed.told:
-        say(f"{fed.told['sample']}; {fed.told['left_out']}")
+    if "counted" in fed.told:
+        say(f"counted: {fed.told['counted']}")
     told(asked.out, len(feed.samples))
     write_json(asked.json_path, summary)
 
@@ -77,18 +82,17 @@ class _Fed:
 
 def _fed(opened: Artifact, asked: Asked) -> _Fed:
     about = opened.about["source"]
-    if opened.kind != KIND:
+    if opened.kind not in (KIND, POSE):
         refuse_clip(opened, asked.clip)
         clips = load_clips(about, asked.dataset, asked.data, asked.split, listed=True)
         told = {"layout": clips.layout, "dataset": clips.name}
         return _Fed(
             feed_of(clips, about, asked.limit), told, lambda close: skeletons(clips, about["recipe"], close)
         )
-    feed = pose_feed(opened, asked.dataset, asked.data, asked.split, asked.limit, asked.clip)
-    told = {
-        "layout": about["dataset"]["layout"], "dataset": feed.clips.name,
-        "sample": CLIP.format(feed.clips.frames), "left_out": DECODER, "twins": TWINS,
-    }  # fmt: skip
+    feed = counted_feed(opened, asked.dataset, asked.data, asked.split, asked.limit, asked.clip)
+    assert isinstance(feed, PoseFeed)
+    counted = COUNTED[opened.kind, opened.about["form"]].format(feed.clips.frames)
+    told = {"layout": about["dataset"]["layout"], "dataset": feed.clips.name, "counted": counted}
     return _Fed(feed, told, lambda close: {}, feed.size)
 
 
@@ -106,7 +110,13 @@ def _conventions(opened: Artifact, asked: Asked) -> tuple[Convention, ...]:
 
 
 def _check_table(opened: Artifact, prices: CostTable, host: str | None) -> None:
-    """BadInput, before anything runs, where a chip's table would have to price messages that have sizes."""
+    """BadInput, before anything runs, where a chip's table would have to price values, or messages that have
+    sizes."""
+    if opened.kind == POSE and prices.kind == "chip":
+        raise BadInput(
+            f"{prices.name} prices operations on spikes, and {opened.path} is a pose network that sends "
+            "none; choose an arithmetic table"
+        )
     if opened.kind == KIND and prices.kind == "chip" and host is None:
         raise BadInput(
             f"{prices.name} prices operations on spikes alone, and sigma-delta messages have sizes; "

@@ -29,7 +29,7 @@ from energy.split_counts import SplitCounter
 from verbs.close_ups import spikes
 from verbs.feed import Feed, per_sample, scores
 from verbs.output import bar
-from verbs.pose_feed import PoseFeed, open_feed
+from verbs.pose_feed import PoseFeed, counted_feed
 from verbs.pricing import terms
 from verbs.running import WHOLE, Loaded, clipped, load, say_cut, watch
 
@@ -85,7 +85,7 @@ class Counting:
         if opened.fingerprint != job.fingerprint:
             raise ArtifactError(f"{job.artifact}: another artifact than the one asked for lies here")
         data = None if job.data is None else Path(job.data)
-        feed = open_feed(opened, job.dataset, data, job.split, job.limit, job.clip)
+        feed = counted_feed(opened, job.dataset, data, job.split, job.limit, job.clip)
         loaded = load(opened, job.target, job.form, job.threads)
         core_map = None if job.core_map is None else Path(job.core_map)
         agreed = terms(opened, loaded, job.conventions, job.allow_uncounted, core_map, job.host_table)

@@ -32,11 +32,13 @@ def energy_report(**given: Any) -> None:
     table you name, with the spread over every single switch. What could not be counted is listed, and then no
     joules are printed. report.html opens in any browser, without a network.
 
-    Of a sigma-delta pose network a sample is a clip, a step a frame: synapses that changes passed, by layer
-    and frame, in the convention exact; its decoder is outside the count.
+    Of a pose network in ONNX a sample is one image, float or 8 bits as it was converted. Of a sigma-delta one
+    it is a clip, a step a frame: synapses that changes passed, by layer and frame, in the convention exact.
+    The decoder, maps to joints, is outside the count of both.
 
     \b
     python cli.py energy-report out/demo/lava --split test --cost-table horowitz45-fp32 --out out/energy
+    python cli.py energy-report out/people-int8 --limit 100 --cost-table horowitz45-int8 --out out/people
     python cli.py energy-report --torch train.models.spikformer:spikformer_4_384 --time-major \\
         --input 4x3x32x32 --cost-table horowitz45-fp32 --out out/spikformer
     """

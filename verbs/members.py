@@ -11,6 +11,7 @@ import numpy as np
 
 from convert.artifact import Artifact, is_artifact, open_artifact
 from convert.ir import BadInput
+from deploy.pose.network import KIND as POSE
 from train.data import registry
 from train.data.clip import ClipSet
 from verbs.feed import BEGUN_BY, Feed, feed_of, held_out, source
@@ -86,6 +87,10 @@ def open_run(path: Path, threads: int | None) -> Member:
 
 
 def _on_target(artifact: Artifact, target: str | None, form: str | None, threads: int | None) -> Member:
+    if artifact.kind == POSE:
+        raise BadInput(
+            f"{artifact.path}: is a pose network, which has no classes; `cli.py evaluate` takes it"
+        )
     loaded = load(artifact, target or best_target(artifact), form, threads)
 
     def scores(feed: Feed) -> np.ndarray:

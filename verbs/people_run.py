@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,19 +74,24 @@ def refuse_conversion(path: Path) -> None:
 
 
 class RunDetector:
-    """Boxes of a keypoint R-CNN for the interface of detectors (`deploy.pose.boxes.Detector`)."""
+    """Boxes of a keypoint R-CNN for the interface of detectors (`deploy.pose.boxes.Detector`).
+
+    looked: told the image's id and how many proposals the box head looked at, of every image.
+    """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         from train.pose.rcnn.detector import Choice
 
         self.name = f"keypoint-rcnn {path}"
         self.notes: Counter[str] = Counter()
-        self._detector = open_people(path, threads).detector
+        self.network = open_people(path, threads).detector
+        self.looked: Callable[[int, int], None] = lambda image_id, proposals: None
         self._choice = Choice(LEAST, OVERLAP, MOST)
 
     def find(self, image_id: int, image: np.ndarray | None) -> Boxes:
         """Candidates, best first. image: uint8 [H, W, 3], BGR."""
         if image is None:
             raise BadInput(f"image {image_id}: keypoint-rcnn needs the image itself; give --images DIR")
-        found = self._detector.find(np.ascontiguousarray(image[..., ::-1]), self._choice, joints=False)
+        found = self.network.find(np.ascontiguousarray(image[..., ::-1]), self._choice, joints=False)
+        self.looked(image_id, found.proposals)
         return Boxes(found.boxes, found.box_scores)

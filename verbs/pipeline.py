@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from deploy.pose.greedy import FILM
+from deploy.pose.greedy import FILM, FOUND
 from deploy.pose.windows import LEAST, Cut
-from verbs.candidate_options import candidate_options
+from verbs.candidate_options import candidate_options, settled
 from verbs.options import json_option, threads_option
 from verbs.output import say, write_json
 from verbs.tracking_options import tracking_options
@@ -41,7 +41,7 @@ CROPS = 99  # of a frame: PoseTrack18's id of a person is the image's and two di
               show_default=True, help="auto: mp4 if OpenCV can encode it, else a PNG a frame.")  # fmt: skip
 @click.option("--fps", type=click.FloatRange(0, 240, min_open=True), default=None, metavar="F",
               help="Frames a second. Default: the file's; 15 for a folder.")  # fmt: skip
-@candidate_options(FILM, CROPS)
+@candidate_options(FILM, CROPS, FOUND)
 @click.option("--nms-oks", type=click.FloatRange(0, 1), default=0.7, show_default=True, metavar="OKS",
               help="Poses more alike than this are one person: the better one stays.")  # fmt: skip
 @tracking_options
@@ -67,19 +67,22 @@ def pipeline(
               video.mp4 or frames/       skeleton, track, action and mJ drawn;  strip.png: six frames
 
     Joints are brought to the action model's by stated combinations, z = 0; docs/pipeline.md lists them. Boxes
-    and tracking run outside any graph and are listed as uncounted. A video without a person is no error: the
-    files hold its frames and nobody.
+    that a run finds are counted, and listed with what of finding them is not; other boxes and tracking run
+    outside any graph and are listed as uncounted. A video without a person is no error: the files hold its
+    frames and nobody.
     """
     from convert.ir.files import whole_folder
     from deploy.pose.footage import open_footage
     from energy.costs import cost_table as shipped
     from energy.costs import load_cost_table
+    from verbs.pipeline_poses import names_run
     from verbs.pipeline_run import Plan, run
 
     prices = load_cost_table(Path(cost_table)) if cost_table.endswith(".toml") else shipped(cost_table)
     footage = open_footage(video, fps)
     cut = Cut(window, hop, min(LEAST, window), travel == "keep")
-    plan = Plan(footage, pose, action, boxes, prices, cut, render, target, threads, rules)
+    chosen = settled(rules, FOUND if names_run(boxes) else FILM)
+    plan = Plan(footage, pose, action, boxes, prices, cut, render, target, threads, chosen)
     with whole_folder(out) as draft:
         body = run(plan, draft)
     write_json(json_path, {"out": str(out), **body})

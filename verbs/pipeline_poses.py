@@ -21,6 +21,7 @@ from deploy.pose.nms import oks_nms, rescored
 from deploy.pose.oks import stacked
 from deploy.pose.people import Frame, Person, Video
 from verbs.people_run import RunDetector, is_people
+from verbs.pipeline_boxes import BoxEnergy
 from verbs.pipeline_energy import StageEnergy, uncounted
 from verbs.pose_run import PoseRun, is_pose, open_pose
 from verbs.stage_clock import StageClock
@@ -74,8 +75,7 @@ def pose_stage(
         )
     if is_people(pose):
         raise BadInput(
-            f"{pose}: is a keypoint R-CNN, whose energy is not counted; name it by --boxes, and a run of "
-            "`train --model ogn` by --pose"
+            f"{pose}: is a keypoint R-CNN; name it by --boxes, and a run of `train --model ogn` by --pose"
         )
     if not is_pose(pose):
         raise BadInput(
@@ -110,12 +110,13 @@ class NetworkPoses:
             "pose": str(opened.path), "by": opened.by, "form": opened.form, "checkpoint": opened.digest,
             "detector": self.detector.name,
         }  # fmt: skip
-        self._counting, self._why = _counter(opened)
+        self._boxes = BoxEnergy(self.detector, energy, clock)
+        self._counting, self._source, self._why = _counter(opened)
         header = {
             "network": str(opened.path),
             "by": opened.by,
             "form": opened.form,
-            "counted_as": "float graph",
+            "counted_as": "graph of 8-bit integers" if opened.form == "int8" else "float graph",
         }
         self._energy = energy("pose", header)
 
@@ -142,14 +143,9 @@ class NetworkPoses:
         return tuple(found[n] for n in kept)
 
     def energy(self) -> list[dict[str, Any]]:
-        detector = uncounted(
-            "boxes", self.detector.name,
-            "boxes of a file: whoever made them paid" if isinstance(self.detector, FileDetector)
-            else "on the CPU, outside any graph: its operations are not known here",
-        )  # fmt: skip
         if self._counting is None:
-            return [detector, uncounted("pose", str(self.opened.path), self._why)]
-        return [detector, self._energy.summary()]
+            return [self._boxes.line(), uncounted("pose", str(self.opened.path), self._why)]
+        return [self._boxes.line(), self._energy.summary()]
 
     def _inside(self, boxes: Boxes, shot: Shot) -> Boxes:
         """Without boxes that show nothing of the frame."""
@@ -170,7 +166,7 @@ class NetworkPoses:
             nonlocal place
             if self._counting is not None:
                 with self._clock.stage("counting"):
-                    counts = self._counting.count({self._counting.rasters[0]: x[None]})
+                    counts = self._counting.count({self._counting.rasters[0]: self._source.encode(x[None])})
                     self._energy.add(counts, [_crop_id(image_id, place + n) for n in range(len(x))])
             place += len(x)
             return self.opened.infer(x, joints)
@@ -217,13 +213,19 @@ def poses_of(footage: Footage, stage: PoseStage, clock: StageClock, advance: Cal
     return Video(footage.path.resolve().stem, stage.joints, tuple(frames))
 
 
+def names_run(boxes: str) -> bool:
+    """Whether --boxes names a run, and neither a detector of OpenCV's nor a file of boxes."""
+    path = Path(boxes)
+    return boxes not in ("hog", "whole") and (path.is_dir() or path.suffix == ".safetensors")
+
+
 def _detector(boxes: str, footage: Footage, threads: int | None) -> tuple[Detector, FrameIds]:
     if boxes == "hog":
         return HogDetector(), FrameIds()
     if boxes == "whole":
         return WholeFrame(), FrameIds()
     path = Path(boxes)
-    if path.is_dir() or path.suffix == ".safetensors":
+    if names_run(boxes):
         return RunDetector(path, threads), FrameIds()
     found, ids = FileDetector(path), frame_ids(path, footage)
     frames = range(footage.frames) if ids.found is None else ids.found.values()
@@ -244,16 +246,17 @@ def _boxed(box: np.ndarray, pixels: np.ndarray, joints: int, image_id: int) -> B
     )  # fmt: skip
 
 
-def _counter(opened: PoseRun) -> tuple[Any, str]:
-    """The counter of the network's graph, or None and why there is no graph."""
+def _counter(opened: PoseRun) -> tuple[Any, Any, str]:
+    """The counter of the network's graph and its Input, or None twice and why there is no graph."""
     from energy.counts import counter
     from verbs.pose_convert import network_graph
+    from verbs.running import pose_graph
 
     try:
-        graph = open_artifact(opened.path).graph("float") if opened.model is None else network_graph(opened)
+        graph = pose_graph(open_artifact(opened.path)) if opened.model is None else network_graph(opened)
     except Unsupported as why:
-        return None, str(why)
-    return counter(graph), ""
+        return None, None, str(why)
+    return counter(graph), graph.nodes[graph.input()], ""
 
 
 def _crop_id(image_id: int, place: int) -> int:

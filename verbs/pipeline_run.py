@@ -89,10 +89,11 @@ def _fill(
         found_windows = list(windows(tracked.video, acts.mapping, plan.cut))
     with clock.stage("action"):
         answers = acts.answers([w for w in found_windows if w.joints is not None])
+    counted = {stage.name for stage in stages}
     pose_pj = next((stage.pj for stage in stages if stage.name == "pose"), {})
     told = Told(tracked.video, acts.classes, answers, [w for w in found_windows if w.joints is None], pose_pj)
     with clock.stage("rendering"):
-        form = _rendered(plan, told, draft)
+        form = _rendered(plan, told, "tracking is" if "boxes" in counted else "boxes and tracking are", draft)
     write_poses(draft / "poses.json", [found])
     write_poses(draft / "tracks.json", [tracked.video])
     entries = actions(told)
@@ -125,8 +126,8 @@ def _found(footage: Footage, poses: PoseStage, clock: StageClock) -> Video:
     return found
 
 
-def _rendered(plan: Plan, told: Told, draft: Path) -> str:
-    notes = f"energy by {plan.prices.name}, {CONVENTION} count; boxes and tracking are not counted"
+def _rendered(plan: Plan, told: Told, left_out: str, draft: Path) -> str:
+    notes = f"energy by {plan.prices.name}, {CONVENTION} count; {left_out} not counted"
     with bar(len(told.video.frames), "rendering") as shown:
         return render(told, plan.footage, draft, plan.render, notes, _by_one(shown))
 
@@ -167,3 +168,7 @@ def _print(tracked: Tracked, entries: list[dict[str, Any]], energy: dict[str, An
         for s in energy["stages"]
     ]  # fmt: skip
     say(table(("stage", "samples", "mJ each", "mJ", "not counted because"), rows, right=(1, 2, 3)))
+    for s in energy["stages"]:
+        if left := s.get("left_out"):
+            said = "; ".join(f"{what} ({why})" for what, why in left.items())
+            say(f"{s['stage']}: not counted are {said}")

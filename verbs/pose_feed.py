@@ -1,8 +1,9 @@
-"""What `simulate`, `verify` and `energy-report` show a sigma-delta pose network: clips of a few frames.
+"""What `simulate`, `verify` and `energy-report` show a pose network: clips of a few frames, or of one.
 
-A clip is a sample, and begins from rest. Of people it is one person in the annotated box, whose picture moves
-by a pixel a frame until it stands, in the last one, where its joints are known. Of a video it is frames that
-follow one another, seen whole: as wide as the input, its pixels cropped and small in memory.
+A clip is a sample, and begins from rest; of a network that holds nothing from frame to frame it is one image.
+Of people it is one person in the annotated box, whose picture moves by a pixel a frame until it stands, in
+the last one, where its joints are known. Of a video it is frames that follow one another, seen whole: as wide
+as the input, its pixels cropped and small in memory.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from convert.artifact import Artifact
 from convert.ir import BadInput
+from deploy.pose.network import KIND as POSE
 from deploy.pose.sigma_delta import KIND
 from train.pose.data.person import PoseSet
 from train.pose.recipe import PoseRecipe
@@ -103,7 +105,9 @@ class VideoClips:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """First and last frame."""
+        """First and last frame, or the only one."""
+        if self.frames == 1:
+            return tuple(map(str, self.starts))
         return tuple(f"{start}-{start + self.frames - 1}" for start in self.starts)
 
     def cut(self, places: range) -> np.ndarray:
@@ -191,6 +195,16 @@ def open_feed(
         return pose_feed(opened, dataset, data, split, limit, clip)
     refuse_clip(opened, clip)
     return load_feed(opened.about["source"], dataset, data, split, limit)
+
+
+def counted_feed(
+    opened: Artifact, dataset: str | None, data: Path | None, split: str, limit: int | None, clip: int | None
+) -> Feed | PoseFeed:
+    """What `energy-report` runs on: as above, and single images where an artifact is of kind pose."""
+    if opened.kind != POSE:
+        return open_feed(opened, dataset, data, split, limit, clip)
+    refuse_clip(opened, clip)
+    return pose_feed(opened, dataset, data, split, limit, 1)
 
 
 def refuse_clip(opened: Artifact, clip: int | None) -> None:

@@ -10,10 +10,12 @@ from click import UsageError
 
 from convert.artifact import Artifact
 from convert.ir import BadInput, Program
+from deploy.pose.network import KIND as POSE
+from deploy.pose.sigma_delta import KIND as SIGMA_DELTA
 from energy.conventions import Convention
 from energy.priced import Terms
 
-FLOAT_BITS = 32
+FLOAT_BITS, BYTE = 32, 8
 
 
 def terms(
@@ -39,12 +41,13 @@ def terms(
     cores = None if core_map is None else _cores(core_map, opened.fingerprint)
     host = None if host_table is None else open_cost_table(host_table)
     machine = Machine(
-        layers(loaded.model, loaded.host), cores, None if program is None else sources(program),
+        layers(loaded.model, loaded.host, whole=opened.kind == POSE),
+        cores, None if program is None else sources(program),
         hosted(program, cores) if program is not None and cores is not None else frozenset(),
     )  # fmt: skip
     quantised = opened.about.get("quantisation") or {}
-    whole = loaded.form == "integer"
-    bits = Bits(quantised.get("bits", 8), quantised.get("input_bits", 8)) if whole else Bits(FLOAT_BITS)
+    whole = loaded.form != "float"
+    bits = Bits(quantised.get("bits", BYTE), quantised.get("input_bits", BYTE)) if whole else Bits(FLOAT_BITS)
     return Terms(tuple(conventions), allow_uncounted, machine, host, _twin(opened), bits)
 
 
@@ -58,10 +61,14 @@ def _cores(path: Path, fingerprint: str) -> Any:
 
 
 def _twin(opened: Artifact) -> Any:
-    """The float graph without spikes: one pass of a repeated clip, else one of each frame; why there is none
-    where the recipe does not say how many steps there are."""
+    """The float graph without spikes: one pass of a repeated clip, else one of each frame, one of an image;
+    why there is none where the recipe does not say how many steps there are."""
     from energy.baselines import twin
 
+    if opened.kind == POSE:
+        return twin(opened.graph("float"), 1, 1, BYTE)
+    if opened.kind == SIGMA_DELTA:
+        return "a break-even rate is of spikes, and changes have sizes; dense_mac has the dense MACs"
     recipe = opened.about["source"]["recipe"]
     run = int(recipe.get("repeat", 0) or recipe.get("frames", 0))
     if not run:
@@ -92,8 +99,13 @@ def logged(path: Path | None, measure: bool, samples: int) -> dict[str, Any] | N
 def measured(loaded: Any, feed: Any, batch: int) -> dict[str, Any]:
     """Joules that this machine takes for one sample on the target, counting left out; or why nobody knows."""
     from energy.measured import measure
+    from verbs.pose_feed import PoseFeed
     from verbs.running import run_all
 
-    ready = feed.held()  # reading and preparing are not the target's
-    found = measure(lambda: run_all(loaded, ready, batch))
+    if isinstance(feed, PoseFeed):  # joints are no scores
+        parts = [x for _, x in feed.batches(batch)]
+        found = measure(lambda: [loaded.runner.run(x) for x in parts])
+    else:
+        ready = feed.held()  # reading and preparing are not the target's
+        found = measure(lambda: run_all(loaded, ready, batch))
     return found.as_json(len(feed.samples)) | {"what": f"this machine while it runs {loaded.target.name}"}

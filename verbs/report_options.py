@@ -75,7 +75,7 @@ def report_options(command: Command) -> Command:
             "name",
             default=None,
             type=click.Choice(list(TARGETS)),
-            help="Who produces the spikes. Default: onnx for onnx artifacts, loihi-sim for others.",
+            help="Who produces the spikes. Default: onnx for onnx and pose artifacts, loihi-sim for others.",
         ),
         click.option(
             "--out",

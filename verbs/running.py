@@ -11,10 +11,13 @@ from tqdm import tqdm
 
 from convert.artifact import Artifact
 from convert.ir import BadInput, Graph, Input, Unsupported
+from deploy.pose.network import KIND as POSE
+from deploy.pose.network import PoseNetwork
 from deploy.record import Record
 from deploy.split import SplitRunner
 from deploy.target import Model, Runner, Target, target, told
 from verbs.feed import Feed, per_sample, scores
+from verbs.options import cores
 from verbs.output import bar
 
 WHOLE = 1 << 20  # samples a batch where starting costs more than memory: the Lava worker
@@ -43,11 +46,13 @@ class Loaded:
 
 def best_target(artifact: Artifact) -> str:
     """The target an artifact is made for, of those that need nothing installed beside Basalt."""
-    return "onnx" if artifact.kind == "onnx" else "loihi-sim"
+    return "onnx" if artifact.kind in ("onnx", POSE) else "loihi-sim"
 
 
 def load(artifact: Artifact, name: str, form: str | None, threads: int | None = None) -> Loaded:
     """Compile the form of the artifact that the target takes; refuse with a reason what it cannot."""
+    if artifact.kind == POSE:
+        return _pose(artifact, name, form, threads)
     where = target(name)
     if why := where.available():
         raise Unsupported(name, why, "or choose another target (`cli.py targets`)")
@@ -66,6 +71,29 @@ def load(artifact: Artifact, name: str, form: str | None, threads: int | None = 
     if host is not None:
         runner = SplitRunner(runner, graph, host, artifact.outputs())
     return Loaded(where, chosen, graph, model, runner, host)
+
+
+def _pose(artifact: Artifact, name: str, form: str | None, threads: int | None) -> Loaded:
+    """An artifact of kind pose: its own file runs, and its graph is counted, in 8 bits where the file is."""
+    from deploy.pose.runner import PoseRunner
+
+    if name != "onnx":
+        raise Unsupported(name, f"{artifact.path} is of kind pose, an ONNX file", "use --target onnx")
+    if form is not None:
+        raise Unsupported(
+            f"--form {form}", f"{artifact.path} has one form, {artifact.about['form']}", "leave it out"
+        )
+    graph, file = pose_graph(artifact), artifact.file("pose.onnx")
+    runner = PoseRunner(PoseNetwork.load(file, threads or cores()), graph)
+    return Loaded(target(name), str(artifact.about["form"]), graph, graph, runner)
+
+
+def pose_graph(artifact: Artifact) -> Graph:
+    """What an artifact of kind pose is counted on: its float graph, or the integers of its 8-bit model."""
+    from convert.pose_int8 import eight_bit_graph
+
+    graph = artifact.graph("float")
+    return eight_bit_graph(graph, artifact.file("pose.onnx")) if artifact.about["form"] == "int8" else graph
 
 
 def _shipped(artifact: Artifact, where: Target, form: str, graph: Graph) -> Runner | None:

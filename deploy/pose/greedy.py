@@ -9,7 +9,8 @@ available, this is our reading. Candidates of an image go by falling score:
 
 The pose network scores every candidate (`nms.rescored`) and OKS-NMS takes doubles away: two boxes on one
 person give one pose, two people in boxes that overlap give two. The usual choice is PLAIN; GREEDY keeps more;
-FILM is between the two: in a video the network runs for every candidate of every frame.
+FILM is between the two: in a video the network runs for every candidate of every frame. FOUND is FILM's of a
+detector whose scores are probabilities of a person, and which gives a person several times.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Rule:
 PLAIN = Rule(score_threshold=0.5, nms_iou=0.5)
 GREEDY = Rule(score_threshold=0.05, nms_iou=0.8, cap=50)
 FILM = Rule(score_threshold=0.3, nms_iou=0.7, cap=20)
+FOUND = Rule(score_threshold=0.5, nms_iou=0.5, cap=20)
 
 
 def chosen(candidates: Boxes, rule: Rule) -> Boxes:

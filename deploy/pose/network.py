@@ -10,7 +10,7 @@ import numpy as np
 
 from deploy.onnx_session import Session, check_form, read_model
 
-FORM = "pose"
+KIND = FORM = "pose"  # of an artifact; of its file
 
 
 class PoseNetwork:

@@ -40,7 +40,12 @@ OUTSIDE = {
     ),
     "torchvision": (),
     "norse": ("train/norse_neurons.py",),
-    "onnx": ("convert/to_onnx.py", "convert/pose_onnx.py", "convert/onnx_model/"),
+    "onnx": (
+        "convert/to_onnx.py",
+        "convert/pose_onnx.py",
+        "convert/pose_int8.py",
+        "convert/onnx_model/",
+    ),
     "onnxruntime": ("deploy/onnx_session.py", "deploy/onnx_int8.py", "benchmarks/"),
     "h5py": ("convert/net_format.py", "train/data/ntu_index.py", "scripts/net_fixtures.py"),
     "nir": ("convert/nir_io.py",),

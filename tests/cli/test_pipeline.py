@@ -22,6 +22,8 @@ from train.pose.people.body import body
 from train.pose.people.video import video
 from train.skeletons import layout
 from verbs import stage_clock
+from verbs.people_energy import PeopleCounter
+from verbs.people_run import RunDetector
 from verbs.pipeline_speed import ASIDE, STAGES
 from verbs.stage_clock import StageClock
 
@@ -63,6 +65,34 @@ def finder(tmp_path_factory):
     options = ["--data-option", "train=10", "--epochs", "1", "--batch", "8", "--threads", "1"]
     args = ["train", "--model", "ogn", "--dataset", "synthetic-people", "--out", out, *TINY, *options]
     assert Verbs.run(root(VERBS), [str(a) for a in args]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """A keypoint R-CNN of one epoch on five drawn pictures."""
+    from cli import VERBS
+    from verbs.group import Verbs, root
+
+    out = tmp_path_factory.mktemp("rcnn") / "run"
+    sides = {"width": 128, "height": 96, "roi_width": 48, "roi_height": 64}
+    small = {**sides, "channels": 16, "cells": 3, "hidden": 16, "depth": 1}
+    options = [part for name, value in small.items() for part in ("--set", f"{name}={value}")]
+    args = [
+        "train",
+        "--model",
+        "keypoint-rcnn",
+        "--out",
+        out,
+        "--epochs",
+        "1",
+        "--batch",
+        "4",
+        "--threads",
+        "1",
+    ]
+    data = ["--data-option", "train=5", "--data-option", "test=2"]
+    assert Verbs.run(root(VERBS), [str(a) for a in (*args, *options, *data)]) == 0
     return out
 
 
@@ -178,6 +208,46 @@ def test_hog_finds_people_itself(run, finder, trained, tmp_path):
         for p in body_of(out, "poses.json")["annotations"]
     ]
     assert max(near, default=0.0) > 0.5
+
+
+def test_boxes_of_a_run_are_a_counted_stage(run, clip, finder, trained, people, tmp_path):
+    """A sample a frame: the network once, its box head once a proposal. By default few boxes remain."""
+    frames, _ = clip
+    given = ("--video", frames, "--boxes", people, "--pose", finder, "--action", trained, "--render", "none",
+             "--threads", 1)  # fmt: skip
+    out, all_of_them = tmp_path / "out", tmp_path / "all"
+    done = run("pipeline", *given, "--out", out)
+    assert done.code == 0, done.err
+    assert "boxes: not counted are" in done.out and "RoIAlign" in done.out
+    energy = body_of(out, "energy.json")
+    stages = {stage["stage"]: stage for stage in energy["stages"]}
+    stage = stages["boxes"]
+    assert stage["counted"] and stage["samples"] == FRAMES and "boxes" not in energy["not_counted"]
+    assert {"RoIAlign", "the joint head"} <= set(stage["left_out"]) and "once a proposal" in stage[
+        "counted_as"
+    ]
+    counted = [s["total_mj"] for s in stages.values() if s.get("total_mj") is not None]
+    assert energy["counted_mj"] == pytest.approx(sum(counted), rel=1e-12) and stage["total_mj"] > 0
+
+    detector, rows = RunDetector(people, 1), {}
+    for line in (out / "energy" / "boxes" / "samples.jsonl").read_text().splitlines():
+        rows[json.loads(line)["sample_id"]] = json.loads(line)
+    counter = PeopleCounter(detector.network)
+    seen = {}
+    detector.looked = lambda image_id, proposals: seen.update({image_id: proposals})
+    for t in range(FRAMES):
+        detector.find(t, cv2.imread(str(frames / f"{t}.png")))
+    assert len(set(seen.values())) >= 1 and min(seen.values()) > 0
+    for t, proposals in seen.items():
+        want = counter.count(proposals).total("mac")[0]
+        assert rows[t]["totals"]["mac"] == want
+
+    rules = body_of(out, "actions.json")["thresholds"]
+    assert (rules["score_threshold"], rules["nms_iou"], rules["cap"]) == (0.5, 0.5, 20)
+    done = run("pipeline", *given, "--out", all_of_them, "--score-threshold", 0, "--nms-iou", 1)
+    assert done.code == 0, done.err
+    crops = [body_of(o, "energy.json")["stages"][1].get("samples", 0) for o in (out, all_of_them)]
+    assert crops[0] < crops[1]  # what is asked for is what is done
 
 
 def test_nobody_in_it_is_no_error(run, clip, finder, trained, tmp_path):

@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from deploy.pose.greedy import FILM, GREEDY, Rule
+from deploy.pose.greedy import FILM, FOUND, GREEDY, Rule
 from deploy.pose.joints import COCO, LSPET, POSETRACK18
 from deploy.pose.tracking import Rules
 from deploy.pose.windows import Cut
 from verbs.boxes import boxes
+from verbs.candidate_options import settled
 from verbs.pipeline import pipeline
 from verbs.track import track
 
@@ -207,7 +208,10 @@ def test_defaults_are_the_rules_own():
     films, pictures, tracks = (
         {option.name: option.default for option in verb.params} for verb in (pipeline, boxes, track)
     )
-    assert Rule(films["score_threshold"], films["nms_iou"], films["cap"]) == FILM
+    for rule in (FILM, FOUND):  # of a detector or a file, and of a run: what the rule leaves open is the same
+        own = settled(films, rule)
+        assert Rule(own["score_threshold"], own["nms_iou"], own["cap"]) == rule
+    assert settled({**films, "nms_iou": 0.0}, FOUND)["nms_iou"] == 0.0
     assert Rule(*(pictures[name] for name in ("score_threshold", "nms_iou", "cap", "enlarge"))) == GREEDY
     assert Rules() == Rules(**{name: tracks[name] for name in Rules.__slots__})
     assert Rules() == Rules(**{name: films[name] for name in ("joint_threshold", "birth", "min_hits")})

@@ -376,11 +376,11 @@ def test_boxes_lie_in_the_image(straight, drawn):
 def test_joints_of_people_whom_nobody_finds_are_wrong(drawn):
     scene = next(s for s in scenes(drawn) if len(s.people) > 1)
     first, second = scene.people[:2]
-    found = Found(np.stack([second.box]), np.ones(1), second.xy[None], np.ones((1, 17)))
+    found = Found(np.stack([second.box]), np.ones(1), second.xy[None], np.ones((1, 17)), 3)
     xy = assigned(scene, found)
     assert np.array_equal(xy[scene.image_id, second.id], second.xy)
     assert np.isnan(xy[scene.image_id, first.id]).all()
-    nobody = Found(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 17, 2)), np.zeros((0, 17)))
+    nobody = Found(np.zeros((0, 4)), np.zeros(0), np.zeros((0, 17, 2)), np.zeros((0, 17)), 0)
     assert all(np.isnan(v).all() for v in assigned(scene, nobody).values())
 
 

@@ -173,7 +173,7 @@ def test_a_still_video_passes_synapses_in_its_first_frame_alone(sdnn, still, tmp
         assert layer["mac"] == layer["sop_exact"] and layer["ac"] == 0  # changes have sizes: they multiply
         assert layer["dense_mac"] >= 5 * layer["sop_exact"]  # the dense network computes every frame anew
     assert list(summary["energy"]) == ["exact"] and summary["twins"] is None and summary["accuracy"] is None
-    assert "decoder" in summary["header"]["left_out"] and "break-even" in summary["header"]["twins"]
+    assert "decoder" in summary["header"]["counted"] and "break-even" in summary["absent"]["twins"]
     assert (out / "report.html").is_file()
 
 

@@ -1,12 +1,13 @@
 // The network beside the same architecture of real values, and of few bits, on a logarithmic axis.
 function twins() {
   const { twins: known, headline: head } = DATA;
-  const all = { name: `spiking, ${head.convention}, every part`, pj: head.pj, own: true };
   if (!known) return show("twins-lead", `This report holds no twins: ${DATA.absent.twins}.`);
+  const what = known.firing_rate === null ? "this network" : "spiking";
+  const all = { name: `${what}, ${head.convention}, every part`, pj: head.pj, own: true };
   const rows = [
     all,
     ...Object.entries(DATA.energy ?? {}).map(([name, e]) => ({
-      name: `spiking, ${name}`,
+      name: `${what}, ${name}`,
       pj: e.compute_pj,
       own: true,
     })),
@@ -34,7 +35,7 @@ function twinsSaid(known) {
   said.push("Synapses alone on both sides, but in the first row.");
   if (known.qnn_ratio !== null) {
     said.push("The quantised twin is scaled from 32-bit figures, an assumption;");
-    said.push(`in that arithmetic the spiking network costs ${digits(known.qnn_ratio, 2)} times as much.`);
+    said.push(`in that arithmetic this network costs ${digits(known.qnn_ratio, 2)} times as much.`);
   }
   const unknown = new Set(Object.values(known.reasons));
   if (unknown.size) said.push(`Not known: ${[...unknown].join("; ")}.`);

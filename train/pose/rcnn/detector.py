@@ -44,17 +44,20 @@ class Found:
     """The people of one image, best box first.
 
     boxes float64 [n, 4]: x, y, w, h in pixels of the image, within it; box_scores float64 [n] in [0, 1];
-    xy float64 [n, K, 2]: pixel indices; scores float64 [n, K] in [0, 1].
+    xy float64 [n, K, 2]: pixel indices; scores float64 [n, K] in [0, 1]. proposals: RoIs that the box head
+    looked at.
     """
 
     boxes: NDArray[np.float64]
     box_scores: NDArray[np.float64]
     xy: NDArray[np.float64]
     scores: NDArray[np.float64]
+    proposals: int
 
     def taken(self, which: NDArray[np.integer] | NDArray[np.bool_]) -> Found:
-        """Some of them, in that order."""
-        return Found(self.boxes[which], self.box_scores[which], self.xy[which], self.scores[which])
+        """Some of them, in that order, of as many proposals."""
+        boxes, xy = self.boxes[which], self.xy[which]
+        return Found(boxes, self.box_scores[which], xy, self.scores[which], self.proposals)
 
 
 class PeopleDetector:
@@ -86,7 +89,8 @@ class PeopleDetector:
             mine = ((image == n) & (scores >= choice.least) & _wide(boxes)).nonzero()[:, 0]
             mine = mine[kept(boxes[mine], scores[mine], choice.overlap, choice.most)]
             xy, sure = self._joints([m[n : n + 1] for m in maps], boxes[mine], joints)
-            found.append(Found(*(a.double().cpu().numpy() for a in (boxes[mine], scores[mine], xy, sure))))
+            arrays = (a.double().cpu().numpy() for a in (boxes[mine], scores[mine], xy, sure))
+            found.append(Found(*arrays, proposals=len(rois[n])))
         return found
 
     def _joints(self, maps: Sequence[Tensor], boxes: Tensor, wanted: bool) -> tuple[Tensor, Tensor]:
@@ -112,4 +116,5 @@ def in_image(found: Found, view: View) -> Found:
     corners = np.clip(corners, 0.0, np.array(view.size, np.float64))
     sides = corners[:, 1] - corners[:, 0]
     boxes, xy = np.concatenate([corners[:, 0], sides], axis=1), affine.apply(way, found.xy) - AREAS.c
-    return Found(boxes, found.box_scores, xy, found.scores).taken((sides > 0).all(axis=1))
+    placed = Found(boxes, found.box_scores, xy, found.scores, found.proposals)
+    return placed.taken((sides > 0).all(axis=1))

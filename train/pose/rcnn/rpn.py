@@ -44,15 +44,22 @@ class RPN(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, list[int]]:
         """Logits [N, A], deltas [N, A, 4], anchors [A, 4], and how many anchors each level has."""
         logits, deltas, boxes = [], [], []
-        for x, stride, size in zip(maps, self.strides, self.sizes, strict=True):
-            if not size:
-                continue
-            y = F.relu(self.mix(x))
-            logits.append(self.person(y).permute(0, 2, 3, 1).flatten(1))
-            deltas.append(self.box(y).permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4)))
-            boxes.append(anchors(x.shape[2:], stride, size, self.ratios).to(x.device))
+        used = [(stride, size) for stride, size in zip(self.strides, self.sizes, strict=True) if size]
+        for (person, box), (stride, size) in zip(self.maps(maps), used, strict=True):
+            logits.append(person.permute(0, 2, 3, 1).flatten(1))
+            deltas.append(box.permute(0, 2, 3, 1).flatten(1).unflatten(1, (-1, 4)))
+            boxes.append(anchors(person.shape[2:], stride, size, self.ratios).to(person.device))
         counts = [len(a) for a in boxes]
         return torch.cat(logits, dim=1).float(), torch.cat(deltas, dim=1).float(), torch.cat(boxes), counts
+
+    def maps(self, maps: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+        """(log odds [N, ratios, H, W], deltas [N, 4 ratios, H, W]) of each level that has anchors."""
+        found = []
+        for x, size in zip(maps, self.sizes, strict=True):
+            if size:
+                y = F.relu(self.mix(x))
+                found.append((self.person(y), self.box(y)))
+        return found
 
 
 def rpn_losses(
