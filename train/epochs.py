@@ -83,12 +83,12 @@ def run_epochs(
     on_epoch: Callable[[dict[str, Any]], None] | None,
     beside: Beside | None = None,
     from_start: bool = False,
-    until: int | None = None,
+    until: int = 0,
 ) -> Best:
     """Train, validate and keep, epoch by epoch; the best one.
 
     beside: tensors that best.safetensors holds beside the weights of a model. from_start: the model as it is
-    given is a candidate too, as epoch 0. until: the last epoch, where it is not the schedule's.
+    given is a candidate too, as epoch 0. until: the last epoch, 0 for the schedule's.
     """
     refuse_unlike(group, about, course)
     iterations = -(-course.size // config.batch) * config.epochs
@@ -97,7 +97,7 @@ def run_epochs(
     first, best = (1, Best()) if last is None else _resumed(trainer, last)
     keeper = _Keeper(run, about, trainer, beside)
     hidden = not (progress and group.first)
-    end = config.epochs if until is None else until
+    end = until or config.epochs
     total = trainer.iterations // config.epochs * end
     with (
         Journal(run, -1 if last is None else first - 1) if group.first else nullcontext() as journal,

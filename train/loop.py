@@ -66,7 +66,7 @@ def fit(
     objective = Objective(model, terms, config.label_smoothing)
     best = run_epochs(
         objective, config, about, material, run, group=group, resume=resume, progress=progress,
-        on_epoch=on_epoch, until=config.until or config.epochs,
+        on_epoch=on_epoch, until=config.until,
     )  # fmt: skip
     return Result(run, best, time.monotonic() - started)
 

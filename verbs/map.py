@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from convert.ir import BadInput, Program, Unsupported
+from deploy.pose.sigma_delta import KIND as SIGMA_DELTA
 from verbs.options import OF_PEOPLE, clip_option, dataset_options, json_option
 from verbs.output import say, table, write_json
 
@@ -76,7 +77,7 @@ def map_(
 
     target, opened = chip(chip_name), open_artifact(artifact)
     program = opened.program()
-    if opened.kind != "sdnn":
+    if opened.kind != SIGMA_DELTA:
         refuse_clip(opened, clip)
     _check_names(program, off_chip)
     with tqdm(desc="cutting", total=len(program.populations), unit="population", leave=False) as bar:
@@ -159,7 +160,7 @@ def _activity(opened: Any, program: Program, source: tuple[Any, ...], rate: floa
 
 def _steps(opened: Any, clip: int | None) -> int:
     """Of a sample, where none is at hand."""
-    if opened.kind == "sdnn":
+    if opened.kind == SIGMA_DELTA:
         return clip or OF_PEOPLE
     recipe = opened.about["source"]["recipe"]
     return int(recipe.get("repeat", 0) or recipe.get("frames", STEPS))

@@ -46,10 +46,10 @@ def refitted(ctx: click.Context, given: Mapping[str, Any], group: Processes) -> 
 
 def _chosen(run: Path) -> dict[str, Any]:
     """The description of a run that held clips out and chose its epoch by them; BadInput for another."""
-    from train.checkpoint import load
+    from train.checkpoint import description
     from train.records import completed, of_poses
 
-    about = completed(load(run).about)
+    about = completed(description(run))  # `fit` reads the whole checkpoint
     kept = about.get("train_config")
     if of_poses(about["model"]):
         raise BadInput(f"{run}: is of {about['model']}, expected a run on skeletons; train it as it is")

@@ -43,6 +43,19 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
+@pytest.fixture(scope="session")
+def refused() -> Callable[..., None]:
+    """Ask of an outcome: this exit code, one line on stderr with these words in it, no traceback."""
+
+    def ask(got: Outcome, code: int, *words: str) -> None:
+        assert got.code == code, (got.out, got.err)
+        assert len(got.error_lines) == 1 and "Traceback" not in got.err, got.err
+        for word in words:
+            assert word in got.error_lines[0], got.error_lines[0]
+
+    return ask
+
+
 def _made(*args: object) -> None:
     assert Verbs.run(root(VERBS), [str(a) for a in args]) == 0
 

@@ -30,14 +30,6 @@ TRAIN = (
 )
 
 
-def refused(got, code, *words):
-    assert got.code == code, got.err
-    assert len(got.error_lines) == 1, got.err
-    assert "Traceback" not in got.err
-    for word in words:
-        assert word in got.error_lines[0], got.error_lines[0]
-
-
 def train_on(run, tmp_path, data, *more):
     got = run(*TRAIN, "--data", data, "--out", tmp_path / "run", *more)
     if got.code:
@@ -53,11 +45,11 @@ def test_the_small_folder_itself_is_good(run, ucla, tmp_path):
     assert train_on(run, tmp_path, ucla).code == 0
 
 
-def test_missing_data(run, tmp_path):
+def test_missing_data(run, tmp_path, refused):
     refused(train_on(run, tmp_path, tmp_path / "nowhere"), 3, "nowhere")
 
 
-def test_truncated_archive(run, ucla, tmp_path):
+def test_truncated_archive(run, ucla, tmp_path, refused):
     whole = tmp_path / "all_sqe.tar.gz"
     with tarfile.open(whole, "w:gz") as archive:
         archive.add(ucla, "all_sqe")
@@ -68,19 +60,19 @@ def test_truncated_archive(run, ucla, tmp_path):
     refused(train_on(run, tmp_path, cut), 3, "cut.tar.gz")
 
 
-def test_truncated_json(run, ucla, tmp_path):
+def test_truncated_json(run, ucla, tmp_path, refused):
     path = first(ucla)
     path.write_text(path.read_text()[:-30])
     refused(train_on(run, tmp_path, ucla), 3, path.name)
 
 
-def test_folder_without_sequences(run, tmp_path):
+def test_folder_without_sequences(run, tmp_path, refused):
     (tmp_path / "empty").mkdir()
     refused(train_on(run, tmp_path, tmp_path / "empty"), 3, "empty")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_json_with_nan(run, ucla, tmp_path, value):
+def test_json_with_nan(run, ucla, tmp_path, value, refused):
     path = first(ucla)
     body = json.loads(path.read_text())
     body["skeletons"][1][3][2] = value
@@ -88,7 +80,7 @@ def test_json_with_nan(run, ucla, tmp_path, value):
     refused(train_on(run, tmp_path, ucla), 3, path.name)
 
 
-def test_wrong_joint_count(run, ucla, tmp_path):
+def test_wrong_joint_count(run, ucla, tmp_path, refused):
     path = first(ucla)
     body = json.loads(path.read_text())
     body["skeletons"] = [frame[:19] for frame in body["skeletons"]]
@@ -97,7 +89,7 @@ def test_wrong_joint_count(run, ucla, tmp_path):
 
 
 @pytest.mark.parametrize("label", [0, 11, "x"])
-def test_unknown_class(run, ucla, tmp_path, label):
+def test_unknown_class(run, ucla, tmp_path, label, refused):
     path = first(ucla)
     body = json.loads(path.read_text())
     body["label"] = label
@@ -140,7 +132,7 @@ def test_one_step_goes_the_whole_way(run, tmp_path):
     assert got.code == 0, got.err
 
 
-def test_empty_split(run, ucla, tmp_path):
+def test_empty_split(run, ucla, tmp_path, refused):
     for path in ucla.glob("*_v03.json"):
         path.unlink()
     assert train_on(run, tmp_path, ucla).code == 0
@@ -148,14 +140,14 @@ def test_empty_split(run, ucla, tmp_path):
     refused(run("simulate", tmp_path / "a", "--target", "reference", "--split", "test"), 3)
 
 
-def test_no_training_split(run, ucla, tmp_path):
+def test_no_training_split(run, ucla, tmp_path, refused):
     for view in (1, 2):
         for path in ucla.glob(f"*_v0{view}.json"):
             path.unlink()
     refused(train_on(run, tmp_path, ucla), 3)
 
 
-def test_checkpoint_truncated(run, trained, tmp_path):
+def test_checkpoint_truncated(run, trained, tmp_path, refused):
     shutil.copytree(trained, tmp_path / "run")
     path = tmp_path / "run" / "best.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
@@ -163,18 +155,18 @@ def test_checkpoint_truncated(run, trained, tmp_path):
     assert not (tmp_path / "a").exists()
 
 
-def test_run_that_is_not_there(run, tmp_path):
+def test_run_that_is_not_there(run, tmp_path, refused):
     refused(run("convert", tmp_path / "none", "--to", "onnx", "--out", tmp_path / "a"), 3, "none")
 
 
-def test_checkpoint_of_another_tool(run, tmp_path):
+def test_checkpoint_of_another_tool(run, tmp_path, refused):
     from safetensors.numpy import save_file
 
     save_file({"w": np.ones(3, np.float32)}, tmp_path / "best.safetensors")
     refused(run("convert", tmp_path / "best.safetensors", "--to", "onnx", "--out", tmp_path / "a"), 3, "best")
 
 
-def test_resume_with_another_model_is_refused(run, trained, tmp_path):
+def test_resume_with_another_model_is_refused(run, trained, tmp_path, refused):
     shutil.copytree(trained, tmp_path / "run")
     got = run(
         "train",
@@ -202,7 +194,7 @@ def test_resume_with_another_model_is_refused(run, trained, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["integer.npz", "program.npz", "manifest.json"])
-def test_artifact_edited_by_hand(run, lava_artifact, tmp_path, name):
+def test_artifact_edited_by_hand(run, lava_artifact, tmp_path, name, refused):
     shutil.copytree(lava_artifact, tmp_path / "a")
     path = tmp_path / "a" / name
     if name == "manifest.json":
@@ -242,7 +234,7 @@ BEYOND = {
 
 
 @pytest.mark.parametrize("name", BEYOND)
-def test_program_that_no_chip_holds(run, lava_artifact, tmp_path, name):
+def test_program_that_no_chip_holds(run, lava_artifact, tmp_path, name, refused):
     """Well formed, checksums and all, but beyond the widths of a chip: exit 4 at every door."""
     change, said = BEYOND[name]
     path = resealed(lava_artifact, tmp_path / "a", change)
@@ -253,7 +245,7 @@ def test_program_that_no_chip_holds(run, lava_artifact, tmp_path, name):
         refused(run(*args), 4, "program.npz", said)
 
 
-def test_a_net_is_no_artifact_and_an_artifact_no_run(run, lava_artifact, tmp_path):
+def test_a_net_is_no_artifact_and_an_artifact_no_run(run, lava_artifact, tmp_path, refused):
     path = tmp_path / "a.net"
     path.write_bytes(b"any")
     refused(run("simulate", path, "--target", "loihi-sim"), 3, "a.net", "run-net")
@@ -263,27 +255,27 @@ def test_a_net_is_no_artifact_and_an_artifact_no_run(run, lava_artifact, tmp_pat
     )
 
 
-def test_artifact_with_a_file_missing(run, lava_artifact, tmp_path):
+def test_artifact_with_a_file_missing(run, lava_artifact, tmp_path, refused):
     shutil.copytree(lava_artifact, tmp_path / "a")
     (tmp_path / "a" / "program.npz").unlink()
     refused(run("simulate", tmp_path / "a", "--target", "loihi-sim"), 3, "program.npz")
 
 
-def test_not_an_artifact(run, tmp_path):
+def test_not_an_artifact(run, tmp_path, refused):
     refused(run("simulate", tmp_path, "--target", "reference"), 3, "manifest.json")
     refused(run("verify", tmp_path / "no"), 3, "no")
     refused(run("energy-report", tmp_path, "--cost-table", "horowitz45-fp32", "--out", tmp_path / "e"), 3)
     assert not (tmp_path / "e").exists()
 
 
-def test_out_that_is_something_else_is_left_alone(run, trained, tmp_path):
+def test_out_that_is_something_else_is_left_alone(run, trained, tmp_path, refused):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("all of it")
     refused(run("convert", trained, "--to", "lava", "--out", tmp_path / "mine"), 3, "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "all of it"
 
 
-def test_unknown_cost_table(run, lava_artifact, tmp_path):
+def test_unknown_cost_table(run, lava_artifact, tmp_path, refused):
     got = run(
         "energy-report", lava_artifact, "--cost-table", "abacus", "--out", tmp_path / "e", "--limit", "1"
     )
@@ -291,11 +283,11 @@ def test_unknown_cost_table(run, lava_artifact, tmp_path):
     assert not (tmp_path / "e").exists()
 
 
-def test_float_form_on_the_chip_is_unsupported(run, lava_artifact):
+def test_float_form_on_the_chip_is_unsupported(run, lava_artifact, refused):
     refused(run("simulate", lava_artifact, "--target", "loihi-sim", "--form", "float"), 4, "loihi-sim")
 
 
-def test_net_with_an_unknown_layer(run, tmp_path):
+def test_net_with_an_unknown_layer(run, tmp_path, refused):
     path = tmp_path / "foreign.net"
     with h5py.File(path, "w") as file:
         file.create_dataset("layer/0/type", data=np.array([b"input"], "S10"))
@@ -305,13 +297,13 @@ def test_net_with_an_unknown_layer(run, tmp_path):
     refused(run("inspect", path), 4, "unpool")
 
 
-def test_net_truncated(run, tmp_path):
+def test_net_truncated(run, tmp_path, refused):
     path = tmp_path / "cut.net"
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 40)
     refused(run("inspect", path), 3, "cut.net")
 
 
-def test_unknown_dataset_is_named(run, tmp_path):
+def test_unknown_dataset_is_named(run, tmp_path, refused):
     refused(run("train", "--dataset", "mnist", "--out", tmp_path / "r"), 3, "mnist", "nw-ucla")
 
 
@@ -325,12 +317,12 @@ def test_settings_that_make_no_sense(run, tmp_path, pair):
     assert not (tmp_path / "r").exists()
 
 
-def test_a_surrogate_that_is_unknown_is_named(run, tmp_path):
+def test_a_surrogate_that_is_unknown_is_named(run, tmp_path, refused):
     refused(run("train", "--out", tmp_path / "r", "--surrogate", "nope"), 2, "nope", "triangle")
     assert not (tmp_path / "r").exists()
 
 
-def test_options_that_are_no_numbers(run, tmp_path):
+def test_options_that_are_no_numbers(run, tmp_path, refused):
     out = ["train", "--out", tmp_path / "r"]
     refused(run(*out, "--data-option", "seed=abc"), 3, "seed", "whole number")
     assert run(*out, "--validation-subjects", "1,a").code == 2

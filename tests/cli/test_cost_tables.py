@@ -11,13 +11,6 @@ import pytest
 SCHEMA = Path(__file__).parents[2] / "energy" / "schema" / "summary-2.json"
 
 
-def refused(got, code, *words):
-    assert got.code == code, got.err
-    assert len(got.error_lines) == 1 and "Traceback" not in got.err, got.err
-    for word in words:
-        assert word in got.error_lines[0], got.error_lines[0]
-
-
 def test_the_list(run, tmp_path):
     got = run("cost-tables", "--json", tmp_path / "tables.json")
     assert got.code == 0, got.err
@@ -35,7 +28,7 @@ def test_the_list(run, tmp_path):
             assert word in got.out
 
 
-def test_one_table_and_a_file_of_ones_own(run, tmp_path):
+def test_one_table_and_a_file_of_ones_own(run, tmp_path, refused):
     assert "pJ for each 32-bit word of a memory: 13.29 of 1 KiB" in run("cost-tables", "lemaire2022-leat").out
     assert "no figure: mac" in run("cost-tables", "yan2024-22nm").out
     mine = tmp_path / "mine.toml"
@@ -97,12 +90,12 @@ def test_memory_belongs_to_lemaires_total(run, lava_artifact, tmp_path):
     (("--cost-table", "odin", "--host-table", "seneca"), ("seneca: prices a chip", "arithmetic")),
     (("--cost-table", "horowitz45-fp32", "--host-table", "horowitz45-int8"), ("prices all operations",)),
 ])  # fmt: skip
-def test_bad_input(run, lava_artifact, tmp_path, more, words):
+def test_bad_input(run, lava_artifact, tmp_path, more, words, refused):
     refused(report(run, lava_artifact, tmp_path / "e", *more), 3, *words)
     assert not (tmp_path / "e").exists() or list((tmp_path / "e").iterdir()) == []
 
 
-def test_a_map_of_something_else(run, lava_artifact, onnx_artifact, chip_map, tmp_path):
+def test_a_map_of_something_else(run, lava_artifact, onnx_artifact, chip_map, tmp_path, refused):
     table = ("--cost-table", "horowitz45-fp32", "--map", chip_map)
     body = json.loads(chip_map.read_text())
     refused(

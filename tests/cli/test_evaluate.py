@@ -83,14 +83,7 @@ def edited(artifact: Path, to: Path, change) -> Path:
     return to
 
 
-def refused(got, code, *words):
-    assert got.code == code, got.err
-    assert len(got.error_lines) == 1 and "Traceback" not in got.err, got.err
-    for word in words:
-        assert word in got.error_lines[0], got.error_lines[0]
-
-
-def test_an_older_artifact_is_refused_with_the_remedy(run, lava_artifact, tmp_path):
+def test_an_older_artifact_is_refused_with_the_remedy(run, lava_artifact, tmp_path, refused):
     old = edited(lava_artifact, tmp_path / "old", lambda source: source.pop("validation"))
     ask = ("simulate", old, "--target", "loihi-sim")
     assert run(*ask, "--split", "test", "--limit", 3).code == 0
@@ -112,7 +105,7 @@ def test_an_older_checkpoint_knows_its_settings(run, trained, tmp_path):
     assert json.loads((tmp_path / "v.json").read_text())["sample_ids"] == held_out()
 
 
-def test_other_clips_than_training_held_out_are_refused(run, lava_artifact, tmp_path):
+def test_other_clips_than_training_held_out_are_refused(run, lava_artifact, tmp_path, refused):
     """The data changed since: the digest of ids and labels finds it."""
 
     def change(source):
@@ -123,12 +116,12 @@ def test_other_clips_than_training_held_out_are_refused(run, lava_artifact, tmp_
     refused(got, 3, "synthetic: validation clips", "expected the 12 that training held out", "restore")
 
 
-def test_validation_of_another_data_set_is_refused(run, trained, ucla):
+def test_validation_of_another_data_set_is_refused(run, trained, ucla, refused):
     got = run("evaluate", trained, "--dataset", "nw-ucla", "--data", ucla, "--split", "validation")
     refused(got, 3, "nw-ucla", "leave --dataset out")
 
 
-def test_what_is_no_run_is_refused(run, trained, lava_artifact, tmp_path):
+def test_what_is_no_run_is_refused(run, trained, lava_artifact, tmp_path, refused):
     refused(run("evaluate", tmp_path / "none"), 3, "none", "no such")
     refused(run("evaluate", lava_artifact), 3, "is an artifact", "simulate")
     (tmp_path / "foreign.safetensors").write_bytes(hashlib.sha256(b"x").digest())

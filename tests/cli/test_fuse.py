@@ -30,13 +30,6 @@ SMALL = (
 )
 
 
-def refused(got, code, *words):
-    assert got.code == code, got.err
-    assert len(got.error_lines) == 1 and "Traceback" not in got.err, got.err
-    for word in words:
-        assert word in got.error_lines[0], got.error_lines[0]
-
-
 def fused(run, out, *args):
     got = run("fuse", *args, "--out", out, "--threads", 1)
     assert got.code == 0, got.err
@@ -90,7 +83,7 @@ def aged(source, run, **changed):
     return run
 
 
-def test_a_run_from_before_a_field_is_fused(run, both, joint, motion, tmp_path):
+def test_a_run_from_before_a_field_is_fused(run, both, joint, motion, tmp_path, refused):
     """And one whose data's options say what others leave at the default; another value is refused."""
     old = aged(joint, tmp_path / "old", flat=False)
     found = fused(run, tmp_path / "found.json", old, motion)[0]
@@ -205,7 +198,7 @@ def test_runs_and_artifacts_mix_and_the_artifact_names_its_own_target(run, joint
 
 
 def test_frozen_weights_serve_the_artifacts_of_the_same_models(
-    run, both, joint, motion, joint_artifact, motion_artifact, tmp_path
+    run, both, joint, motion, joint_artifact, motion_artifact, tmp_path, refused
 ):
     """In any order, without reading validation, to the same result; `--out` may not replace them."""
     again, _ = fused(run, tmp_path / "again.json", joint, motion, "--weights", tmp_path / "both.json")
@@ -219,7 +212,7 @@ def test_frozen_weights_serve_the_artifacts_of_the_same_models(
     refused(same, 2, "--weights")
 
 
-def test_weights_of_other_models_are_refused(run, both, joint, motion, joint_artifact, tmp_path):
+def test_weights_of_other_models_are_refused(run, both, joint, motion, joint_artifact, tmp_path, refused):
     path, out = tmp_path / "both.json", tmp_path / "x.json"
 
     def with_weights(change, *members):
@@ -251,7 +244,7 @@ def test_weights_of_other_models_are_refused(run, both, joint, motion, joint_art
     assert not out.exists()
 
 
-def test_the_wrong_number_of_models(run, joint, joint_artifact, tmp_path):
+def test_the_wrong_number_of_models(run, joint, joint_artifact, tmp_path, refused):
     out = ("--out", tmp_path / "x.json")
     assert run("fuse", *out).code == 2
     refused(run("fuse", joint, *out), 2, "two models")
@@ -262,7 +255,7 @@ def test_the_wrong_number_of_models(run, joint, joint_artifact, tmp_path):
     assert not (tmp_path / "x.json").exists()
 
 
-def test_what_is_no_model(run, joint, motion, joint_artifact, motion_artifact, tmp_path):
+def test_what_is_no_model(run, joint, motion, joint_artifact, motion_artifact, tmp_path, refused):
     out = ("--out", tmp_path / "x.json")
     refused(run("fuse", joint, tmp_path / "none", *out), 3, "none: no such run or artifact")
     (tmp_path / "foreign.safetensors").write_bytes(b"x" * 100)
@@ -274,7 +267,7 @@ def test_what_is_no_model(run, joint, motion, joint_artifact, motion_artifact, t
     refused(got, 4, "float")
 
 
-def test_models_of_other_clips(run, joint, joint_artifact, tmp_path):
+def test_models_of_other_clips(run, joint, joint_artifact, tmp_path, refused):
     """Other options of the data set, another data set, other clips held out."""
     out = ("--out", tmp_path / "x.json")
     args = ("train", "--dataset", "synthetic", *SMALL)

@@ -18,13 +18,6 @@ SMALL = [
 ]  # fmt: skip
 
 
-def refused(got, code, *words):
-    assert got.code == code, got.err
-    assert len(got.error_lines) == 1 and "Traceback" not in got.err, got.err
-    for word in words:
-        assert word in got.error_lines[0], got.error_lines[0]
-
-
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
     """A run of two epochs on five drawn pictures; its training is a test of its own."""
@@ -105,7 +98,7 @@ def test_it_is_a_detector(people):
     assert found.boxes.shape == (len(found), 4) and (np.diff(found.scores) <= 0).all()
 
 
-def test_what_it_is_not_for(run, people, trained, tmp_path):
+def test_what_it_is_not_for(run, people, trained, tmp_path, refused):
     for kind in ("onnx", "lava", "sdnn"):
         got = run("convert", people, "--to", kind, "--out", tmp_path / "a")
         refused(got, 4, "keypoint-rcnn", "which regions it reads depends on the image", "--model ogn")
@@ -119,7 +112,7 @@ def test_what_it_is_not_for(run, people, trained, tmp_path):
     assert run("inspect", people).code == 0
 
 
-def test_what_no_detector_is(run, people, trained, tmp_path):
+def test_what_no_detector_is(run, people, trained, tmp_path, refused):
     assert run("draw-people", "--out", tmp_path / "drawn", "--stills", 1).code == 0
     truth, images = (
         tmp_path / "drawn" / "annotations" / "person_keypoints_val.json",

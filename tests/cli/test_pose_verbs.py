@@ -19,13 +19,6 @@ from verbs.track import track
 SHAPE = np.random.default_rng(9).uniform(0, 1, (17, 2)) * [40, 120]
 
 
-def refused(got, code, *words):
-    assert got.code == code, got.err
-    assert len(got.error_lines) == 1 and "Traceback" not in got.err, got.err
-    for word in words:
-        assert word in got.error_lines[0], got.error_lines[0]
-
-
 def video(frames=12, ids=True, score=None, shift=0.0, video_id="000001"):
     """PoseTrack18 JSON of two people who cross, the second unseen for two frames."""
     images, people = [], []
@@ -139,7 +132,7 @@ def test_oks(run, file, tmp_path, engine):
     assert made["figures"]["AP"] == 1 and made["engine"] == engine
 
 
-def test_oks_of_another_set_says_whose_sigmas(run, file):
+def test_oks_of_another_set_says_whose_sigmas(run, file, refused):
     body, found = coco(LSPET)
     got = run("evaluate-poses", file("gt.json", body), file("r.json", found), "--metric", "oks")
     assert got.code == 0 and "sigmas: lspet: by joint names, ours" in got.out
@@ -155,7 +148,7 @@ def test_oks_of_another_set_says_whose_sigmas(run, file):
         refused(got, 3, word)
 
 
-def test_pck_and_pckh(run, file, tmp_path):
+def test_pck_and_pckh(run, file, tmp_path, refused):
     body, found = coco(LSPET)
     found[0]["keypoints"] = [v + 500 if k % 3 == 0 else v for k, v in enumerate(found[0]["keypoints"])]
     args = ("--metric", "pck", "--json", tmp_path / "f.json")
@@ -218,7 +211,7 @@ def test_defaults_are_the_rules_own():
     assert Cut() == Cut(films["window"], films["hop"])
 
 
-def test_boxes_of_opencv(run, file, tmp_path):
+def test_boxes_of_opencv(run, file, tmp_path, refused):
     cv2 = pytest.importorskip("cv2", reason="opencv is not installed")
     body, _ = coco()
     for image in body["images"]:
@@ -276,7 +269,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_poses_are_one_line_and_nothing_is_written(run, file, tmp_path, what):
+def test_bad_poses_are_one_line_and_nothing_is_written(run, file, tmp_path, what, refused):
     body = video(score=0.9)
     BAD[what][0](body)
     bad, out = file("bad.json", body), tmp_path / "out.json"
@@ -288,7 +281,7 @@ def test_bad_poses_are_one_line_and_nothing_is_written(run, file, tmp_path, what
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.json", "gt.json"]
 
 
-def test_what_the_command_line_gets_wrong(run, file, tmp_path):
+def test_what_the_command_line_gets_wrong(run, file, tmp_path, refused):
     truth = file("gt.json", video())
     refused(run("track", truth, "--out", truth), 2, "is the file of poses itself")
     refused(run("boxes", truth), 2, "one of the two")

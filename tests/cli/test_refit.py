@@ -6,19 +6,18 @@ import json
 import shutil
 
 import pytest
+import torch
+import torch.nn.functional as F
 
+from cli import VERBS
 from train import checkpoint
 from train.data import registry
+from train.data.recipe import Recipe
+from train.data.split import held_again
 from train.data.transform import prepare
 from train.evaluate import accuracy, evaluate
 from train.skeletons import layout
-
-
-def refused(got, code, *words):
-    assert got.code == code, got.err
-    assert len(got.error_lines) == 1 and "Traceback" not in got.err, got.err
-    for word in words:
-        assert word in got.error_lines[0], got.error_lines[0]
+from verbs.group import Verbs, root
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +29,6 @@ def chosen(streams):
 @pytest.fixture(scope="session")
 def refit(streams, tmp_path_factory):
     """The joint run, refit."""
-    from cli import VERBS
-    from verbs.group import Verbs, root
-
     out = tmp_path_factory.mktemp("refit") / "joint"
     args = ("train", "--refit", streams / "joint", "--out", out, "--threads", 1)
     assert Verbs.run(root(VERBS), [str(a) for a in args]) == 0
@@ -71,16 +67,10 @@ def test_the_kept_weights_are_the_last_epochs(refit):
     assert all((x == averaged[k]).all() for k, x in best.under("model").items())
 
 
-def test_it_knows_what_the_run_held_out(run, chosen, refit, tmp_path):
+def test_it_knows_what_the_run_held_out(chosen, refit):
     """Clips that only the refit run was trained on: its loss on them is lower."""
-    import torch
-
     name, before = chosen
-    options = before["dataset"]["options"]
-    clips = registry.load("synthetic", None, "train", **options)
-    from train.data.recipe import Recipe
-    from train.data.split import held_again
-
+    clips = registry.load("synthetic", None, "train", **before["dataset"]["options"])
     held = held_again(clips, before["validation"]).validation
     samples = prepare(held, Recipe.from_dict(before["recipe"]), layout(clips.layout))
     losses = []
@@ -88,12 +78,11 @@ def test_it_knows_what_the_run_held_out(run, chosen, refit, tmp_path):
         model, _ = checkpoint.load_model(path)
         scores = evaluate(model, samples)
         assert 0 < accuracy(scores, samples.labels) <= 1
-        wanted = torch.from_numpy(samples.labels)
-        losses.append(torch.nn.functional.cross_entropy(torch.from_numpy(scores), wanted).item())
+        losses.append(F.cross_entropy(torch.from_numpy(scores), torch.from_numpy(samples.labels)).item())
     assert losses[1] < losses[0]
 
 
-def test_it_has_no_validation(run, chosen, refit, tmp_path):
+def test_it_has_no_validation(run, chosen, refit, tmp_path, refused):
     words = ("trained on all training clips", "held out none")
     refused(run("evaluate", refit, "--split", "validation", "--threads", 1), 3, *words)
     got = run("fuse", chosen[0].parent / "joint-motion", refit, "--out", tmp_path / "f.json", "--threads", 1)
@@ -101,7 +90,7 @@ def test_it_has_no_validation(run, chosen, refit, tmp_path):
     assert not (tmp_path / "f.json").exists()
 
 
-def test_weights_of_the_runs_before_serve_the_refit_ones(run, streams, refit, tmp_path):
+def test_weights_of_the_runs_before_serve_the_refit_ones(run, streams, refit, tmp_path, refused):
     """As a run, and as what is converted from it; two heirs of one run are one too many."""
     joint, motion, fitted = streams / "joint", streams / "joint-motion", tmp_path / "fitted.json"
     assert run("fuse", joint, motion, "--split", "validation", "--out", fitted, "--threads", 1).code == 0
@@ -118,7 +107,7 @@ def test_weights_of_the_runs_before_serve_the_refit_ones(run, streams, refit, tm
     refused(got, 3, str(refit), f"has the weight of {joint}", "leave one of them out")
 
 
-def test_an_interrupted_one_goes_on(run, chosen, refit, tmp_path):
+def test_an_interrupted_one_goes_on(run, chosen, refit, tmp_path, refused):
     """From its first epoch's files to the same bytes; another seed is another run."""
     out = tmp_path / "again"
     args = ("train", "--refit", chosen[0], "--out", out, "--threads", 1)
@@ -140,7 +129,7 @@ def test_it_is_fine_tuned_to_the_last_epoch(run, refit, tmp_path):
     assert json.loads((out / "run.json").read_text())["clips"]["validation"] == 0
 
 
-def test_what_cannot_be_refit(run, chosen, refit, tmp_path):
+def test_what_cannot_be_refit(run, chosen, refit, tmp_path, refused):
     out = ("--out", tmp_path / "x", "--threads", 1)
     refused(run("train", "--refit", refit, *out), 3, "held nothing out", "name the run that did")
     refused(run("train", "--refit", tmp_path / "none", *out), 3, "no such file")

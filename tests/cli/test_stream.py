@@ -25,13 +25,6 @@ def lines(frames):
     return "".join(json.dumps(f.tolist()) + "\n" for f in frames)
 
 
-def refused(got, code, *words):
-    assert got.code == code, (got.out, got.err)
-    assert len(got.error_lines) == 1 and "Traceback" not in got.err
-    for word in words:
-        assert word in got.error_lines[0]
-
-
 @pytest.fixture
 def shape(lava_artifact):
     from convert.artifact import open_artifact
@@ -86,7 +79,7 @@ def test_frames_through_the_door_and_a_state_between(run, stdin, onnx_artifact, 
     assert len({json.dumps(r["outputs"]) for r in whole}) > 3
 
 
-def test_bad_frames_are_one_line(run, stdin, onnx_artifact, tmp_path, shape):
+def test_bad_frames_are_one_line(run, stdin, onnx_artifact, tmp_path, shape, refused):
     base = ("simulate", onnx_artifact, "--target", "onnx", "--stream", "--frames")
     good = np.zeros(shape)
     short = np.zeros((shape[0], shape[1] - 1))
@@ -124,7 +117,7 @@ def test_bad_frames_are_one_line(run, stdin, onnx_artifact, tmp_path, shape):
     refused(run(*base, tmp_path / "none.jsonl"), 3, "none.jsonl")
 
 
-def test_states_of_another_model_or_target(run, onnx_artifact, tmp_path):
+def test_states_of_another_model_or_target(run, onnx_artifact, tmp_path, refused):
     state = tmp_path / "s.npz"
     base = ("simulate", onnx_artifact, "--stream", "--limit", "1", "--target")
     assert run(*base, "onnx", "--state-out", state).code == 0
@@ -135,7 +128,7 @@ def test_states_of_another_model_or_target(run, onnx_artifact, tmp_path):
     refused(run(*base, "onnx", "--state-in", state), 3, "s.npz", "not a readable state")
 
 
-def test_a_stream_that_differs_fails_with_5(run, lava_artifact, monkeypatch):
+def test_a_stream_that_differs_fails_with_5(run, lava_artifact, monkeypatch, refused):
     from deploy.loihi_stream import LoihiStream
 
     advance = LoihiStream._advance
@@ -150,12 +143,12 @@ def test_a_stream_that_differs_fails_with_5(run, lava_artifact, monkeypatch):
 
 
 @pytest.mark.parametrize("target", ["reference", "lava"])
-def test_targets_that_do_not_stream_say_so(run, lava_artifact, target):
+def test_targets_that_do_not_stream_say_so(run, lava_artifact, target, refused):
     got = run("simulate", lava_artifact, "--target", target, "--stream", "--limit", "1")
     refused(got, 4, target, "whole windows", "onnx or loihi-sim")
 
 
-def test_a_model_in_two_parts_does_not_stream(run, lava_artifact, monkeypatch):
+def test_a_model_in_two_parts_does_not_stream(run, lava_artifact, monkeypatch, refused):
     """What a chip cannot hold waits for the whole window: the chip's part alone would not be the model."""
     from types import SimpleNamespace
 

@@ -9,7 +9,6 @@ refined within two cells of the map's border, as published. Targets are true Gau
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from train.pose.codecs.blur import TAPS, blur_matrix
 from train.pose.codecs.codec import Codec, Decoded, DecodedTensors, Floats
 from train.pose.codecs.heatmap import highest
-from train.pose.codecs.targets import gaussian
+from train.pose.codecs.targets import gaussian, gaussian_mass
 from train.pose.codecs.tensors import to_input
 from train.pose.codecs.window import peak
 from train.pose.errors import PoseError
@@ -46,8 +45,8 @@ class DarkCodec(Codec):
 
     @property
     def mass(self) -> float:
-        """pi sigma^2: of a Gaussian."""
-        return math.pi * self.sigma**2
+        """See Codec."""
+        return gaussian_mass(self.sigma)
 
     def description(self) -> dict[str, Any]:
         """The codec, and the constants of its reading."""

@@ -9,7 +9,6 @@ Exact to half a cell along each axis; the quarter helps where targets are not ro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from train.pose.codecs.codec import Codec, Decoded, DecodedTensors, Floats
-from train.pose.codecs.targets import gaussian
+from train.pose.codecs.targets import gaussian, gaussian_mass
 from train.pose.codecs.tensors import to_input
 from train.pose.codecs.window import peak
 from train.pose.errors import PoseError
@@ -47,8 +46,8 @@ class HeatmapCodec(Codec):
 
     @property
     def mass(self) -> float:
-        """pi sigma^2: of a Gaussian."""
-        return math.pi * self.sigma**2
+        """See Codec."""
+        return gaussian_mass(self.sigma)
 
     def encode(self, xy: Floats, weights: Floats) -> dict[str, NDArray[np.float32]]:
         """heatmap float32 [N, K, H, W], zero where the weight is; weight float32 [N, K]."""

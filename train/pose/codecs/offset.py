@@ -13,7 +13,6 @@ codec: a network's offsets mean nothing without it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 
 from train.pose.codecs import aggregate, aggregate_torch
 from train.pose.codecs.codec import Codec, Decoded, DecodedTensors, Floats
-from train.pose.codecs.targets import disc, gaussian, offsets
+from train.pose.codecs.targets import disc, gaussian, gaussian_mass, offsets
 from train.pose.codecs.tensors import to_input
 from train.pose.codecs.window import peak
 from train.pose.errors import PoseError
@@ -52,8 +51,8 @@ class OffsetCodec(Codec):
 
     @property
     def mass(self) -> float:
-        """pi sigma^2: of a Gaussian."""
-        return math.pi * self.sigma**2
+        """See Codec."""
+        return gaussian_mass(self.sigma)
 
     def description(self) -> dict[str, Any]:
         """The codec, and the constants of its readings: whoever decodes elsewhere needs the same ones."""

@@ -6,6 +6,7 @@ makes these for every crop, so no field of distances is made for them.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,11 @@ def gaussian(cells: Floats, shape: tuple[int, int], sigma: float) -> NDArray[np.
     """[N, K, H, W]: exp(-|x - joint|^2 / (2 sigma^2)), sigma in cells, peak 1 where the joint is."""
     x, y = (np.exp(-0.5 * np.square(way) / sigma**2).astype(np.float32) for way in _ways(cells, shape))
     return y[..., :, None] * x[..., None, :]
+
+
+def gaussian_mass(sigma: float) -> float:
+    """Sum of squares of a `gaussian` over all cells: pi sigma^2."""
+    return math.pi * sigma**2
 
 
 def disc(cells: Floats, shape: tuple[int, int], radius: float) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ deltas [R, 4]    by `deltas.REFINED`
 
 L = mean over sampled proposals of cross entropy  +  [a person's] Huber(deltas, truth)
 
-Both hidden layers are normed: without, most units end dead at the rates that the rest of the network wants.
+Both hidden layers are normed.
 """
 
 from __future__ import annotations
