@@ -1,8 +1,9 @@
 """Eight bits for a float ONNX network, by ONNX Runtime's static quantisation.
 
 Weights int8, symmetric, a scale a channel; activations uint8, their ranges from calibration samples. Scales
-sit beside the operators (QDQ), which the runtime fuses into integer convolutions. The calibration sees every
-sample once, in batches.
+sit beside the operators (QDQ), which the runtime fuses into integer convolutions; who runs the file asks for
+products that do not saturate (deploy.onnx_session, `whole_products`). The calibration sees every sample once,
+in batches.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class _Reader(quantization.CalibrationDataReader):
 def quantise(model: bytes, samples: Iterable[np.ndarray], where: str) -> bytes:
     """A float network (input x) -> its 8-bit form; samples: batches float32 [n, *shape] to calibrate on.
 
-    Ranges are the smallest and largest value seen. BadInput, naming `where`, if the runtime refuses.
+    Ranges go from the mean of the batches' smallest values to the mean of their largest: one bright picture
+    does not coarsen them for all. BadInput, naming `where`, if the runtime refuses.
     """
     with tempfile.TemporaryDirectory(prefix="basalt-int8.") as folder:
         source, ready, done = (Path(folder) / name for name in ("float.onnx", "ready.onnx", "int8.onnx"))

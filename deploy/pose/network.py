@@ -10,14 +10,14 @@ import numpy as np
 
 from deploy.onnx_session import Session, check_form, read_model
 
-KIND = FORM = "pose"  # of an artifact; of its file
+FORM = "pose"  # of an ONNX file
 
 
 class PoseNetwork:
     """One model, float or 8 bits, loaded. `about` is what its metadata says of input, codec and joints."""
 
     def __init__(self, model: bytes, where: str, threads: int = 1) -> None:
-        self._session = Session(model, where, threads)
+        self._session = Session(model, where, threads, whole_products=True)
         check_form(self._session, FORM)
         self.about: Mapping[str, Any] = self._session.metadata["pose"]
 
