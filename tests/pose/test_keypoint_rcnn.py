@@ -340,6 +340,16 @@ def test_validation_is_the_same_whoever_asks(drawn):
     assert course.validate(model, ALONE) == one and one["loss_val"] > 0
 
 
+def test_validation_runs_the_network_once_a_batch(drawn):
+    """Loss and people are of the same maps."""
+    course, model = gather(CONFIG, RECIPE, drawn, ALONE), network()
+    seen = []
+    model.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    course.validate(model, ALONE)
+    held = len(scenes(course.held))
+    assert sum(seen) == held > 0 and len(seen) == -(-held // CONFIG.batch)
+
+
 def test_validation_finds_whom_the_detector_finds(drawn):
     """The frames of the loss, all of a batch together: the people of each image on its own."""
     course, model = gather(replace(CONFIG, batch=3), RECIPE, drawn, ALONE), network().eval()

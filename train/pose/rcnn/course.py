@@ -79,29 +79,28 @@ class PeopleCourse:
         """Loss of the held-out images, and PCK of their people as they are found; every process does all."""
         was_training = model.training
         objective, detector = self.objective(model.eval()), PeopleDetector(model, self.recipe)
+        device = next(model.parameters()).device
         held, loss = scenes(self.held), 0.0
         xy: dict[tuple[Any, Any], NDArray[np.float64]] = {}
         for start in range(0, len(held), self.config.batch):
             part = held[start : start + self.config.batch]
             x, labels, views = plain(part, self.recipe)
-            loss += self._loss(objective, x, labels, start) * len(part)
-            frames = detector.frames(x, Choice())
-            for scene, frame, view in zip(part, frames, views, strict=True):
+            with torch.no_grad():
+                maps = model(torch.from_numpy(x).to(device))
+            loss += self._loss(objective, maps, torch.from_numpy(labels).to(device), start) * len(part)
+            for scene, frame, view in zip(part, detector.by_maps(maps, Choice()), views, strict=True):
                 xy |= assigned(scene, in_image(frame, view))
         model.train(was_training)
         poses = np.stack([xy[p.image_id, p.id] for p in self.held.people])
         return {"loss_val": loss / len(held), "accuracy_val": judged(poses, self.held).pooled}
 
     @torch.no_grad()
-    def _loss(
-        self, objective: PeopleObjective, x: NDArray[np.float32], labels: NDArray[np.float32], start: int
-    ) -> float:
+    def _loss(self, objective: PeopleObjective, maps: list[Tensor], labels: Tensor, start: int) -> float:
         """Of a batch. Which anchors and RoIs it looks at is a function of (seed, start): in every epoch the
         same, and in every process, whose generators differ."""
-        device = next(objective.parameters()).device
         with torch.random.fork_rng():
             torch.manual_seed(self.config.seed * 1_000_003 + start)
-            loss, _, _ = objective(torch.from_numpy(x).to(device), torch.from_numpy(labels).to(device))
+            loss, _, _ = objective.by_maps(maps, labels)
         return float(loss)
 
 

@@ -75,7 +75,11 @@ class PeopleDetector:
     @torch.no_grad()
     def frames(self, x: NDArray[np.float32], choice: Choice, joints: bool = True) -> list[Found]:
         """The people of frames [N, 3, H, W], in pixels of the frame: boxes are corners, xy coordinates."""
-        maps = self.model(torch.from_numpy(x).to(self.device))
+        return self.by_maps(self.model(torch.from_numpy(x).to(self.device)), choice, joints)
+
+    @torch.no_grad()
+    def by_maps(self, maps: list[Tensor], choice: Choice, joints: bool = True) -> list[Found]:
+        """The same by what the model says of the frames."""
         logits, deltas, anchors, counts = self.model.rpn(maps)
         rois = proposals(logits, deltas, anchors, counts, self.recipe.size, PROPOSALS)
         image = torch.cat([torch.full((len(r),), n, device=self.device) for n, r in enumerate(rois)])
@@ -85,7 +89,7 @@ class PeopleDetector:
         boxes = clipped(decoded(moves, every, REFINED), self.recipe.size)
         scores = persons.softmax(dim=1)[:, 1]
         found = []
-        for n in range(len(x)):
+        for n in range(len(maps[0])):
             mine = ((image == n) & (scores >= choice.least) & _wide(boxes)).nonzero()[:, 0]
             mine = mine[kept(boxes[mine], scores[mine], choice.overlap, choice.most)]
             xy, sure = self._joints([m[n : n + 1] for m in maps], boxes[mine], joints)

@@ -58,8 +58,11 @@ class PeopleObjective(nn.Module):
     def forward(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """x [N, 3, H, W], labels [N, M, 5 + 3K] (`frames`) -> loss, [N, M] how well the best proposal of each
         person overlaps him (-1: nobody there), parts by name."""
+        return self.by_maps(self.model(x), labels)
+
+    def by_maps(self, maps: list[Tensor], labels: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The same by what the model says of x."""
         known = truth(labels)
-        maps = self.model(x)
         logits, deltas, anchors, counts = self.model.rpn(maps)
         somebody, where = rpn_losses(logits, deltas, anchors, known.boxes, known.kind)
         parts = {"rpn_person": somebody, "rpn_box": where}
