@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from convert.artifact import Artifact, is_artifact, open_artifact
+from convert.artifact import POSE, Artifact, is_artifact, open_artifact
 from convert.ir import BadInput
-from deploy.pose.network import KIND as POSE
 from train.data import registry
 from train.data.clip import ClipSet
 from verbs.feed import BEGUN_BY, Feed, feed_of, held_out, source
@@ -26,7 +25,7 @@ class Member:
 
     about: what feeding it takes (`verbs.feed.source`)
     checkpoint: sha256 of the trained weights, the same for a run and what was converted from it
-    fingerprint: the artifact's, else the checkpoint's; by: "torch" or the target
+    fingerprint: the artifact's, else the checkpoint's; by: "torch" or the target; model: a run's torch module
     """
 
     path: Path
@@ -37,6 +36,7 @@ class Member:
     form: str
     scores: Callable[[Feed], np.ndarray]
     close: Callable[[], None]
+    model: Any = None
 
     @property
     def lineage(self) -> tuple[str, ...]:
@@ -83,7 +83,8 @@ def open_run(path: Path, threads: int | None) -> Member:
         return evaluate(model, feed.samples.prepared())
 
     form = "integer" if "qat" in checkpoint.about else "float"
-    return Member(path, source(checkpoint.about), digest, digest, "torch", form, scores, lambda: None)
+    about = source(checkpoint.about)
+    return Member(path, about, digest, digest, "torch", form, scores, lambda: None, model)
 
 
 def _on_target(artifact: Artifact, target: str | None, form: str | None, threads: int | None) -> Member:

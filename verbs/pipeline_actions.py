@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convert.artifact import is_artifact, open_artifact
+from convert.artifact import POSE, is_artifact, open_artifact
 from convert.ir import BadInput, Unsupported
 from deploy.pose.skeleton import SkeletonMap, skeleton_map
 from deploy.pose.windows import Window
@@ -72,7 +72,7 @@ class ActionStage:
 
     def _open_artifact(self, path: Path, target: str | None, threads: int | None) -> None:
         artifact = open_artifact(path)
-        if artifact.kind == "pose":
+        if artifact.kind == POSE:
             raise BadInput(
                 f"{path}: is a pose network, expected an action model; exchange --pose and --action"
             )
@@ -93,18 +93,18 @@ class ActionStage:
         member = open_member(path, None, None, threads)
         self.source, self._torch = member.about, member.scores
         self.by, self.form, self.checkpoint = "torch", member.form, member.checkpoint
-        self._loaded = self._counted_graph(path, threads)
+        self._loaded = self._counted_graph(member.model, threads)
 
-    def _counted_graph(self, path: Path, threads: int | None) -> Loaded | None:
+    def _counted_graph(self, model: Any, threads: int | None) -> Loaded | None:
         """The folded float graph of the same weights on ONNX Runtime, to count on; None with a reason."""
         from deploy.cpu_onnx import OnnxCpu
-        from verbs.traced import folded, traced
+        from verbs.traced import float_graph, folded
 
         if self.form != "float":
             self._why = "a fine-tuned run is of integers: convert it, and give the artifact, to count them"
             return None
         try:
-            graph = folded(traced(path, "count").graph, "dense").graph
+            graph = folded(float_graph(model, self.source), "dense").graph
             where = OnnxCpu(threads or 0)
             return Loaded(where, "float", graph, graph, where.compile(graph))
         except Unsupported as why:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,10 +43,7 @@ def traced(run: Path, do: str) -> Traced:
 
     do: what is wanted of it, for errors.
     """
-    from convert.from_torch import from_torch
     from train.checkpoint import float_model, load
-    from train.data.recipe import Recipe
-    from train.skeletons import layout
 
     if is_artifact(run):
         raise BadInput(f"{run}: is an artifact already; {do} the run it was made from")
@@ -54,9 +52,18 @@ def traced(run: Path, do: str) -> Traced:
     if "codec" in about:
         raise BadInput(f"{run}: is a pose network, expected one of skeletons; it has no integers to {do}")
     model = float_model(checkpoint)
+    return Traced(float_graph(model, about), checkpoint, model)
+
+
+def float_graph(model: Any, about: Mapping[str, Any]) -> Graph:
+    """A float torch model of skeletons as a graph; about: its checkpoint's description, or what is kept of
+    it."""
+    from convert.from_torch import from_torch
+    from train.data.recipe import Recipe
+    from train.skeletons import layout
+
     joints = layout(about["dataset"]["layout"]).size
-    shape = Recipe.from_dict(about["recipe"]).shape(joints)
-    return Traced(from_torch(model, shape), checkpoint, model)
+    return from_torch(model, Recipe.from_dict(about["recipe"]).shape(joints))
 
 
 @dataclass(frozen=True, eq=False)

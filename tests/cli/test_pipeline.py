@@ -13,6 +13,7 @@ from deploy.pose.joints import COCO
 from deploy.pose.nms import iou
 from deploy.pose.posetrack import read_poses
 from deploy.pose.skeleton import skeleton_map
+from train import checkpoint
 from train.checkpoint import load_model
 from train.data.clip import Clip
 from train.data.recipe import Recipe
@@ -177,6 +178,23 @@ def test_true_joints_get_the_answer_of_the_network_itself(run, clip, trained, on
         assert mine["class"] == other["class"]  # ONNX Runtime, float
         assert mine["action_mj"] == pytest.approx(other["action_mj"], rel=0.02)  # a spike at its threshold
     assert body_of(tmp_path / trained.name, "energy.json")["not_counted"] == ["pose", "track"]
+
+
+def test_the_action_runs_checkpoint_is_read_once(run, clip, trained, tmp_path, monkeypatch):
+    """It answers and is counted by one reading: a file exchanged in between would be two networks."""
+    read, seen = checkpoint.load, []
+
+    def watched(path):
+        seen.append(path)
+        return read(path)
+
+    monkeypatch.setattr(checkpoint, "load", watched)
+    frames, truth = clip
+    done = run("pipeline", "--video", frames, "--pose", truth, "--action", trained, "--out", tmp_path / "out",
+               "--window", 6, "--threads", 1, "--render", "none")  # fmt: skip
+    assert done.code == 0, done.err
+    (action,) = (s for s in body_of(tmp_path / "out", "energy.json")["stages"] if s["stage"] == "action")
+    assert action["counted"] and seen == [trained]
 
 
 def test_a_stage_within_another_counts_for_itself_alone(monkeypatch):
