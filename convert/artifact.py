@@ -32,7 +32,8 @@ from convert.passes.lower import lower
 FORMAT, VERSION, MANIFEST = "basalt-artifact", 2, "manifest.json"
 READABLE = (1, 2)  # 1 knew no host part: whoever knows 1 alone would run the chip's part for the whole model
 SEAL = "sha256"  # key of the manifest: checksum of all its other keys
-KINDS = ("onnx", "lava", "pose", "sdnn")
+POSE, SIGMA_DELTA = "pose", "sdnn"
+KINDS = ("onnx", "lava", POSE, SIGMA_DELTA)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +64,7 @@ class Artifact:
                 f"{why['reason']}, and {self.path} holds floats alone",
                 "run its float form, on onnx or reference",
             )
-        if form == "integer" and self.kind == "pose":
+        if form == "integer" and self.kind == POSE:
             raise BadInput(f"{self.path}: is a pose network, with no spikes to map, fuse or simulate")
         return load_graph(self.file(f"{form}.npz"))
 

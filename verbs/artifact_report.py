@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from convert.artifact import Artifact, open_artifact
+from convert.artifact import POSE, SIGMA_DELTA, Artifact, open_artifact
 from convert.ir import BadInput
-from deploy.pose.network import KIND as POSE
-from deploy.pose.sigma_delta import KIND
 from energy.bills import check_conventions, check_host
 from energy.chunk import Chunk
 from energy.conventions import Convention, convention
@@ -32,7 +30,7 @@ from verbs.running import Loaded, best_target, load
 CLIP, IMAGE = "clips of {} frames from rest, a step a frame", "single images"
 DECODER = "the decoder (maps to joints) is outside the count"
 COUNTED = {  # kind and form of a pose network -> what its samples are, and what of them is not counted
-    (KIND, "sigma-delta"): f"{CLIP}; {DECODER}",
+    (SIGMA_DELTA, "sigma-delta"): f"{CLIP}; {DECODER}",
     (POSE, "float"): f"{IMAGE}; {DECODER}",
     (POSE, "int8"): f"{IMAGE}; {DECODER}, and so is bringing the sums of layers back to 8 bits",
 }
@@ -82,7 +80,7 @@ class _Fed:
 
 def _fed(opened: Artifact, asked: Asked) -> _Fed:
     about = opened.about["source"]
-    if opened.kind not in (KIND, POSE):
+    if opened.kind not in (POSE, SIGMA_DELTA):
         refuse_clip(opened, asked.clip)
         clips = load_clips(about, asked.dataset, asked.data, asked.split, listed=True)
         told = {"layout": clips.layout, "dataset": clips.name}
@@ -98,7 +96,7 @@ def _fed(opened: Artifact, asked: Asked) -> _Fed:
 
 def _conventions(opened: Artifact, asked: Asked) -> tuple[Convention, ...]:
     """Those asked for; of changes, `exact` alone, and another is refused."""
-    if opened.kind != KIND:
+    if opened.kind != SIGMA_DELTA:
         return conventions_of(asked.conventions, asked.switches)
     found = conventions_of(asked.conventions, asked.switches, (convention("exact"),))
     if odd := [c.name for c in found if c.rate != "events"]:
@@ -117,7 +115,7 @@ def _check_table(opened: Artifact, prices: CostTable, host: str | None) -> None:
             f"{prices.name} prices operations on spikes, and {opened.path} is a pose network that sends "
             "none; choose an arithmetic table"
         )
-    if opened.kind == KIND and prices.kind == "chip" and host is None:
+    if opened.kind == SIGMA_DELTA and prices.kind == "chip" and host is None:
         raise BadInput(
             f"{prices.name} prices operations on spikes alone, and sigma-delta messages have sizes; "
             "choose an arithmetic table, or name one for them with --host-table"

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
-from convert.artifact import new_artifact
+from convert.artifact import SIGMA_DELTA, new_artifact
 from convert.ir import BadInput, Graph, WindowNode, save_graph, save_program
 from verbs.covering import summary
 from verbs.feed import Feed, load_feed, per_sample, scores, source
@@ -28,7 +28,7 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
 @click.option(
     "--to",
     "kind",
-    type=click.Choice(["onnx", "lava", "sdnn"]),
+    type=click.Choice(["onnx", "lava", SIGMA_DELTA]),
     required=True,
     help="onnx: step, scan and integer graphs. lava: program file, and .net where the net is a chain. "
     "sdnn: a pose network as a sigma-delta network.",
@@ -100,7 +100,7 @@ def convert(
     if int8_loss is not None and form != "int8":
         raise click.UsageError("--int8-loss: belongs to --form int8; leave it out")
     refuse_conversion(run)
-    if kind == "sdnn":
+    if kind == SIGMA_DELTA:
         from verbs.pose_sdnn import convert_sdnn
 
         return convert_sdnn(ctx, run, form, delta_threshold, (bits, input_bits), out, data, json_path)

@@ -35,12 +35,12 @@ def inspect(path: Path, json_path: Path | None) -> None:
 
 
 def _artifact(path: Path) -> dict[str, Any]:
-    from convert.artifact import open_artifact
+    from convert.artifact import POSE, open_artifact
     from convert.ir import text
 
     opened = open_artifact(path)
     source = opened.about["source"]
-    if opened.kind == "pose":
+    if opened.kind == POSE:
         return _pose(opened)
     say(f"artifact of kind {opened.kind}, fingerprint {opened.fingerprint[:16]}")
     stream = f"stream {source['recipe']['stream']}, " if "stream" in source["recipe"] else ""

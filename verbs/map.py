@@ -10,8 +10,8 @@ import click
 import numpy as np
 from tqdm import tqdm
 
+from convert.artifact import SIGMA_DELTA
 from convert.ir import BadInput, Program, Unsupported
-from deploy.pose.sigma_delta import KIND as SIGMA_DELTA
 from verbs.options import OF_PEOPLE, clip_option, dataset_options, json_option
 from verbs.output import say, table, write_json
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from convert.artifact import is_artifact, open_artifact
+from convert.artifact import SIGMA_DELTA, is_artifact, open_artifact
 from convert.ir import BadInput, Unsupported
 from deploy.pose.boxes import Detector, FileDetector, HogDetector, WholeFrame
 from deploy.pose.coco_file import Boxes
@@ -81,7 +81,7 @@ def pose_stage(
         raise BadInput(
             f"{pose}: is no pose network; name a run of `train --model ogn`, or what it converts to"
         )
-    if is_artifact(pose) and open_artifact(pose).kind == "sdnn":
+    if is_artifact(pose) and open_artifact(pose).kind == SIGMA_DELTA:
         raise BadInput(
             f"{pose}: is a sigma-delta network, whose changes the pipeline neither keeps from crop to crop "
             "nor counts; name its run, or `convert RUN --to onnx`"

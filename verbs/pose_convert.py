@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from convert.artifact import is_artifact, new_artifact
+from convert.artifact import POSE, is_artifact, new_artifact
 from convert.ir import BadInput, Graph, Unsupported, save_graph
 from verbs.configuring import said
 from verbs.output import say, table, write_json
@@ -65,7 +65,7 @@ def convert_pose(
         "checkpoint": {"sha256": opened.digest, "revision": opened.about.get("revision")},
         "parity_with_torch": parity,
     }  # fmt: skip
-    with new_artifact(out, "pose", manifest) as draft:
+    with new_artifact(out, POSE, manifest) as draft:
         (draft / "pose.onnx").write_bytes(wholes[form])
         save_graph(draft / "float.npz", graph)
         files = sorted((f.name, f.stat().st_size) for f in draft.iterdir())

@@ -16,10 +16,8 @@ from typing import Any, Protocol
 import click
 import numpy as np
 
-from convert.artifact import Artifact
+from convert.artifact import POSE, SIGMA_DELTA, Artifact
 from convert.ir import BadInput
-from deploy.pose.network import KIND as POSE
-from deploy.pose.sigma_delta import KIND
 from train.pose.data.person import PoseSet
 from train.pose.recipe import PoseRecipe
 from verbs.feed import Feed, load_feed
@@ -191,7 +189,7 @@ def open_feed(
     opened: Artifact, dataset: str | None, data: Path | None, split: str, limit: int | None, clip: int | None
 ) -> Feed | PoseFeed:
     """What an artifact runs on: clips of poses where it is of kind sdnn, else samples with classes."""
-    if opened.kind == KIND:
+    if opened.kind == SIGMA_DELTA:
         return pose_feed(opened, dataset, data, split, limit, clip)
     refuse_clip(opened, clip)
     return load_feed(opened.about["source"], dataset, data, split, limit)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.artifact import Artifact, is_artifact, open_artifact
+from convert.artifact import POSE, SIGMA_DELTA, Artifact, is_artifact, open_artifact
 from convert.ir import BadInput
 from verbs.options import cores
 
@@ -73,7 +73,7 @@ def load_people(
 def is_pose(path: Path) -> bool:
     """Whether a run folder, a checkpoint or an artifact is of a pose network; what is unreadable is not."""
     if is_artifact(path):
-        return open_artifact(path).kind in ("pose", "sdnn")
+        return open_artifact(path).kind in (POSE, SIGMA_DELTA)
     return task_at(path) == "pose"
 
 
@@ -124,7 +124,7 @@ def _converted(artifact: Artifact, threads: int | None, flip: bool) -> PoseRun:
         raise BadInput(f"{artifact.path}: found --flip-test; its decoder is in the graph: evaluate the run")
     threads, about = threads or cores(), artifact.about["source"]
     network: PoseNetwork | SigmaDeltaPose
-    if artifact.kind == "sdnn":
+    if artifact.kind == SIGMA_DELTA:
         by, network = "loihi-sim", SigmaDeltaPose.load(artifact, threads)
     else:
         by, network = "onnx", PoseNetwork.load(artifact.file("pose.onnx"), threads)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from convert.artifact import is_artifact, new_artifact
+from convert.artifact import SIGMA_DELTA, is_artifact, new_artifact
 from convert.ir import BadInput, Graph, Program, Unsupported, save_graph, save_program
 from convert.passes.sigma_delta import LayerReport, Ranges, SigmaDelta, refuse
 from verbs.configuring import said
@@ -146,7 +146,7 @@ def convert_sdnn(
         },
         "parity_with_torch": told,
     }  # fmt: skip
-    with new_artifact(out, "sdnn", manifest) as draft:
+    with new_artifact(out, SIGMA_DELTA, manifest) as draft:
         save_graph(draft / "float.npz", source.graph)
         save_graph(draft / "integer.npz", made.integer)
         save_graph(draft / "host.npz", made.host)

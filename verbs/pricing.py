@@ -8,10 +8,8 @@ from typing import Any
 
 from click import UsageError
 
-from convert.artifact import Artifact
+from convert.artifact import POSE, SIGMA_DELTA, Artifact
 from convert.ir import BadInput, Program
-from deploy.pose.network import KIND as POSE
-from deploy.pose.sigma_delta import KIND as SIGMA_DELTA
 from energy.conventions import Convention
 from energy.priced import Terms
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sized
 from dataclasses import dataclass
+from typing import Protocol
 
 import click
 import numpy as np
 from tqdm import tqdm
 
-from convert.artifact import Artifact
+from convert.artifact import POSE, Artifact
 from convert.ir import BadInput, Graph, Input, Unsupported
-from deploy.pose.network import KIND as POSE
 from deploy.pose.network import PoseNetwork
 from deploy.record import Record
 from deploy.split import SplitRunner
 from deploy.target import Model, Runner, Target, target, told
-from verbs.feed import Feed, per_sample, scores
+from verbs.feed import per_sample, scores
 from verbs.options import cores
 from verbs.output import bar
 
@@ -132,9 +132,22 @@ def say_cut(values: int) -> None:
         )
 
 
+class Fed(Protocol):
+    """What runs over a target: clips of skeletons (`verbs.feed.Feed`) or of poses (`verbs.pose_feed`)."""
+
+    @property
+    def samples(self) -> Sized:
+        """What `batches` goes over."""
+        ...
+
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(samples the rows belong to, x float32 [T, rows, *shape]), `size` samples a time."""
+        ...
+
+
 def run_all(
     loaded: Loaded,
-    feed: Feed,
+    feed: Fed,
     batch: int,
     rasters: Collection[str] = (),
     each: Callable[[np.ndarray, Record], None] | None = None,

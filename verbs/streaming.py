@@ -10,7 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
-from convert.artifact import Artifact, open_artifact
+from convert.artifact import SIGMA_DELTA, Artifact, open_artifact
 from convert.ir import Unsupported
 from deploy.stream import Stream
 from deploy.stream_state import load_state, save_state
@@ -41,7 +41,7 @@ class Asked:
 def stream_artifact(path: Path, name: str, form: str | None, asked: Asked, json_path: Path | None) -> None:
     """Open, run, print, write."""
     artifact = open_artifact(path)
-    if artifact.kind == "sdnn":
+    if artifact.kind == SIGMA_DELTA:
         reason = "answers with joints, and what a stream prints after a frame is a class"
         raise Unsupported(
             artifact.about["source"]["model"],

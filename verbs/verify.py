@@ -143,9 +143,10 @@ def _whole(opened: Any, parts: list[_Part]) -> tuple[list[Any], dict[str, Any]]:
 def _beside(opened: Any, x: np.ndarray, want: Any) -> tuple[Any, dict[str, Any]]:
     """The comparison that no target makes, and what else `--json` says of it: spikes of the float graph; of a
     sigma-delta network, which has none in floats, its dense integers, and how far joints lie apart."""
+    from convert.artifact import SIGMA_DELTA
     from deploy.verify import float_divergence
 
-    if opened.kind != "sdnn":
+    if opened.kind != SIGMA_DELTA:
         floating, membranes = float_divergence(opened.graph("integer"), opened.graph("float"), x, want)
         return floating, {"float_membranes": membranes}
     from verbs.pose_verify import dense_comparison, joints_apart

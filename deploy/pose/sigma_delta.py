@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convert.artifact import Artifact
+from convert.artifact import SIGMA_DELTA, Artifact
 from convert.ir import BadInput, Graph, Program
 from deploy.loihi_sim import LoihiSim
 from deploy.onnx_session import Session, check_form, read_model
 from deploy.record import Record
 from deploy.reference import values
 
-KIND, DECODER = "sdnn", "pose-decoder"
+DECODER = "pose-decoder"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +53,9 @@ class MapReader:
     def load(cls, artifact: Artifact, threads: int = 1) -> MapReader:
         """That of an artifact of kind sdnn; BadInput for another kind."""
         host = artifact.host()
-        if artifact.kind != KIND or host is None:
+        if artifact.kind != SIGMA_DELTA or host is None:
             raise BadInput(
-                f"{artifact.path}: is of kind {artifact.kind}; expected one of convert --to {KIND}"
+                f"{artifact.path}: is of kind {artifact.kind}; expected one of convert --to {SIGMA_DELTA}"
             )
         settings, place = artifact.about["source"]["model_config"], artifact.file("decoder.onnx")
         return cls(host, read_model(place), settings["heads"], settings["kinds"], str(place), threads)
