@@ -7,9 +7,14 @@ from typing import Any
 
 import click
 
+from deploy.pose.greedy import GREEDY, Rule
+from verbs.candidate_options import candidate_options
 from verbs.classes import judged, per_class, percent
+from verbs.configuring import said
 from verbs.options import dataset_options, json_option, threads_option
 from verbs.output import say, write_json
+
+CHOICE = ("score_threshold", "nms_iou", "cap", "nms_oks")  # among boxes that are found
 
 
 @click.command(short_help="Accuracy of a trained run, class by class.")
@@ -23,9 +28,17 @@ from verbs.output import say, write_json
     metavar="FILE",
     help="Poses: also write the joints as COCO's result list, for `evaluate-poses` and `track`.",
 )
+@click.option("--boxes", default=None, metavar="hog|whole|FILE.json|RUN",
+              help="Poses: look for people in boxes of OpenCV's detector, the whole image, a COCO file, a "
+              "keypoint R-CNN. Default: the annotated boxes.")  # fmt: skip
+@candidate_options(GREEDY)
+@click.option("--nms-oks", type=click.FloatRange(0, 1), default=0.7, show_default=True, metavar="OKS",
+              help="Boxes: poses more alike than this are one person: the better one stays.")  # fmt: skip
 @threads_option
 @json_option
+@click.pass_context
 def evaluate(
+    ctx: click.Context,
     run: Path,
     dataset: str | None,
     data: Path | None,
@@ -33,6 +46,11 @@ def evaluate(
     limit: int | None,
     flip_test: bool,
     results: Path | None,
+    boxes: str | None,
+    score_threshold: float,
+    nms_iou: float,
+    cap: int,
+    nms_oks: float,
     threads: int | None,
     json_path: Path | None,
 ) -> None:
@@ -47,24 +65,34 @@ def evaluate(
 
     Of a pose network, a RUN or an artifact of it: PCK of each joint by the data set's own measure (LSPET: 0.2
     of the torso, MPII and PoseTrack18: 0.5 of the head), and COCO's figures where the annotations are of its
-    form. Of a keypoint R-CNN the same, of people whom it finds in whole images (--limit counts images): boxes
-    and joints by COCO's figures, joints of people whom no box reaches are wrong.
+    form, of people in their annotated boxes. With --boxes nobody's box is given: candidates are chosen
+    greedily, poses are rescored (box x joints), of poses that are alike one stays; --limit counts images, and
+    joints of people whom no box reaches are wrong. A keypoint R-CNN is judged so by its own boxes.
     """
+    from verbs.people_evaluation import Asked, evaluate_people
     from verbs.people_run import is_people
     from verbs.pose_run import is_pose
 
+    if boxes is None and (odd := [o for o in CHOICE if said(ctx, o)]):
+        raise click.UsageError(f"--{odd[0].replace('_', '-')}: belongs to --boxes; leave it out")
+    asked = Asked(dataset, data, split, limit, threads, results, json_path)
+    if boxes is not None and is_pose(run):
+        from verbs.boxed_evaluation import InBoxes, evaluate_in_boxes
+
+        rule = Rule(score_threshold, nms_iou, cap)
+        return evaluate_in_boxes(run, InBoxes(boxes, rule, nms_oks), asked, flip_test)
     if is_pose(run):
         from verbs.pose_evaluation import evaluate_pose
 
         return evaluate_pose(run, dataset, data, split, limit, threads, flip_test, results, json_path)
     if is_people(run):
-        from verbs.people_evaluation import evaluate_people
-
         if flip_test:
             raise click.UsageError(f"--flip-test: {run} looks at whole images as they are; leave it out")
-        return evaluate_people(run, dataset, data, split, limit, threads, results, json_path)
-    if flip_test or results is not None:
-        option = "--flip-test" if flip_test else "--results"
+        if boxes is not None:
+            raise click.UsageError(f"--boxes: {run} finds people by itself; leave it out")
+        return evaluate_people(run, asked)
+    if given := [o for o, v in (("flip-test", flip_test), ("results", results), ("boxes", boxes)) if v]:
+        option = f"--{given[0]}"
         raise click.UsageError(f"{option}: {run} is no pose network; leave it out")
     from convert.artifact import is_artifact
     from convert.ir import BadInput

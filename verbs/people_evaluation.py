@@ -1,10 +1,10 @@
-"""`evaluate` of a keypoint R-CNN: boxes and joints of whole images, nobody's box being given."""
+"""`evaluate` of whole images, nobody's box being given: boxes and joints of a keypoint R-CNN."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from deploy.pose.nms import oks_nms, rescored
 from deploy.pose.oks import stacked
 from deploy.pose.people import Person
 from verbs.output import bar, say, table, write_json
-from verbs.people_run import PeopleRun, open_people
+from verbs.people_run import open_people
 from verbs.pose_evaluation import coco_figures, joint_table, judged_body
 
 if TYPE_CHECKING:
@@ -28,71 +28,110 @@ MOST = 20  # candidates of an image; their score and overlap are the greedy rule
 ALIKE = 0.7  # OKS above which two poses are one person's: the better one stays
 
 
-def evaluate_people(
-    run: Path, dataset: str | None, data: Path | None, split: str, limit: int | None, threads: int | None,
-    results_path: Path | None, json_path: Path | None,
-) -> None:  # fmt: skip
-    """Print the figures of a split, whose people are looked for in whole images. limit: of images."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asks of an evaluation. limit: of images."""
+
+    dataset: str | None
+    data: Path | None
+    split: str
+    limit: int | None
+    threads: int | None
+    results: Path | None
+    json: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Who found people: run, by, form, checkpoint and rules stand in --json; boxes: whose they are."""
+
+    run: str
+    by: str
+    form: str
+    checkpoint: str
+    boxes: str
+    rules: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Searched:
+    """Images that were looked at. people: everybody in them; by image: all candidate boxes, and the people
+    that are left of them."""
+
+    looked: Sequence[Scene]
+    people: PoseSet
+    candidates: Mapping[Any, Boxes]
+    found: Mapping[Any, Found]
+    wall_s: float
+
+
+def evaluate_people(run: Path, asked: Asked) -> None:
+    """Print the figures of a split, whose people are looked for in whole images."""
+    from train.pose.data import images
+    from train.pose.rcnn.detector import Choice
+
+    opened = open_people(run, asked.threads)
+    choice = Choice(GREEDY.score_threshold, GREEDY.nms_iou, MOST)
+    people = opened.people(asked.dataset, asked.data, asked.split)
+    searched = search(
+        people, asked.limit, ALIKE, lambda scene: opened.detector.find(images.read(scene.image), choice)
+    )
+    rules = {"score": GREEDY.score_threshold, "iou": GREEDY.nms_iou, "cap": MOST, "oks": ALIKE}
+    tell(searched, Judged(str(run), "torch", "float", opened.about["sha256"], "its own", rules), asked, {})
+
+
+def search(whole: PoseSet, limit: int | None, alike: float, find: Callable[[Scene], Found]) -> Searched:
+    """The images of a set (at most `limit`, evenly spaced), searched one by one; of poses more alike than
+    `alike` the better one stays."""
     from train.pose.rcnn.scenes import scenes, spread
 
-    opened = open_people(run, threads)
-    whole = opened.people(dataset, data, split)
     looked = spread(scenes(whole), limit)
     people = replace(whole, people=tuple(p for scene in looked for p in scene.people))
-    started = time.monotonic()
-    candidates, found = _found(opened, looked, people)
-    wall_s = time.monotonic() - started
+    sigmas = np.array(people.keypoints.sigmas)
+    candidates, found, started = {}, {}, time.monotonic()
+    with bar(len(looked), "images") as shown:
+        for scene in looked:
+            here = find(scene)
+            candidates[scene.image_id] = Boxes(here.boxes, here.box_scores)
+            found[scene.image_id] = _kept(here, sigmas, alike)
+            shown.update(1)
+    return Searched(looked, people, candidates, found, time.monotonic() - started)
+
+
+def tell(searched: Searched, by: Judged, asked: Asked, more: Mapping[str, Any]) -> None:
+    """Print the figures and write the files. more: what else `--json` says."""
+    looked, people, found = searched.looked, searched.people, searched.found
     pck = _pck(looked, found, people)
     listed = [entry for scene in looked for entry in _results(scene, found[scene.image_id], people.category)]
     figures = {
-        "boxes": _box_figures(candidates, found, listed, people),
+        "boxes": _box_figures(searched.candidates, found, listed, people),
         "oks": coco_figures(listed, people, "keypoints"),
     }
     joint_table(people, pck)
     say("joints of people whom no box reaches (IoU 0.5) are wrong")
     _show(figures)
-    say(
-        f"torch (float): {len(looked)} images of {split}, "
-        f"{1000 * wall_s / len(looked):.1f} ms each, images read"
-    )
-    write_json(results_path, listed)
+    each = 1000 * searched.wall_s / len(looked)
+    say(f"{by.by} ({by.form}), boxes: {by.boxes}: {len(looked)} images of {asked.split}, {each:.1f} ms each, "
+        "images read")  # fmt: skip
+    write_json(asked.results, listed)
     write_json(
-        json_path,
+        asked.json,
         {
-            "run": str(run), "by": "torch", "form": "float", "checkpoint": opened.about["sha256"],
-            "split": split, "n_images": len(looked), **judged_body(people, pck), **figures,
-            "rules": {"score": GREEDY.score_threshold, "iou": GREEDY.nms_iou, "cap": MOST, "oks": ALIKE},
-            "wall_s": wall_s, "poses": listed,
+            "run": by.run, "by": by.by, "form": by.form, "checkpoint": by.checkpoint, "detector": by.boxes,
+            "split": asked.split, "n_images": len(looked), **more, **judged_body(people, pck), **figures,
+            "rules": dict(by.rules), "wall_s": searched.wall_s, "poses": listed,
         },
     )  # fmt: skip
 
 
-def _found(
-    opened: PeopleRun, looked: Sequence[Scene], people: PoseSet
-) -> tuple[dict[Any, Boxes], dict[Any, Found]]:
-    """By image: all candidate boxes, and the people that are left of them."""
-    from train.pose.data import images
-    from train.pose.rcnn.detector import Choice
-
-    choice = Choice(GREEDY.score_threshold, GREEDY.nms_iou, MOST)
-    candidates, found = {}, {}
-    with bar(len(looked), "images") as shown:
-        for scene in looked:
-            here = opened.detector.find(images.read(scene.image), choice)
-            candidates[scene.image_id] = Boxes(here.boxes, here.box_scores)
-            found[scene.image_id] = _kept(here, np.array(people.keypoints.sigmas))
-            shown.update(1)
-    return candidates, found
-
-
-def _kept(found: Found, sigmas: np.ndarray) -> Found:
+def _kept(found: Found, sigmas: np.ndarray, alike: float) -> Found:
     """One of the poses that are alike, by the score of box and joints."""
     poses = [
         Person(keypoints=xy, visibility=np.full(len(sigmas), 2, np.int8), box=box)
         for xy, box in zip(found.xy, found.boxes, strict=True)
     ]
     scores = rescored(found.box_scores, found.scores)
-    kept = oks_nms(stacked(poses, len(sigmas)), scores, sigmas, ALIKE)
+    kept = oks_nms(stacked(poses, len(sigmas)), scores, sigmas, alike)
     return found.taken(kept)
 
 

@@ -75,7 +75,7 @@ def pipeline(
     from deploy.pose.footage import open_footage
     from energy.costs import cost_table as shipped
     from energy.costs import load_cost_table
-    from verbs.pipeline_poses import names_run
+    from verbs.detectors import names_run
     from verbs.pipeline_run import Plan, run
 
     prices = load_cost_table(Path(cost_table)) if cost_table.endswith(".toml") else shipped(cost_table)

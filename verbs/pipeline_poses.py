@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from convert.artifact import SIGMA_DELTA, is_artifact, open_artifact
 from convert.ir import BadInput, Unsupported
-from deploy.pose.boxes import Detector, FileDetector, HogDetector, WholeFrame
+from deploy.pose.boxes import Detector, FileDetector
 from deploy.pose.coco_file import Boxes
 from deploy.pose.footage import Footage, Shot
 from deploy.pose.frame_ids import FrameIds, frame_ids
@@ -20,14 +20,12 @@ from deploy.pose.joints import sigmas
 from deploy.pose.nms import oks_nms, rescored
 from deploy.pose.oks import stacked
 from deploy.pose.people import Frame, Person, Video
-from verbs.people_run import RunDetector, is_people
+from verbs.detectors import boxed, detector, inside
+from verbs.people_run import is_people
 from verbs.pipeline_boxes import BoxEnergy
 from verbs.pipeline_energy import StageEnergy, uncounted
 from verbs.pose_run import PoseRun, is_pose, open_pose
 from verbs.stage_clock import StageClock
-
-if TYPE_CHECKING:
-    from train.pose.data.person import Person as Boxed
 
 Energy = Callable[[str, dict[str, Any]], StageEnergy]
 
@@ -125,7 +123,8 @@ class NetworkPoses:
             return ()
         with self._clock.stage("boxes"):
             found_boxes = self.detector.find(image_id, shot.image)
-            boxes = chosen(self._inside(found_boxes, shot), self.candidates.rule)
+            width_height = shot.image.shape[1::-1]
+            boxes = chosen(inside(found_boxes, width_height, self.detector.notes), self.candidates.rule)
         if not len(boxes):
             return ()
         xy, scores = self._joints(image_id, boxes, shot)
@@ -147,15 +146,6 @@ class NetworkPoses:
             return [self._boxes.line(), uncounted("pose", str(self.opened.path), self._why)]
         return [self._boxes.line(), self._energy.summary()]
 
-    def _inside(self, boxes: Boxes, shot: Shot) -> Boxes:
-        """Without boxes that show nothing of the frame."""
-        size = np.array(shot.image.shape[1::-1])
-        low, high = boxes.boxes[:, :2], boxes.boxes[:, :2] + boxes.boxes[:, 2:]
-        good = ((low < size) & (high > 0) & (boxes.boxes[:, 2:] > 0)).all(axis=1)
-        if not good.all():
-            self.notes["boxes wholly outside their image: left out"] += int((~good).sum())
-        return boxes.taken(np.flatnonzero(good))
-
     def _joints(self, image_id: int, boxes: Boxes, shot: Shot) -> tuple[np.ndarray, np.ndarray]:
         """Joints [n, K, 2] and scores [n, K] in the boxes; every crop is counted as it passes."""
         from train.pose.predict import predict
@@ -171,7 +161,7 @@ class NetworkPoses:
             place += len(x)
             return self.opened.infer(x, joints)
 
-        people = [_boxed(box, pixels, len(self.joints), image_id) for box in boxes.boxes]
+        people = [boxed(box, pixels, len(self.joints), image_id) for box in boxes.boxes]
         found = predict(infer, people, self.opened.recipe)
         return found.xy, found.score
 
@@ -213,21 +203,12 @@ def poses_of(footage: Footage, stage: PoseStage, clock: StageClock, advance: Cal
     return Video(footage.path.resolve().stem, stage.joints, tuple(frames))
 
 
-def names_run(boxes: str) -> bool:
-    """Whether --boxes names a run, and neither a detector of OpenCV's nor a file of boxes."""
-    path = Path(boxes)
-    return boxes not in ("hog", "whole") and (path.is_dir() or path.suffix == ".safetensors")
-
-
 def _detector(boxes: str, footage: Footage, threads: int | None) -> tuple[Detector, FrameIds]:
-    if boxes == "hog":
-        return HogDetector(), FrameIds()
-    if boxes == "whole":
-        return WholeFrame(), FrameIds()
+    found = detector(boxes, threads)
+    if not isinstance(found, FileDetector):
+        return found, FrameIds()
     path = Path(boxes)
-    if names_run(boxes):
-        return RunDetector(path, threads), FrameIds()
-    found, ids = FileDetector(path), frame_ids(path, footage)
+    ids = frame_ids(path, footage)
     frames = range(footage.frames) if ids.found is None else ids.found.values()
     if found.boxes and not set(found.boxes) & set(frames):
         raise BadInput(
@@ -235,15 +216,6 @@ def _detector(boxes: str, footage: Footage, threads: int | None) -> tuple[Detect
             f"{footage.path}; a list of results counts frames from 0"
         )
     return found, ids
-
-
-def _boxed(box: np.ndarray, pixels: np.ndarray, joints: int, image_id: int) -> Boxed:
-    from train.pose.data.person import Person as Boxed
-
-    return Boxed(
-        image=pixels, box=box, xy=np.zeros((joints, 2)), visibility=np.zeros(joints, np.int8),
-        weights=np.zeros(joints, np.float32), id=0, image_id=image_id, group="",
-    )  # fmt: skip
 
 
 def _counter(opened: PoseRun) -> tuple[Any, Any, str]:
