@@ -10,7 +10,6 @@ import numpy as np
 
 from convert.ir import BadInput
 from deploy.pose.boxes import Detector, FileDetector
-from deploy.pose.coco_file import Boxes
 from deploy.pose.greedy import Rule, chosen
 from verbs.detectors import boxed, detector, inside
 from verbs.people_evaluation import Asked, Judged, search, tell
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from train.pose.data.person import PoseSet
     from train.pose.rcnn.detector import Found
     from train.pose.rcnn.scenes import Scene
+
+
+NOBODYS = -1  # an id that is no number is in no file of boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class _Finder:
 
         pixels = images.read(scene.image)
         height, width = pixels.shape[:2]
-        # an id of another kind than a number is in no file of boxes; of a detector it is its messages' alone
-        every: Boxes = self.detector.find(scene.image_id, np.ascontiguousarray(pixels[..., ::-1]))  # type: ignore[arg-type]
+        image_id = scene.image_id if isinstance(scene.image_id, int) else NOBODYS
+        every = self.detector.find(image_id, np.ascontiguousarray(pixels[..., ::-1]))
         here = chosen(inside(every, (width, height), self.detector.notes), self.rule)
         joints = len(self.opened.about["joints"])
         if not len(here):

@@ -61,6 +61,12 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
     help="sdnn: a change below F times the rms of its layer waits. auto (default): the largest of a few that "
     "costs training people, in motion, half a point of PCK at most.",
 )
+@click.option(
+    "--carry/--no-carry",
+    default=True,
+    show_default=True,
+    help="sdnn: neurons keep the bits that a message loses. --no-carry: they forget them, as Lava 0.10.0's.",
+)
 @quantisation_options
 @click.option(
     "--data",
@@ -73,7 +79,7 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
 @click.pass_context
 def convert(
     ctx: click.Context, run: Path, kind: str, out: Path, form: str | None, int8_loss: float | None,
-    delta_threshold: str | None, bits: int, input_bits: int, adjacency: str, data: Path | None,
+    delta_threshold: str | None, carry: bool, bits: int, input_bits: int, adjacency: str, data: Path | None,
     json_path: Path | None,
 ) -> None:  # fmt: skip
     """Trace, fold, quantise and lower the best checkpoint of RUN (a run folder or a .safetensors file).
@@ -103,9 +109,11 @@ def convert(
     if kind == SIGMA_DELTA:
         from verbs.pose_sdnn import convert_sdnn
 
-        return convert_sdnn(ctx, run, form, delta_threshold, (bits, input_bits), out, data, json_path)
+        return convert_sdnn(ctx, run, form, delta_threshold, (bits, input_bits), out, carry, data, json_path)
     if delta_threshold is not None:
         raise click.UsageError("--delta-threshold: belongs to --to sdnn; leave it out")
+    if not carry:
+        raise click.UsageError("--no-carry: belongs to --to sdnn; leave it out")
     if is_pose(run):
         from verbs.pose_convert import convert_pose
 

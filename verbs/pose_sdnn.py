@@ -34,19 +34,20 @@ EXACT = 4  # people on which the simulator is held against the reference
 
 @dataclass(frozen=True, eq=False)
 class Maker:
-    """The sigma-delta networks of one float graph: one a threshold."""
+    """The sigma-delta networks of one float graph: one a threshold. carry: as in `convert.ir.sigma_delta`."""
 
     graph: Graph
     ranges: Ranges
     codec: Mapping[str, Any]
     heads: tuple[tuple[str, ...], tuple[str, ...]]
     bits: tuple[int, int]
+    carry: bool = True
 
     def made(self, threshold: float) -> Made:
         """The network of that threshold, in rms of each layer."""
         from convert.passes.lower import lower
 
-        build = SigmaDelta(self.ranges, threshold, *self.bits)
+        build = SigmaDelta(self.ranges, threshold, *self.bits, self.carry)
         integer, host = build(self.graph)
         return Made(threshold, integer, host, lower(integer, self.bits[0]), self, list(build.report))
 
@@ -77,7 +78,7 @@ class Made:
         return SigmaDeltaPose(self.program, reader, cores())
 
 
-def maker(opened: PoseRun, people: PoseSet, bits: tuple[int, int]) -> Maker:
+def maker(opened: PoseRun, people: PoseSet, bits: tuple[int, int], carry: bool = True) -> Maker:
     """What makes networks of a run, calibrated on these people."""
     from deploy.calibration import ranges
 
@@ -85,7 +86,7 @@ def maker(opened: PoseRun, people: PoseSet, bits: tuple[int, int]) -> Maker:
     refuse(graph)  # before the network runs on people
     found = ranges(graph, (x[None].astype(np.float64) for x in seen(opened, people)))
     heads = tuple(settings["heads"]), tuple(settings["kinds"])
-    return Maker(graph, found, opened.codec.description(), heads, bits)
+    return Maker(graph, found, opened.codec.description(), heads, bits, carry)
 
 
 def pck(made: Made, opened: PoseRun, people: PoseSet, way: int = 0) -> float:
@@ -117,7 +118,7 @@ def chosen(source: Maker, opened: PoseRun, people: PoseSet) -> Made:
 
 def convert_sdnn(
     ctx: click.Context, run: Path, form: str | None, threshold: str | None, bits: tuple[int, int], out: Path,
-    data: Path | None, json_path: Path | None,
+    carry: bool, data: Path | None, json_path: Path | None,
 ) -> None:  # fmt: skip
     """Write the artifact of kind sdnn, and print its layers and what it costs in PCK."""
     wanted = _threshold(threshold)
@@ -132,7 +133,7 @@ def convert_sdnn(
         raise click.UsageError(f"{name}: a sigma-delta network has no such setting; leave it out")
     opened = open_pose(run, None)
     people, held_out = _people(opened, data)
-    source = maker(opened, people, bits)
+    source = maker(opened, people, bits, carry)
     made = chosen(source, opened, people) if wanted is None else source.made(wanted)
     told = _judged(made, opened, held_out)
     layers = [asdict(layer) for layer in made.report]
@@ -140,7 +141,7 @@ def convert_sdnn(
         "source": {key: opened.about[key] for key in KEPT}, "form": "sigma-delta",
         "checkpoint": {"sha256": opened.digest, "revision": opened.about.get("revision")},
         "quantisation": {
-            "bits": bits[0], "input_bits": bits[1], "threshold": made.threshold,
+            "bits": bits[0], "input_bits": bits[1], "threshold": made.threshold, "carry": carry,
             "chosen": "auto" if wanted is None else "asked for", "calibration_people": len(people),
             "ranges": asdict(source.ranges), "layers": layers,
         },

@@ -91,6 +91,7 @@ def test_auto_takes_the_largest_threshold_that_keeps_pck(sdnn_run, tmp_path, mon
         (("--to", "sdnn", "--delta-threshold", "much"), 2, "expected auto"),
         (("--to", "sdnn", "--form", "int8"), 2, "--form: a sigma-delta network has no such setting"),
         (("--to", "onnx", "--delta-threshold", "0.1"), 2, "belongs to --to sdnn"),
+        (("--to", "onnx", "--no-carry"), 2, "--no-carry: belongs to --to sdnn"),
         (("--to", "lava"), 4, "--to sdnn: graded spikes of changes"),
     ],
 )

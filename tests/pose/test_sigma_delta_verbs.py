@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from cli import VERBS
+from convert.artifact import open_artifact
+from convert.ir import LoihiDelta, LoihiSigmaDelta
+from deploy.lava_sim import LavaSim
 from deploy.pose.sigma_delta import SigmaDeltaPose
 from energy.chunk import Chunk
 from verbs.counting import counted
@@ -114,6 +117,20 @@ def test_verify_compares_every_message_and_the_dense_integers(sdnn, tmp_path, ca
     assert seen == [(3, 1), (3, 1)]
     assert set(found["joints"]) == {"dense integers", "float"}
     assert "input.delta and 30 more: Lava 0.10.0 has no `carry`" in capsys.readouterr().out
+
+
+def test_lavas_own_form_forgets_bits_and_lava_has_its_neurons(sdnn_run, tmp_path):
+    """Every message is still the reference's; the dense integers are promised of neurons with carry alone."""
+    out = tmp_path / "own"
+    convert = ("convert", sdnn_run, "--to", "sdnn", "--no-carry", "--delta-threshold", 0, "--out", out)
+    assert told(tmp_path / "c", *convert)["quantisation"]["carry"] is False
+    made = open_artifact(out)
+    coders = [n for n in made.graph("integer").nodes.values() if isinstance(n, LoihiDelta | LoihiSigmaDelta)]
+    assert len(coders) > 20 and not any(n.carry for n in coders)
+    assert not any("carry" in reason for reason in LavaSim().supports(made.program()))
+    found = told(tmp_path / "v", "verify", out, "--samples", 1, "--clip", 3)
+    rows = {name: (row["exact"], row["mismatching"] > 0) for name, row in found["targets"].items()}
+    assert rows == {"reference": (True, False), "loihi-sim": (True, False), "dense integers": (False, True)}
 
 
 def test_a_target_that_refuses_every_layer_says_so_once(sdnn, monkeypatch, capsys):
