@@ -57,7 +57,7 @@ def memory(counts: Counts, layers: Layers, table: CostTable) -> dict[str, Item]:
         why = f"{table.name} prices no memory"
         return {name: unknown(counts, why) for name in ITEMS}
     pj = {name: np.zeros((len(counts.lines), counts.samples)) for name in ITEMS}
-    reasons: dict[str, str] = {}
+    ram, reasons = table.memory, dict[str, str]()
     for row, line in enumerate(counts.lines):
         layer = layers.get(line.name, "its sizes are not known")
         if _idle(counts, line):
@@ -66,7 +66,7 @@ def memory(counts: Counts, layers: Layers, table: CostTable) -> dict[str, Item]:
             reasons[line.name] = layer
             found = dict.fromkeys(ITEMS, np.full(counts.samples, np.nan))
         else:
-            found = _priced(accesses(counts, line, layer), layer, table)
+            found = _priced(accesses(counts, line, layer), layer, table, ram)
         for name in ITEMS:
             pj[name][row] = found[name]
     return {name: Item(pj[name], reasons) for name in ITEMS}
@@ -77,8 +77,7 @@ def _idle(counts: Counts, line: Line) -> bool:
     return not any(counts.of(line, field).any() for field in ("dense_mac", "neuron_steps", *ADDED))
 
 
-def _priced(a: Accesses, layer: Layer, table: CostTable) -> dict[str, np.ndarray]:
-    ram: Ram = table.memory  # type: ignore[assignment]
+def _priced(a: Accesses, layer: Layer, table: CostTable, ram: Ram) -> dict[str, np.ndarray]:
     mac, ac = (
         table.price(op) if n.any() else 0.0 for op, n in (("mac", a.mac + a.address_mac), ("ac", a.acc))
     )
