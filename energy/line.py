@@ -115,11 +115,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Uncounted:
-    """A node that no rule counts, and its share of all values that nodes give out per step."""
+    """A node that no rule counts, its share of all values that nodes give out per step, and what to do."""
 
     node: str
     type: str
     share: float
+    remedy: str = "add a rule in energy/fanout.py (weights), energy/products.py (pairs) or energy/updates.py"
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,6 +85,8 @@ class TorchCounter:
             trace.source(batch, Note(replace(cell, entering=True), time=time))
             with trace.watching():
                 out = self._run(batch)
+            if trace.failure is not None:
+                raise trace.failure  # the model has caught what was not for it
             for given in tree_flatten(out)[0]:
                 if isinstance(given, Tensor):  # of one that no operation gave, that it is not counted
                     trace.read(trace.known(given), None)

@@ -181,11 +181,17 @@ class Norm(Steady):
     makers: tuple[Synaptic, ...] = ()
 
 
+NO_RULE = "add a rule by the name of the ATen operation in energy/torch_counts/, in the file of its kind"
+OUT_OF_SIGHT = "made where torch does not look (a compiled kernel, numpy): make them by its operations"
+FAILED = "what it did before it raised is not known: let the model ask before it calls"
+
+
 @dataclass(eq=False)
 class Missing(Record):
-    """An operation without a rule, and how many values it gave."""
+    """What was done but is not counted, how many values it gave, and what to do about it."""
 
     values: int = 0
+    remedy: str = NO_RULE
 
 
 def settled(records: Iterable[Record], fold_norm: bool) -> list[Record]:

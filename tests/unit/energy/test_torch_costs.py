@@ -206,6 +206,7 @@ def test_chance_is_a_comparison_with_the_rate():
 
 def neuron(forward, name="LIFNode", base=nn.Module):
     """A class that passes for SpikingJelly's."""
+    forward.__module__ = "spikingjelly.activation_based.neuron"
     return type(name, (base,), {"__module__": "spikingjelly.activation_based.neuron", "forward": forward})
 
 
