@@ -34,6 +34,7 @@ from energy.torch_counts import (
     pooling,
     products,
     recurrent,
+    resampling,
 )
 from energy.torch_counts.lines import lines, uncounted
 from energy.torch_counts.note import Axis, Cell, Note
@@ -45,7 +46,8 @@ from energy.torch_counts.trace import Trace
 RULES = Rules(
     file.RULES
     for file in (
-        attention, elementwise, fourier, house, moves, neurons, norms, pooling, products, recurrent
+        attention, elementwise, fourier, house, moves, neurons, norms, pooling, products, recurrent,
+        resampling,
     )
 )  # fmt: skip
 TOKENS = (torch.int32, torch.int64)  # given to the model as they are: they choose rows of a table

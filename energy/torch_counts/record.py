@@ -182,7 +182,9 @@ class Norm(Steady):
 
 
 NO_RULE = "add a rule by the name of the ATen operation in energy/torch_counts/, in the file of its kind"
-OUT_OF_SIGHT = "made where torch does not look (a compiled kernel, numpy): make them by its operations"
+OUT_OF_SIGHT = (
+    "made out of torch's sight (a compiled kernel, numpy, lists): use its operations, for constants buffers"
+)
 FAILED = "what it did before it raised is not known: let the model ask before it calls"
 
 
