@@ -182,9 +182,7 @@ class Norm(Steady):
 
 
 NO_RULE = "add a rule by the name of the ATen operation in energy/torch_counts/, in the file of its kind"
-OUT_OF_SIGHT = (
-    "made out of torch's sight (a compiled kernel, numpy, lists): use its operations, for constants buffers"
-)
+OUT_OF_SIGHT = "made out of torch's sight (a compiled kernel, numpy, lists): use its operations, or a buffer"
 FAILED = "what it did before it raised is not known: let the model ask before it calls"
 
 
