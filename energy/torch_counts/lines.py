@@ -45,6 +45,7 @@ class _Sum:
             not all(n.known for n in found), self.folded, recounts=_recounts(found), sums=any(n.sums for n in
             found),
             first=any(r.first for r in self.records), head=any(r.head for r in self.records),
+            fixed=all(r.fixed for r in self.records),
             steps=self._steps(run), **more,
         )  # fmt: skip
 

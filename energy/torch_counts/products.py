@@ -57,7 +57,7 @@ def weigh(
     stage = Stage("", numbers(x, note, fan, steps), behind_pool(x, note, fan, steps) if absorbs else None)
     users, size = Users(), call.out.numel()
     pool = note.pooled.pool if note.pooled and absorbs else None
-    record = Synaptic(call.where(x), (stage,), size, pool=pool, users=users)
+    record = Synaptic(call.where(x), (stage,), size, pool=pool, fixed=fan.fixed, users=users)
     call.trace.read(note, record if absorbs else None)
     call.record(record)
     call.give(Note(Cell(), (users,), (record,), time, channels))
@@ -140,10 +140,11 @@ def _met_sizes(a: Tensor, b: Tensor) -> float:
     return float((left * right).sum())
 
 
-def _skips(call: Call, weight: Note) -> bool:
-    """Whether zero weights are no synapses: asked for of all, or of adjacencies (weights with a fixed
-    part)."""
-    return not call.settings.zero_weights or (call.settings.skip_zero_adjacency and weight.cell.fixed)
+def _skips(call: Call, weight: Note) -> tuple[bool, bool]:
+    """Whether zero weights are no synapses: asked for of all, or of adjacencies; whether this is one (weights
+    with a fixed part)."""
+    fixed = weight.cell.fixed
+    return not call.settings.zero_weights or (call.settings.skip_zero_adjacency and fixed), fixed
 
 
 @RULES.operation(*MATRICES, "mv", "dot", "addmm", "baddbmm", "addmv", "linear", complex_values=True)
@@ -174,7 +175,7 @@ def _matrix(call: Call) -> None:
     has_bias = bias is not None and (not added or call.kwargs.get("beta", 1) != 0)
     each, skips = real_products(a, b), _skips(call, notes[1] if notes[1].cell.constant else notes[0])
     if notes[1].cell.constant and not notes[0].cell.constant:
-        fan = _times_real(each, Synapses(dense, dense, n, _filled(right, -1, n, a), skips))
+        fan = _times_real(each, Synapses(dense, dense, n, _filled(right, -1, n, a), *skips))
         weigh(
             call,
             a,
@@ -183,7 +184,7 @@ def _matrix(call: Call) -> None:
             Axis(call.out.dim() - 1, n) if call.out.dim() else None,
         )
     elif notes[0].cell.constant and not notes[1].cell.constant:
-        fan = _times_real(each, Synapses(dense, dense, m, _filled(left, -2, m, b), skips))
+        fan = _times_real(each, Synapses(dense, dense, m, _filled(left, -2, m, b), *skips))
         weigh(call, b, fan, None, Axis(call.out.dim() - 2, m) if call.out.dim() > 1 else None)
     else:
         pairs = None if a.is_meta else _pairs(left, right)
@@ -220,7 +221,9 @@ def _times_real(each: int, fan: Synapses) -> Synapses:
     """Synapses as real products, `each` of one."""
     if each == 1:
         return fan
-    return Synapses(fan.dense * each, fan.inbounds * each, fan.each * each, fan.nonzero * each, fan.skip)
+    return Synapses(
+        fan.dense * each, fan.inbounds * each, fan.each * each, fan.nonzero * each, fan.skip, fan.fixed
+    )
 
 
 def _as_matrix(x: Tensor, left: bool) -> Tensor:
@@ -297,7 +300,7 @@ def conv_synapses(call: Call, x: Tensor, weight: Tensor, geometry: tuple) -> Syn
             kernels = grouped.reshape(-1, 1, *weight.shape[2:])
         nonzero = _reached(kernels, len(kernels), places, out_places, geometry)[0]
     return Synapses(
-        dense, inbounds, each[0], each[0] if nonzero is each else nonzero, _skips(call, call.note(weight))
+        dense, inbounds, each[0], each[0] if nonzero is each else nonzero, *_skips(call, call.note(weight))
     )
 
 
@@ -334,7 +337,7 @@ def _times(call: Call) -> None:
     if not isinstance(b, Tensor) or not isinstance(a, Tensor):
         x = a if isinstance(a, Tensor) else b
         w = a if x is b else b
-        _scaled(call, x, 0 if w == 0 else 1, False, real_products(x, w))
+        _scaled(call, x, 0 if w == 0 else 1, (False, False), real_products(x, w))
         return
     first, second = call.note(a), call.note(b)
     if second.cell.constant or first.cell.constant:
@@ -358,14 +361,14 @@ def _same_time(call: Call, note: Note, x: Tensor) -> Axis | None:
     return carried(note.time, call.name, (), x.shape, call.out.shape)
 
 
-def _scaled(call: Call, x: Tensor, filled: int | Tensor, skip: bool, real: int) -> None:
+def _scaled(call: Call, x: Tensor, filled: int | Tensor, skips: tuple[bool, bool], real: int) -> None:
     """x times weights of one synapse a value, of `real` real products; where x is spread over a larger
     result, more of them. A bit and a bit of a weight stay a bit."""
     note, size = call.note(x), call.out.numel()
     each = size // max(1, x.numel())
     nonzero = filled * each if isinstance(filled, int) else filled
     time = _same_time(call, note, x)
-    fan = _times_real(real, Synapses(size, size, each, nonzero, skip))
+    fan = _times_real(real, Synapses(size, size, each, nonzero, *skips))
     weigh(call, x, fan, time, None, absorbs=False)
     found = call.note(call.out)
     found.makers[0].scale = True

@@ -5,6 +5,7 @@ shapes that have the same truth.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from energy.conventions import convention
 from energy.operand import BINARY, INTEGER, REAL, TERNARY
+from energy.operations import operations
+from energy.sheet import Sheet
 from energy.torch_counts.counter import TorchCounter
 from energy.torch_counts.fourier import fft_ops
 from energy.torch_counts.settings import Settings
@@ -253,6 +257,15 @@ def test_weights_alone_cost_nothing_and_adjacencies_may_skip_zeros():
     )
     assert (plain.total("mac")[0], skipped.total("mac")[0]) == (2 * 3 * 25, 2 * 3 * 5)
     assert len(plain.lines) == 1 and plain.total("sop_nonzero")[0] == 30
+    # a switch of the convention, as the command line has it, leaves out the same
+    for switch, left in (("zero_adjacency", 30), ("zero_weights", 150), ("padding", 150)):
+        value = {"padding": "dense"}.get(switch, "skipped")
+        ops = operations(Sheet(plain), replace(convention("exact"), **{switch: value}))
+        assert ops["compute"]["mac"].sum() == left
+    dense = nn.Linear(5, 5, bias=False)  # all of it trained: its zeros are weights
+    nn.init.eye_(dense.weight)
+    ops = operations(Sheet(counted(dense, rnd(5))), replace(convention("exact"), zero_adjacency="skipped"))
+    assert ops["compute"]["mac"].sum() == 25
 
 
 def test_norms_fold_where_weights_alone_are_in_front():
