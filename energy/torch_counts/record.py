@@ -126,7 +126,7 @@ class Synaptic(Record):
     """stages: one, or one for each product of a graph convolution.  outputs: values given.  bias: adds.
 
     pool: what its operand came through.  fixed: its weights are an adjacency.  scale: one weight a value,
-    part of a layer and none of its own.  first: it reads what enters the model; head: no layer comes behind it.
+    part of a layer and none of its own.  first: it reads what enters the model; head: no layer comes behind.
     scores: the product that one of its operands is, and what both have with K^T V first, if nothing else
     reads it.
     """
