@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_flatten
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from convert.ir import BasaltError, Unsupported
+from energy.torch_counts.literals import Literals
 from energy.torch_counts.note import VIEWS, WRITES, Cell, Note, constant
 from energy.torch_counts.record import FAILED, OUT_OF_SIGHT, Missing, Record, Steady, Synaptic, Where
 from energy.torch_counts.rules import NotCounted, Rule, RuleFailed, Rules
@@ -98,9 +99,11 @@ class Trace(TorchDispatchMode):
         self.records: list[Record] = []
         self.values = 0  # outputs of operations that are no mere moves
         self.failure: Exception | None = None  # raised while counting, whatever the model made of it
+        self._hooked = {m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks}
         self._notes = WeakTensorKeyDictionary()
         self._stack: list[Scope] = [Scope("", model, running=True)]
         self._hidden = 0  # depth inside a module that is counted whole
+        self._numbers = False  # numbers of Python's are being taken in
         for module in model.modules():
             for tensor in vars(module).values():
                 if isinstance(tensor, Tensor):
@@ -130,20 +133,27 @@ class Trace(TorchDispatchMode):
                     stack.callback(handle.remove)
             torch.backends.mha.set_fastpath_enabled(False)
             stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
-            with torch.no_grad(), self:
+            with torch.no_grad(), self, Literals(self):
                 yield
 
     def _check(self) -> None:
         if not nn.modules.module._global_forward_hooks:
             return
         for name, module in self.model.named_modules():
-            if self.rules.of_module(module) is not None:
+            if self._whole(module) is not None:
                 raise Unsupported(
                     name or ROOT,
                     "is counted whole, and a hook of all modules (register_module_forward_hook) may change "
                     "what it gives before that is seen",
                     "remove the hook, or register it on the modules themselves",
                 )
+
+    def _whole(self, module: nn.Module) -> Rule | None:
+        """By which rule a module is counted whole: none inside another, none where hooks lie inside it."""
+        inside = (m for m in module.modules() if m is not module)
+        return (
+            None if self._hidden or any(m in self._hooked for m in inside) else self.rules.of_module(module)
+        )
 
     def _hooks(self, path: str) -> tuple[Any, Any, Any, Any]:
         """Of one module: the first and the last before its forward, the first and the last behind it. What
@@ -155,7 +165,7 @@ class Trace(TorchDispatchMode):
         def begin(module: nn.Module, args: Any) -> None:
             scope = self._stack[-1]
             scope.running = True
-            scope.rule = None if self._hidden else self.rules.of_module(module)
+            scope.rule = self._whole(module)
             self._hidden += scope.rule is not None
 
         def end(module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
@@ -182,6 +192,8 @@ class Trace(TorchDispatchMode):
         if self._hidden:
             return out
         name = func.overloadpacket.__name__
+        if func.namespace != "aten":  # of the same name, but not the same operation
+            name = f"{func.namespace}.{name}"
         in_place = name.endswith("_") and not name.startswith("_") and bool(args)
         name = name.rstrip("_") if in_place else name
         call = Call(self, name, tuple(args), kwargs, out, in_place=in_place)
@@ -261,6 +273,20 @@ class Trace(TorchDispatchMode):
         finally:
             self._hidden -= 1
 
+    @property
+    def aloof(self) -> bool:
+        """Whether what happens is not looked at: inside a module counted whole, inside a rule."""
+        return self._hidden > 0
+
+    @contextmanager
+    def taking_numbers(self) -> Iterator[None]:
+        """Tensors that no operation gave are constants: made of numbers that are none of the sample's."""
+        self._numbers = True
+        try:
+            yield
+        finally:
+            self._numbers = False
+
     def __contains__(self, tensor: Tensor) -> bool:
         return tensor in self._notes
 
@@ -268,8 +294,9 @@ class Trace(TorchDispatchMode):
         """What is known of a tensor. One that no operation gave was made where dispatch does not look."""
         found = self._notes.get(tensor)
         if found is None:
-            found = self._notes[tensor] = Note(Cell())
-            self._untracked(tensor)
+            found = self._notes[tensor] = constant() if self._numbers else Note(Cell())
+            if not self._numbers:
+                self._untracked(tensor)
         return found
 
     def known(self, tensor: Tensor) -> Note:

@@ -99,6 +99,24 @@ def test_what_a_hook_makes_of_the_input_is_counted(make):
     assert counts["neuron.mul"].counts["mac"][0] == EACH
 
 
+def test_a_hook_inside_a_module_counted_whole_is_counted():
+    """Then its code is, operation by operation: what lies inside is not left to an equation."""
+
+    def of(hooked):
+        net = Net(foreign())
+        net.neuron.part = nn.Identity()
+        kind = type(net.neuron)
+        kind.forward = lambda self, x: (self.part(x) > 0).float()
+        kind.forward.__module__ = kind.__module__
+        if hooked:
+            net.neuron.part.register_forward_hook(lambda m, args, out: out * out)
+        return counted(net)
+
+    assert of(False)["neuron"].counts["neuron_multiplies"][0] == EACH  # LIFNode's
+    assert of(True)["neuron.part.mul"].counts["mac"][0] == EACH and not of(True).uncounted
+    assert of(True).total("neuron_multiplies")[0] == 0
+
+
 def test_hooks_with_keywords_and_weights_counted_whole():
     mix = ChannelMix(SIZE, 2)
     mix.register_forward_pre_hook(lambda m, args, kw: ((args[0] * args[0],), kw), with_kwargs=True)

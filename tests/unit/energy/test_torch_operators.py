@@ -348,6 +348,15 @@ def test_a_way_through_numpy_is_no_weight(way):
     assert {u.type for u in last.uncounted} == {"untracked tensor"}
 
 
+def test_an_operation_of_another_library_is_none_of_torchs():
+    """Whatever its name: one called `add` may do anything."""
+    library = torch.library.Library("basalt_test", "DEF")
+    library.define("add(Tensor x, Tensor y) -> Tensor")
+    library.impl("add", lambda x, y: x @ y.mT, "CPU")
+    counts = counted(Fn(lambda m, x: torch.ops.basalt_test.add(x, x)), rnd(3, 4))
+    assert [u.type for u in counts.uncounted] == ["basalt_test.add"] and not counts.total("residual_adds")[0]
+
+
 def filled(make):
     """Values written by a kernel that dispatch does not see, into memory that it saw asked for."""
 
