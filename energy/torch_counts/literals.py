@@ -51,7 +51,7 @@ class Literals(TorchFunctionMode):
         return out
 
     def _numbers(self, func: Any, args: Any) -> bool:
-        """Whether the call takes numbers in, and no tensor among them but weights, or as places known ones."""
+        """Whether the call takes numbers in, beside them no tensor but weights, or places that are known."""
         place = PLACES.get(func, TAKEN.get(func))
         if place is None or len(args) <= place:
             return False
