@@ -55,7 +55,8 @@ class Literals(TorchFunctionMode):
         place = PLACES.get(func, TAKEN.get(func))
         if place is None or len(args) <= place:
             return False
-        tensors = [t for t in tree_flatten(args[place])[0] if isinstance(t, Tensor)]
+        read = args if func in PLACES else args[place]
+        tensors = [t for t in tree_flatten(read)[0] if isinstance(t, Tensor)]
         if func in PLACES:
             return all(t in self._trace for t in tensors)
         return all(t in self._trace and self._trace.note(t).cell.constant for t in tensors)

@@ -87,6 +87,7 @@ def test_what_left_and_came_back_is_listed(way, nth):
     [
         lambda m, x: m.fc(x) * torch.tensor([x[0, 0], x[0, 1], 1.0]),
         lambda m, x: m.fc(x) * torch.from_numpy(SCALE),  # no one is told of the call
+        lambda m, x: m.fc(x) * torch.from_numpy(SCALE)[[0, 1, 2]],  # nor do places make a constant of it
     ],
 )
 def test_a_list_of_the_samples_values_is_not_written_down(function):
