@@ -1,6 +1,7 @@
 """A run that builds on another one: its teacher, or the run whose weights it begins with.
 
-Both must have been shown the same: what a joint's number means is part of the weights.
+Both must have been shown the same: what a joint's number means is part of the weights. A teacher may have
+been shown other streams of the same clips beside it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import Any, ClassVar
 from torch import nn
 
 from train.checkpoint import Checkpoint, CheckpointError
+from train.data import streams
 from train.data.clip import ClipSet
 from train.data.recipe import Recipe
+from train.data.standard import narrowed
 from train.growth import grown, highest_threshold
 
 # What both runs must be shown alike; mean and spread are taken over.
@@ -27,9 +30,16 @@ class UnlikeRun(ValueError):
     exit_code: ClassVar[int] = 3
 
 
-def shared(role: str, path: Path, about: Mapping[str, Any], recipe: Recipe, data: ClipSet) -> Recipe:
-    """This run's recipe, with the mean and spread of the run at `path`; UnlikeRun for what does not fit."""
+def shared(
+    role: str, path: Path, about: Mapping[str, Any], recipe: Recipe, data: ClipSet, *, wider: bool = False
+) -> Recipe:
+    """This run's recipe, with the mean and spread of the run at `path`; UnlikeRun for what does not fit.
+
+    wider: whether that run may have been shown more streams than those of this one.
+    """
     other, classes = Recipe.from_dict(about["recipe"]), list(about["classes"])
+    if wider and streams.places(recipe.stream, other.stream):
+        other = narrowed(other, recipe.stream)
     odd = [f"{key} {getattr(other, key)!r}, the run has {getattr(recipe, key)!r}" for key in ALIKE
            if getattr(other, key) != getattr(recipe, key)]  # fmt: skip
     if (here := about["dataset"]["layout"]) != data.layout:

@@ -13,15 +13,13 @@ from train.begun import begin, identity, shared
 from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
-from train.data.samples import Samples
 from train.data.transform import Recipe
 from train.description import describe
 from train.epochs import Result, prepare_torch, run_epochs
-from train.material import gather
+from train.material import Material, gather
 from train.models import registry
 from train.objective import Objective
 from train.processes import ALONE, Processes
-from train.skeletons import Layout
 from train.teacher import Teacher
 from train.terms import registry as term_registry
 from train.terms.registry import Setting
@@ -52,7 +50,7 @@ def fit(
     recipe = recipe if teacher is None else teacher.shared(recipe, data)
     start = checkpoint.load(Path(config.init)) if config.init else None
     recipe = recipe if start is None else shared("init", start.path, start.about, recipe, data)
-    material = gather(config, recipe, data, group)
+    material = gather(config, recipe, data, group, teacher)
     about = _about(config, material.recipe, data, data_options or {}, teacher)
     about["init"] = None if start is None else identity(start.about)
     about["refit"] = identity(checkpoint.load(Path(config.refit)).about) if config.refit else None
@@ -61,9 +59,9 @@ def fit(
     model = registry.build(config.model, about["model_config"])
     if start is not None:
         begin(model, config.model, start)
-    setting = _setting(model, material.example, len(data.class_names), material.layout, teacher)
+    setting = _setting(model, material, len(data.class_names), teacher)
     terms = term_registry.build(config, setting)
-    objective = Objective(model, terms, config.label_smoothing)
+    objective = Objective(model, terms, config.label_smoothing, material.places)
     best = run_epochs(
         objective, config, about, material, run, group=group, resume=resume, progress=progress,
         on_epoch=on_epoch, until=config.until,
@@ -71,11 +69,11 @@ def fit(
     return Result(run, best, time.monotonic() - started)
 
 
-def _setting(
-    model: nn.Module, example: Samples, classes: int, here: Layout, teacher: Teacher | None
-) -> Setting:
+def _setting(model: nn.Module, material: Material, classes: int, teacher: Teacher | None) -> Setting:
     """What terms of the objective are built for."""
-    return Setting(model, torch.from_numpy(example.folded()), classes, here, teacher)
+    told = torch.from_numpy(material.example.folded())
+    own = told[:, :, list(material.places)] if material.places else told
+    return Setting(model, own, classes, material.layout, teacher, told)
 
 
 def _about(

@@ -22,7 +22,8 @@ from train.labelled import labelled
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """One training forward: x [T, B*M, ...], present [B, M], labels [B], scores [B, K], taps by name."""
+    """One training forward: x [T, B*M, ...] with all channels of the batch, present [B, M], labels [B],
+    scores [B, K], taps by name."""
 
     x: Tensor
     present: Tensor
@@ -42,11 +43,21 @@ class Term(nn.Module, ABC):
 
 
 class Objective(nn.Module):
-    """The model, the terms, and the loss of a batch: one module, so that one wrapper parallelises it."""
+    """The model, the terms, and the loss of a batch: one module, so that one wrapper parallelises it.
 
-    def __init__(self, model: nn.Module, terms: Sequence[Term] = (), label_smoothing: float = 0.0) -> None:
+    places: the channels of x that the model is shown, where a teacher is shown more; none: all.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        terms: Sequence[Term] = (),
+        label_smoothing: float = 0.0,
+        places: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.model = model
+        self.places = list(places)
         self.terms = nn.ModuleList(terms)
         self.label_smoothing = label_smoothing
         self.watched = sorted({name for term in terms for name in term.watched})
@@ -55,7 +66,8 @@ class Objective(nn.Module):
         """x [T, B*M, ...], labels [B] -> loss, scores [B, K], the terms' parts of the loss by name."""
         present = present_persons(x, len(labels))
         with tapped(self.model, self.watched) as taps, labelled(self.model, labels, present):
-            scores = mean_over_persons(self.model(x), present)
+            own = x[:, :, self.places] if self.places else x
+            scores = mean_over_persons(self.model(own), present)
         loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
         parts: dict[str, Tensor] = {}
         for term in self.terms:

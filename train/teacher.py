@@ -8,7 +8,7 @@ frame's one step gave.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -59,7 +59,12 @@ class Teacher:
 
     def shared(self, recipe: Recipe, data: ClipSet) -> Recipe:
         """The student's recipe, with the teacher's mean and spread; UnlikeRun for what does not fit."""
-        return shared("teacher", self.path, self.about, recipe, data)
+        return shared("teacher", self.path, self.about, recipe, data, wider=True)
+
+    def beside(self, recipe: Recipe) -> Recipe:
+        """The recipe of batches that both learn from: the student's, with all the teacher's streams."""
+        theirs = self.recipe
+        return replace(recipe, stream=theirs.stream, mean=theirs.mean, spread=theirs.spread)
 
     @torch.no_grad()
     def look(self, clip: Tensor, stages: tuple[str, ...]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -13,6 +13,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from train.data import streams
 from train.data.errors import DataError
 from train.data.recipe import Recipe
 
@@ -46,6 +47,18 @@ def with_statistics(recipe: Recipe, x: NDArray[np.float32]) -> Recipe:
     floor = SMALLEST_SHARE * spread.max()
     spread = np.maximum(spread, floor) if floor > 0 else np.ones_like(spread)
     return dataclasses.replace(recipe, mean=_rounded(mean), spread=_rounded(spread))
+
+
+def narrowed(recipe: Recipe, stream: str) -> Recipe:
+    """The recipe of `stream`, whose parts are among the recipe's: with their rows of mean and spread."""
+    rows = list(streams.places(stream, recipe.stream))
+    channels = streams.channels(recipe.stream)
+    kept = {
+        name: tuple(np.reshape(values, (channels, -1))[rows].ravel().tolist())
+        for name in ("mean", "spread")
+        if (values := getattr(recipe, name))
+    }
+    return dataclasses.replace(recipe, stream=stream, **kept)
 
 
 def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:

@@ -30,6 +30,15 @@ def channels(stream: str) -> int:
     return COORDINATES * len(parse(stream))
 
 
+def places(stream: str, within: str) -> tuple[int, ...]:
+    """Where the channels of `stream` lie among those of `within`; none where a part of it is not there."""
+    parts = parse(within)
+    if not set(parse(stream)) <= set(parts):
+        return ()
+    first = (COORDINATES * parts.index(part) for part in parse(stream))
+    return tuple(channel for start in first for channel in range(start, start + COORDINATES))
+
+
 def bone(joints: NDArray[np.float32], parents: Sequence[int]) -> NDArray[np.float32]:
     """[..., C, V]: child - parent; the root is its own parent, and its bone is zero."""
     return joints - joints[..., list(parents)]

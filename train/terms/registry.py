@@ -14,13 +14,17 @@ from train.terms import distillation, tfsm
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setting:
-    """What a term is built for: model, one sample as it is fed ([T, M, ...]), classes, joints, a teacher."""
+    """What a term is built for: model, one sample as it is fed ([T, M, ...]), classes, joints, a teacher.
+
+    told: the sample as the teacher is shown it, with more streams; None: as the model.
+    """
 
     model: nn.Module
     sample: Tensor
     classes: int
     layout: Layout
     teacher: Teacher | None = None
+    told: Tensor | None = None
 
 
 Builder = Callable[[TrainConfig, Setting], Term | None]

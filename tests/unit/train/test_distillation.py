@@ -16,10 +16,12 @@ from train import checkpoint
 from train.begun import UnlikeRun
 from train.config import TrainConfig
 from train.data import registry as data
-from train.data.transform import Recipe
+from train.data.transform import Recipe, augmented_batch
 from train.loop import fit
+from train.material import gather
 from train.models import registry
 from train.objective import Objective, Seen, probe
+from train.processes import ALONE
 from train.skeletons import layout
 from train.teacher import Teacher
 from train.terms import registry as terms
@@ -256,10 +258,48 @@ def test_the_student_is_shown_what_its_teacher_saw(run, clips, tmp_path):
     assert ours["mean"] == theirs["mean"] and ours["spread"] == theirs["spread"] and ours["mean"]
 
 
+@pytest.mark.parametrize("stream, rows", [("bone", [3, 4, 5]), ("bone+joint", [3, 4, 5, 0, 1, 2])])
+def test_a_teacher_may_see_more_streams_of_the_same_clips(teacher, clips, stream, rows):
+    """Both see what they would see alone, to the bit: the same draws, each its mean and spread."""
+    asked = dataclasses.replace(FRAMEWISE, stream=stream, rotate_y_deg=30.0, noise=0.02, mirror=0.5)
+    recipe = teacher.shared(asked, clips)
+    statistics = {"mean": teacher.recipe.mean, "spread": teacher.recipe.spread}
+    told = dataclasses.replace(asked, stream="joint+bone", **statistics)
+    material = gather(TrainConfig(batch=8, threads=1), recipe, clips, ALONE, teacher)
+    assert list(material.places) == rows
+
+    def made(by):
+        return augmented_batch(material.split.train, range(8), by, layout("kinect20"), seed=0, epoch=3)[0]
+
+    assert np.array_equal(made(material.shown), made(told))
+    assert np.array_equal(made(material.shown)[:, :, rows], made(recipe)) and np.abs(made(recipe)).max() > 1
+    x, _, _ = next(material.batches(0, ALONE))
+    model = registry.build("base-sgn", {"in_channels": len(rows), "classes": CLASSES, "layout": "kinect20",
+                                        "channels": (8,)}).eval()  # fmt: skip
+    setting = terms.Setting(model, x[:, :1, rows], CLASSES, layout("kinect20"), teacher, x[:, :1])
+    (term,) = terms.build(TrainConfig(teacher="somewhere", distil_features=0.0), setting)
+    _, scores, parts = Objective(model, [term], 0.1, material.places)(x, torch.zeros(8, dtype=torch.long))
+    assert torch.equal(scores, model(x[:, :, rows]))
+    soft, _ = teacher.look(x.permute(1, 2, 0, 3), ())
+    assert torch.equal(parts["distil-labels"], divergence(soft, scores, 4.0)) and parts["distil-labels"] > 0
+
+
+def test_a_student_of_fewer_streams_is_trained_and_says_what_it_sees(run, clips, tmp_path):
+    settings = {"channels": [8], "dropout": 0.0}
+    config = dataclasses.replace(LEARN, model="base-sgn", model_settings=settings, epochs=1, teacher=str(run))
+    fit(config, dataclasses.replace(FRAMEWISE, stream="joint"), clips, tmp_path / "run", progress=False)
+    model, found = checkpoint.load_model(tmp_path / "run")
+    wide = Recipe.from_dict(checkpoint.description(run)["recipe"])
+    own = Recipe.from_dict(found.about["recipe"])
+    assert own.stream == "joint" and found.about["model_config"]["in_channels"] == 3
+    assert own.mean == wide.mean[: 3 * JOINTS] and own.spread == wide.spread[: 3 * JOINTS]
+    assert model(torch.zeros(FRAMES, 1, 3, JOINTS)).shape == (1, CLASSES)
+
+
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"stream": "joint"}, r"stream 'joint\+bone', the run has 'joint'"),
+        ({"stream": "joint-motion+joint"}, r"stream 'joint\+bone', the run has 'joint-motion\+joint'"),
         ({"frames": 8}, "frames 6, the run has 8"),
         ({"normalise": "minmax"}, "normalise 'body-yaw', the run has 'minmax'"),
     ],
