@@ -45,6 +45,12 @@ from energy.operand import INTEGER, REAL
 ADDED = ("mac", "ac", "pool_adds", "scale_macs")  # operations of `events`
 
 
+WORDS = {  # field of a report's layer -> field of Accesses
+    "inputs": "inputs", "parameters": "parameters", "potentials": "potentials", "outputs": "outputs",
+    "address_macs": "address_mac", "address_adds": "address_acc",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class Accesses:
     """int64 [N] each; potentials are read and written that often. dense: inputs and outputs are whole tensors

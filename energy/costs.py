@@ -105,7 +105,7 @@ def load_cost_table(path: Path) -> CostTable:
     """Read and validate one table; every fault is named in one line."""
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not a readable cost table ({error})") from error
     found = faults(body)
     if not found and path.stem != body["name"]:

@@ -26,8 +26,8 @@ from energy.updates import updates
 
 def counter(model: Graph | Program, options: Options | None = None) -> GraphCounter | ProgramCounter:
     """The counter of a graph or program: `.rasters` to ask the target for, `.count(rasters)` per batch."""
-    kind = ProgramCounter if isinstance(model, Program) else GraphCounter
-    return kind(model, options or Options())  # type: ignore[arg-type]
+    chosen = options or Options()
+    return ProgramCounter(model, chosen) if isinstance(model, Program) else GraphCounter(model, chosen)
 
 
 def count(graph: Graph, rasters: Mapping[str, np.ndarray], options: Options | None = None) -> Counts:

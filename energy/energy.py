@@ -61,8 +61,10 @@ def refusal(counts: Counts) -> str | None:
     """Why no joules may be named for these counts, or None."""
     if not counts.uncounted:
         return None
-    left = ", ".join(f"{u.node} ({u.type}, {u.share:.1%} of the outputs)" for u in counts.uncounted)
-    return f"not counted: {left}; add a rule in energy/fanout.py or energy/updates.py"
+    left: dict[str, list[str]] = {}
+    for u in counts.uncounted:
+        left.setdefault(u.remedy, []).append(f"{u.node} ({u.type}, {u.share:.1%} of the outputs)")
+    return "not counted: " + "; ".join(f"{', '.join(nodes)}; {remedy}" for remedy, nodes in left.items())
 
 
 def incomplete(counts: Counts) -> str | None:

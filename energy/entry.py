@@ -19,7 +19,8 @@ from typing import Any, TypeGuard
 
 from convert.ir import BadInput
 from energy.priced import PARTS
-from energy.rows import SCHEMA_VERSION, Json
+from energy.rows import Json
+from energy.summary import SCHEMA_VERSION
 
 PEER_FORMAT, PEER_VERSION = "basalt-peer", 1
 COUNTED = ("spikes_out", "sop_exact", "mac", "ac")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from convert.ir import (
     DenseWeights,
     Graph,
     GraphConv,
+    Input,
     JointMean,
     Neuron,
     Node,
@@ -88,8 +90,9 @@ def layers(*models: Graph | Program | None, whole: bool = False) -> dict[str, La
 
 def _of_program(program: Program) -> dict[str, Layer | str]:
     found: dict[str, Layer | str] = {p.name: _projection(program, p) for p in program.projections}
-    for name in program.neurons():
-        found[name] = _neurons(program.populations[name].model, program.populations[name].size)  # type: ignore[arg-type]
+    for name, population in program.populations.items():
+        if not isinstance(population.model, Input):
+            found[name] = _neurons(population.model, population.size)
     return found
 
 
@@ -185,8 +188,8 @@ def _biases(node: Node) -> int:
     return 0 if bias is None else bias.size
 
 
-Form = Callable[[str, Node, Shape, Shape], dict[str, "Layer | str"]]
+Form = Callable[[str, Any, Shape, Shape], dict[str, "Layer | str"]]  # of a node of one type
 _FORMS: dict[type[Node], Form] = {
     Affine: _affine, ChannelMix: _mix, ChannelScale: _scale, StepConv: _step_conv, Conv2d: _conv2d,
     GraphConv: _graph_conv,
-}  # type: ignore[dict-item]  # fmt: skip
+}  # fmt: skip

@@ -83,6 +83,7 @@ class Line:
     steps: of the line's input; 0: those of the run.
     assumed_dense: operand values are not in the rasters, every one was counted as non-zero.
     place: 'cpu' for a line of the host part of a model in two parts (energy/split_counts.py).
+    fixed: a part of its weights is not trained: an adjacency, in a module that was counted by itself.
     by_step: field of STEPPED -> int64 [N, T], T the steps of the line's input; its sum over T is the count.
     Operations belong to the step of the value that caused them, whatever the delay of the synapse. None for
     lines that count none of these.
@@ -105,6 +106,7 @@ class Line:
     sums: bool = False
     first: bool = False
     head: bool = False
+    fixed: bool = False
     steps: int = 0
 
     @property
@@ -115,11 +117,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Uncounted:
-    """A node that no rule counts, and its share of all values that nodes give out per step."""
+    """A node that no rule counts, its share of all values that nodes give out per step, and what to do."""
 
     node: str
     type: str
     share: float
+    remedy: str = "add a rule in energy/fanout.py (weights), energy/products.py (pairs) or energy/updates.py"
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,19 +57,31 @@ def memory(counts: Counts, layers: Layers, table: CostTable) -> dict[str, Item]:
         why = f"{table.name} prices no memory"
         return {name: unknown(counts, why) for name in ITEMS}
     pj = {name: np.zeros((len(counts.lines), counts.samples)) for name in ITEMS}
-    reasons: dict[str, str] = {}
-    for row, line in enumerate(counts.lines):
-        layer = layers.get(line.name, "its sizes are not known")
-        if _idle(counts, line):
+    ram, reasons = table.memory, dict[str, str]()
+    for row, (line, moved) in enumerate(zip(counts.lines, of_lines(counts, layers), strict=True)):
+        layer = layers.get(line.name)
+        if moved is None:
             continue
-        if isinstance(layer, str):
-            reasons[line.name] = layer
+        if isinstance(moved, str) or layer is None or isinstance(layer, str):
+            reasons[line.name] = str(moved)
             found = dict.fromkeys(ITEMS, np.full(counts.samples, np.nan))
         else:
-            found = _priced(accesses(counts, line, layer), layer, table)
+            found = _priced(moved, layer, table, ram)
         for name in ITEMS:
             pj[name][row] = found[name]
     return {name: Item(pj[name], reasons) for name in ITEMS}
+
+
+def of_lines(counts: Counts, layers: Layers) -> list[Accesses | str | None]:
+    """Of each line its accesses, or why they are not known, or None: it has no memory of its own."""
+    found: list[Accesses | str | None] = []
+    for line in counts.lines:
+        layer = layers.get(line.name, "its sizes are not known")
+        if _idle(counts, line):
+            found.append(None)
+        else:
+            found.append(layer if isinstance(layer, str) else accesses(counts, line, layer))
+    return found
 
 
 def _idle(counts: Counts, line: Line) -> bool:
@@ -77,8 +89,7 @@ def _idle(counts: Counts, line: Line) -> bool:
     return not any(counts.of(line, field).any() for field in ("dense_mac", "neuron_steps", *ADDED))
 
 
-def _priced(a: Accesses, layer: Layer, table: CostTable) -> dict[str, np.ndarray]:
-    ram: Ram = table.memory  # type: ignore[assignment]
+def _priced(a: Accesses, layer: Layer, table: CostTable, ram: Ram) -> dict[str, np.ndarray]:
     mac, ac = (
         table.price(op) if n.any() else 0.0 for op, n in (("mac", a.mac + a.address_mac), ("ac", a.acc))
     )

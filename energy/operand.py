@@ -124,8 +124,8 @@ def _discrete_source(node: Node) -> bool:
     return _spike_source(node) or graded or (isinstance(node, Neuron) and node.spiking)
 
 
-def neuron_class(node: Neuron) -> int:
-    """Class of what a spiking neuron sends; float neurons send spikes."""
+def neuron_class(node: Node) -> int:
+    """Class of what a spiking node sends: its messages', or spikes."""
     return {"binary": BINARY, "ternary": TERNARY, "graded": INTEGER}[getattr(node, "message", "binary")]
 
 
@@ -181,7 +181,7 @@ class Operands:
         runs: dict[str, tuple[int, int]] = {}
         for name in (*self._graph.sources(), *self._graph.spiking()):
             node = self._graph.nodes[name]
-            cls = input_class(node) if isinstance(node, Input) else neuron_class(node)  # type: ignore[arg-type]
+            cls = input_class(node) if isinstance(node, Input) else neuron_class(node)
             values = check_raster(name, rasters.get(name), self._graph.shapes[name], cls)
             runs[name] = values.shape[:2]
             self._tensors[name] = Tensor(values, np.full(values.shape[1], cls, np.int8))

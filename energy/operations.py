@@ -89,7 +89,7 @@ def _left_out(s: Sheet, c: Convention) -> Array | None:
     options = s.counts.options
     entries = c.zero_adjacency == "skipped" and not options.skip_zero_adjacency
     weights = c.zero_weights == "skipped" and options.zero_weights
-    return np.where(s.adjacency, entries, weights) if entries or weights else None
+    return np.where(s.entries, entries, weights) if entries or weights else None
 
 
 def _by_events(s: Sheet, c: Convention, dense: Array) -> tuple[Array, Array]:

@@ -1,6 +1,6 @@
 """samples.parquet: the rows of samples.jsonl in columns, layers as a list of structs. Streams in row groups.
 
-The same fields and names as energy/schema/samples-2.json, but that sample_id is always text and that `energy`
+The same fields and names as energy/schema/samples-3.json, but that sample_id is always text and that `energy`
 and `energy_pj` have one field a convention of this report. Rows wait, in columns, until a row group is full.
 """
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.json import ParseOptions, ReadOptions, read_json
 
+from energy.accesses import WORDS
 from energy.baselines import MEANS
 from energy.line import COUNTS, MEASURES, STEPPED
 from energy.operand import CLASSES
@@ -36,6 +37,7 @@ def schema(conventions: list[str]) -> pa.Schema:
         ("pool_folded", pa.bool_()), ("assumed_dense", pa.bool_()), ("operand_class", pa.string()),
         *counts, *((name, pa.float64()) for name in MEASURES),
         ("by_step", pa.struct([(name, pa.list_(pa.int64())) for name in STEPPED])),
+        ("accesses", pa.struct([(name, pa.int64()) for name in WORDS])),
         ("energy_pj", _of(conventions, pa.float64())),
     ])  # fmt: skip
     classes = pa.struct([(name, pa.int64()) for name in CLASSES])

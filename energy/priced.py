@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from energy.accesses import Accesses
 from energy.baselines import Baselines, Twin, baselines
 from energy.bills import bills
 from energy.bit_budget import Bits, bit_budget
@@ -14,6 +15,7 @@ from energy.conventions import DEFAULT, Convention
 from energy.costs import CostTable
 from energy.energy import Bill, Variant, incomplete, refusal, spread
 from energy.line import Counts
+from energy.memory import of_lines
 from energy.movement import NOT_GIVEN, Machine
 from energy.operations import COMPONENTS
 
@@ -50,8 +52,8 @@ class Priced:
 
     variants: the headline's convention with one switch changed.  incomplete: the warning that stands beside
     every headline, or None.  baselines: the network without spikes, or None.  budget: 'ace', 'ace_dense' ->
-    int64 [N] bits, or None.  absent: 'twins', 'bit_budget' -> why the two before are None; 'by_step' -> why
-    no line has one.
+    int64 [N] bits, or None.  accesses: of each line, as `energy.memory.of_lines`.  absent: 'twins',
+    'bit_budget' -> why the two are None; 'by_step' -> why no line has one.
     """
 
     bills: Mapping[str, Bill] = field(default_factory=dict)
@@ -60,6 +62,7 @@ class Priced:
     incomplete: str | None = None
     baselines: Baselines | None = None
     budget: Mapping[str, np.ndarray] | None = None
+    accesses: Sequence[Accesses | str | None] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
 
     def spread(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -79,12 +82,13 @@ def priced(counts: Counts, table: CostTable, terms: Terms, persons: np.ndarray |
     absent: dict[str, str] = {}
     if all(line.by_step is None for line in counts.lines):
         absent["by_step"] = terms.unstepped
+    moved = _moved(counts, terms.machine)
     if isinstance(terms.bits, str):
         absent["bit_budget"] = terms.bits
     else:
         budget = {name: bits.sum(axis=0) for name, bits in bit_budget(counts, terms.bits).items()}
     if (why := refusal(counts)) and not terms.allow_uncounted:
-        return Priced(refused=why, budget=budget, absent={"twins": why, **absent})
+        return Priced(refused=why, budget=budget, accesses=moved, absent={"twins": why, **absent})
     if isinstance(terms.twin, str) or isinstance(terms.bits, str):
         absent["twins"] = terms.twin if isinstance(terms.twin, str) else str(terms.bits)
     else:
@@ -93,8 +97,13 @@ def priced(counts: Counts, table: CostTable, terms: Terms, persons: np.ndarray |
     variants: tuple[Variant, ...] = ()
     if table.kind != "chip":  # a chip's events are not a matter of convention
         base = terms.conventions[0]
-        moved = [pj.sum(axis=0) for part, pj in found[base.name].pj.items() if part not in COMPONENTS]
+        more = [pj.sum(axis=0) for part, pj in found[base.name].pj.items() if part not in COMPONENTS]
         variants = tuple(  # memory and addressing of the total are the same whatever the switch
-            replace(v, pj=sum(moved, v.pj)) for v in spread(counts, table, base, terms.allow_uncounted)
+            replace(v, pj=sum(more, v.pj)) for v in spread(counts, table, base, terms.allow_uncounted)
         )
-    return Priced(found, None, variants, incomplete(counts), twins, budget, absent)
+    return Priced(found, None, variants, incomplete(counts), twins, budget, moved, absent)
+
+
+def _moved(counts: Counts, machine: Machine | str) -> list[Accesses | str | None]:
+    """Memory accesses of each line; where nothing is known of the machine's layers, why."""
+    return [machine] * len(counts.lines) if isinstance(machine, str) else of_lines(counts, machine.layers)

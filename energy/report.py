@@ -29,9 +29,9 @@ from energy.line import Counts
 from energy.pages import report_page
 from energy.parquet import ParquetSamples
 from energy.priced import Terms
-from energy.rows import SCHEMA_VERSION, Json
+from energy.rows import Json
 from energy.shown import Shown
-from energy.summary import summary
+from energy.summary import SCHEMA_VERSION, summary
 from energy.sums import Sums
 from energy.table import render
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ def core_map(path: Path) -> CoreMap:
     """Read the JSON of `cli.py map`; BadInput if it is not one."""
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(
             f"{path}: not a readable core map ({error}); write one with cli.py map --out"
         ) from error
@@ -79,9 +80,9 @@ def _per_spike(sent: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _amount(value: object) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:  # type: ignore[arg-type, operator]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
         raise ValueError(f"{value!r} is no amount")
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def sources(program: Program) -> dict[str, str]:

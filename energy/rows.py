@@ -1,6 +1,6 @@
 """A batch as JSON, one row a sample: counts and bills of N samples -> N lines of samples.jsonl.
 
-The published form is energy/schema/samples-2.json. `null` is what nobody knows, 0 is a count.
+The published form is energy/schema/samples-3.json. `null` is what nobody knows, 0 is a count.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice, repeat
 from typing import Any
 
+from energy.accesses import WORDS, Accesses
 from energy.answers import Answers
 from energy.energy import Bill
 from energy.line import COUNTS, MEASURES, STEPPED, Counts, Line
 from energy.operand import CLASSES
 from energy.priced import BESIDE, PARTS, Priced
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 Json = dict[str, Any]
 
 
@@ -39,8 +40,8 @@ class _Batch:
         self._counts, self._refused, self._incomplete = counts, priced.refused, priced.incomplete
         per_line = {c: bill.lines().tolist() for c, bill in priced.bills.items()}
         self._layers = [
-            _layers(line, counts.samples, {c: pj[row] for c, pj in per_line.items()})
-            for row, line in enumerate(counts.lines)
+            _layers(line, counts.samples, {c: pj[row] for c, pj in per_line.items()}, moved)
+            for row, (line, moved) in enumerate(zip(counts.lines, priced.accesses, strict=True))
         ]
         self._totals = {f: counts.total(f).tolist() for f in COUNTS}
         self._paper = counts.paper().tolist()
@@ -74,7 +75,9 @@ class _Batch:
         }  # fmt: skip
 
 
-def _layers(line: Line, samples: int, energy: Mapping[str, list[float]]) -> list[Json]:
+def _layers(
+    line: Line, samples: int, energy: Mapping[str, list[float]], moved: Accesses | str | None
+) -> list[Json]:
     """One line of every sample. Columns are zipped: cell by cell it would take several times as long."""
     measures, classes, known = line.measures or {}, line.classes, line.by_step or {}
     steps = {f: known[f].tolist() if f in known else repeat(None) for f in STEPPED}
@@ -84,9 +87,15 @@ def _layers(line: Line, samples: int, energy: Mapping[str, list[float]]) -> list
         **{f: line.counts[f].tolist() if f in line.counts else repeat(0) for f in COUNTS},
         **{f: map(number, measures[f].tolist()) if f in measures else repeat(None) for f in MEASURES},
         "by_step": _dicts(steps) if known else repeat(None),
+        "accesses": repeat(None) if isinstance(moved, str) else _dicts(_words(moved)),
         "energy_pj": _dicts(energy) if energy else repeat(None),
     }
     return list(islice(_dicts(columns), samples))
+
+
+def _words(moved: Accesses | None) -> dict[str, Iterable[int]]:
+    """Memory accesses and addresses of every sample; 0 for a line without memory of its own."""
+    return {k: repeat(0) if moved is None else getattr(moved, field).tolist() for k, field in WORDS.items()}
 
 
 def _dicts(columns: Mapping[str, Iterable[Any]]) -> Iterator[Json]:

@@ -135,6 +135,11 @@ class Sheet:
         return self._flags(lambda line: line.item == "adjacency")
 
     @cached_property
+    def entries(self) -> Array:
+        """bool [L, 1]: zeros among its weights are zeros of an adjacency."""
+        return self.adjacency | self._flags(lambda line: line.fixed)
+
+    @cached_property
     def recounted(self) -> Array:
         """bool [L, 1]: bits and sizes of its integers are known; otherwise they stay MACs."""
         return self._flags(lambda line: "sop_bits" in (line.recounts or {}))

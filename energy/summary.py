@@ -12,6 +12,8 @@ from energy.priced import BESIDE, PARTS
 from energy.rows import Json, number
 from energy.sums import UNKNOWN, Sums
 
+SCHEMA_VERSION = 2
+
 
 def summary(sums: Sums, class_names: list[str] | None = None, measured: Json | None = None) -> Json:
     """Totals, means, statistics, classes, layers. class_names[k] names label k; measured: as it is."""

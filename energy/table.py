@@ -81,6 +81,7 @@ def _headline(summary: Json) -> list[str]:
     at = f", accuracy {accuracy:.1%}" if accuracy is not None else ""
     if summary["energy"] is None:
         lines.append(f"energy refused: {summary['energy_refused']}")
+        lines.append("--allow-uncounted names joules all the same, and says on each what it lacks")
     for name, e in (summary["energy"] or {}).items():
         parts = ", ".join(f"{p} {quantity(e[f'{p}_pj'])}" for p in PARTS if e[f"{p}_pj"])
         spread = f"p5 {quantity(e['p5_pj'])}, p95 {quantity(e['p95_pj'])}"

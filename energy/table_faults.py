@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeGuard
 
 from energy.ram import CHARGED, KEYS, LAWS
 
@@ -18,6 +18,7 @@ OPERATIONS = {
     ),
 }  # fmt: skip
 NEEDED = {"arithmetic": (("mac",), ("ac",)), "chip": (("sop",), ("sop_dense", "sop_sparse", "sop_conv"))}
+MOST = sys.float_info.max  # whole numbers of a file may be longer
 CONFIDENCE = ("high", "medium", "low")
 TEXT = ("name", "title", "precision", "scope", "confidence")
 UNSTATED = "unstated"
@@ -150,9 +151,9 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
 
 
 def _is_positive(value: object) -> bool:
-    return _is_number(value) and value > 0  # type: ignore[operator]
+    return _is_number(value) and value > 0

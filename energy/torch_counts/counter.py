@@ -34,6 +34,7 @@ from energy.torch_counts import (
     pooling,
     products,
     recurrent,
+    resampling,
 )
 from energy.torch_counts.lines import lines, uncounted
 from energy.torch_counts.note import Axis, Cell, Note
@@ -45,7 +46,8 @@ from energy.torch_counts.trace import Trace
 RULES = Rules(
     file.RULES
     for file in (
-        attention, elementwise, fourier, house, moves, neurons, norms, pooling, products, recurrent
+        attention, elementwise, fourier, house, moves, neurons, norms, pooling, products, recurrent,
+        resampling,
     )
 )  # fmt: skip
 TOKENS = (torch.int32, torch.int64)  # given to the model as they are: they choose rows of a table
@@ -85,6 +87,8 @@ class TorchCounter:
             trace.source(batch, Note(replace(cell, entering=True), time=time))
             with trace.watching():
                 out = self._run(batch)
+            if trace.failure is not None:
+                raise trace.failure  # the model has caught what was not for it
             for given in tree_flatten(out)[0]:
                 if isinstance(given, Tensor):  # of one that no operation gave, that it is not counted
                     trace.read(trace.known(given), None)

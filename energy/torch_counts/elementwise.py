@@ -44,7 +44,8 @@ FUNCTIONS: dict[str, tuple[int, int, int]] = {  # multiplies (functions with the
     "sigmoid": (2, 1, 0), "silu": (3, 1, 0), "tanh": (1, 0, 0), "gelu": (3, 1, 0), "erf": (1, 0, 0), "erfc":
     (1, 1, 0),
     "softplus": (2, 1, 1), "mish": (4, 1, 0), "hardsigmoid": (1, 1, 2), "hardswish": (2, 1, 2),
-    "log_sigmoid_forward": (2, 1, 0),
+    "log_sigmoid_forward": (2, 1, 0), "glu": (3, 1, 0), "hardshrink": (0, 0, 1), "softshrink": (0, 1, 1),
+    "logit": (2, 1, 0), "xlogy": (2, 0, 0), "nan_to_num": (0, 0, 3),
     "exp": (1, 0, 0), "expm1": (1, 1, 0), "exp2": (1, 0, 0), "log": (1, 0, 0), "log1p": (1, 1, 0), "log2": (1,
     0, 0),
     "log10": (1, 0, 0), "sqrt": (1, 0, 0), "rsqrt": (2, 0, 0), "reciprocal": (1, 0, 0),
@@ -83,10 +84,11 @@ def passed(call: Call, cell: Cell) -> None:
 @RULES.operation("complex", "angle", complex_values=True)
 @RULES.operation(*(name for name in FUNCTIONS if name not in ("complex", "angle", "floor_divide")))
 def _function(call: Call) -> None:
-    x, out = call.args[0], call.out if isinstance(call.out, Tensor) else call.out[0]
+    x, (out, *more) = call.args[0], [call.out] if isinstance(call.out, Tensor) else call.out
     steady(call, x, *(n * out.numel() for n in FUNCTIONS[call.name]))
-    if not isinstance(call.out, Tensor):
-        call.out = out
+    for other in more:  # kept for a gradient
+        call.give(Note(Cell()), other)
+    call.out = out
     passed(call, Cell())
 
 

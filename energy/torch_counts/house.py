@@ -38,7 +38,7 @@ def ours(module: nn.Module) -> bool:
 
 @RULES.module(ours)
 def _layer(call: Call) -> None:
-    module, x = call.module, call.args[0]
+    module, x = call.module, call.operand
     if isinstance(module, nn.BatchNorm1d):
         running(call, x, call.out, 2)
         return

@@ -45,6 +45,7 @@ class _Sum:
             not all(n.known for n in found), self.folded, recounts=_recounts(found), sums=any(n.sums for n in
             found),
             first=any(r.first for r in self.records), head=any(r.head for r in self.records),
+            fixed=all(r.fixed for r in self.records),
             steps=self._steps(run), **more,
         )  # fmt: skip
 
@@ -83,12 +84,12 @@ def lines(records: Iterable[Record], steps: int) -> tuple[Line, ...]:
 
 def uncounted(records: Iterable[Record], values: int) -> tuple[Uncounted, ...]:
     """What had no rule, each once, with its share of all values that operations gave."""
-    found: dict[tuple[str, str], int] = {}
+    found: dict[tuple[str, str, str], int] = {}
     for record in records:
         if isinstance(record, Missing):
-            key = (record.where.node, record.where.type)
+            key = (record.where.node, record.where.type, record.remedy)
             found[key] = found.get(key, 0) + record.values
-    return tuple(Uncounted(node, kind, n / max(1, values)) for (node, kind), n in found.items())
+    return tuple(Uncounted(node, kind, n / max(1, values), do) for (node, kind, do), n in found.items())
 
 
 def _recounts(found: list[Numbers]) -> dict[str, np.ndarray]:

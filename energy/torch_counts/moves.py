@@ -23,7 +23,7 @@ RULES = Rules()
 
 _KEPT = (
     "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "clone", "alias",
-    "detach", "contiguous", "flip", "roll", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
+    "detach", "contiguous", "flip", "roll", "rot90", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
     "_reshape_alias",
     "_reshape_copy", "view_copy", "unsafe_chunk", "_conj", "view_as_real", "view_as_complex",
 )  # fmt: skip

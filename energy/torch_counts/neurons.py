@@ -9,11 +9,15 @@ Known by name, so that none of them need be installed. One step of one neuron:
                   Synaptic        i = alpha i + x;  v = beta v + i             2 multiplies, 2 adds, 1 compare
     norse         LIF*, LIFBox*   as train.norse_neurons says: LIF 2, 3, 1; box 1, 2, 1
 
-The reset is a select. Other neurons, classes made from these too, are counted operation by operation
-(`elementwise`): their code may differ. What comes out is spikes where every value is 0 or 1, else real.
+The reset is a select. Other neurons are counted operation by operation (`elementwise`), and so are classes
+made from these and neurons of which a method was replaced: their code may differ. What comes out is spikes
+where every value is 0 or 1, else real.
 """
 
 from __future__ import annotations
+
+from itertools import takewhile
+from types import FunctionType
 
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
@@ -42,12 +46,22 @@ EQUATIONS: dict[tuple[str, str], tuple[int, int, int]] = {  # (package, class): 
 def equation(module: nn.Module) -> tuple[int, int, int] | None:
     """(multiplies, adds, compares) of one step of one neuron, or None for a module that is not known."""
     kind = type(module)
-    return EQUATIONS.get((kind.__module__.split(".")[0], kind.__name__))
+    package = kind.__module__.split(".")[0]
+    found = EQUATIONS.get((package, kind.__name__))
+    return None if found is None or _rewritten(module, package) else found
+
+
+def _rewritten(module: nn.Module, package: str) -> bool:
+    """Whether a method is no longer its package's: of the instance's own, or put into the class by others."""
+    kinds = takewhile(lambda kind: kind is not nn.Module, type(module).__mro__)
+    methods = {name: f for kind in kinds for name, f in vars(kind).items() if isinstance(f, FunctionType)}
+    others = (f for f in methods.values() if f.__module__.split(".")[0] != package)
+    return not vars(module).keys().isdisjoint(methods) or any(others)
 
 
 @RULES.module(lambda module: equation(module) is not None)
 def _neuron(call: Call) -> None:
-    x = call.args[0]
+    x = call.operand
     spikes, *states = (o for o in tree_flatten(call.out)[0] if isinstance(o, Tensor))
     found = equation(call.module) or (0, 0, 0)  # known, or this rule were not asked
     size = spikes.numel()

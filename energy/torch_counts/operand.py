@@ -19,7 +19,8 @@ class Synapses:
     """How many synapses leave each value of an operand.
 
     each, nonzero: a number where all values are alike, else float64 that broadcasts to the operand's shape.
-    dense: MACs with padding; inbounds: without.  skip: zero weights cost nothing.
+    dense: MACs with padding; inbounds: without.  skip: zero weights cost nothing.  fixed: a part of
+    the weights is not trained (an adjacency).
     """
 
     dense: int
@@ -27,6 +28,7 @@ class Synapses:
     each: int | Tensor
     nonzero: int | Tensor
     skip: bool = False
+    fixed: bool = False
 
 
 def numbers(x: Tensor, note: Note, fan: Synapses, steps: int | None) -> Numbers:

@@ -202,7 +202,10 @@ def _sum(call: Call) -> None:
     x, note = call.args[0], call.note(call.args[0])
     if x.is_complex() and call.name not in ("sum", "cumsum", "trace"):
         raise NotCounted
-    ops = x.numel() if call.name.startswith("cum") else x.numel() - call.out.numel()
+    lines = call.out.numel()
+    if call.name.startswith("cum"):  # each value but the first of its line
+        lines = x.numel() // max(1, x.shape[call.arg(1, "dim")] if x.dim() else 1)
+    ops = x.numel() - lines
     more = {"multiplies": x.numel() + call.out.numel()} if call.name == "logsumexp" else {}
     product = call.name.endswith("prod")
     ops *= 1 + x.is_complex()

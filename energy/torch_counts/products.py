@@ -4,7 +4,8 @@
                 value of b passes m. Of two tensors: the pairs (a[i, k], b[k, j]) of which neither is zero.
     linear, einsum, tensordot, matmul    are these, after moves
     x * w       each value passes the weights that it meets; x * y: the pairs of which neither is zero
-    + bias      one add an output: addmm, baddbmm
+    + bias      one add an output: addmm, baddbmm; of a tensor of the sample a residual add, on a line of its
+                own; 1 multiply an output for alpha that is not 1, and for beta of a tensor of the sample
     x & y       as x * y, of bits
     complex     4 MACs a product of two complex values (4 multiplies, each added up; of a product alone, which
                 has 2 adds, an upper bound), 2 where one is real; 2 adds a bias. Division by one is not
@@ -24,7 +25,7 @@ from torch import Tensor
 from energy.operand import BINARY, INTEGER, REAL
 from energy.torch_counts.note import Axis, Cell, Note, carried
 from energy.torch_counts.operand import Synapses, behind_pool, numbers, peak, per_step, sums
-from energy.torch_counts.record import Numbers, Scores, Stage, Synaptic, Users
+from energy.torch_counts.record import Numbers, Scores, Stage, Steady, Synaptic, Users
 from energy.torch_counts.rules import NotCounted, Rules
 from energy.torch_counts.trace import Call
 
@@ -47,7 +48,6 @@ def weigh(
     call: Call,
     x: Tensor,
     fan: Synapses,
-    bias: bool,
     time: Axis | None,
     channels: Axis | None,
     absorbs: bool = True,
@@ -56,10 +56,8 @@ def weigh(
     note, steps = call.note(x), call.trace.steps
     stage = Stage("", numbers(x, note, fan, steps), behind_pool(x, note, fan, steps) if absorbs else None)
     users, size = Users(), call.out.numel()
-    record = Synaptic(
-        call.where(x), (stage,), size, size * (1 + call.out.is_complex()) if bias else 0,
-        note.pooled.pool if note.pooled and absorbs else None, users=users,
-    )  # fmt: skip
+    pool = note.pooled.pool if note.pooled and absorbs else None
+    record = Synaptic(call.where(x), (stage,), size, pool=pool, fixed=fan.fixed, users=users)
     call.trace.read(note, record if absorbs else None)
     call.record(record)
     call.give(Note(Cell(), (users,), (record,), time, channels))
@@ -142,10 +140,11 @@ def _met_sizes(a: Tensor, b: Tensor) -> float:
     return float((left * right).sum())
 
 
-def _skips(call: Call, weight: Note) -> bool:
-    """Whether zero weights are no synapses: asked for of all, or of adjacencies (weights with a fixed
-    part)."""
-    return not call.settings.zero_weights or (call.settings.skip_zero_adjacency and weight.cell.fixed)
+def _skips(call: Call, weight: Note) -> tuple[bool, bool]:
+    """Whether zero weights are no synapses: asked for of all, or of adjacencies; whether this is one (weights
+    with a fixed part)."""
+    fixed = weight.cell.fixed
+    return not call.settings.zero_weights or (call.settings.skip_zero_adjacency and fixed), fixed
 
 
 @RULES.operation(*MATRICES, "mv", "dot", "addmm", "baddbmm", "addmv", "linear", complex_values=True)
@@ -157,6 +156,15 @@ def _matrix(call: Call) -> None:
     bias = call.args[0] if added else call.arg(2, "bias")
     tensors = [a, call.args[1] if call.name == "linear" else b]
     notes = [call.note(t) for t in tensors]
+    if all(n.cell.constant for n in notes):  # worked out once: a bias of what is added to it
+        ops = {
+            "bias_adds": call.out.numel(),
+            "neuron_multiplies": call.out.numel() * (call.kwargs.get("beta", 1) not in (0, 1)),
+        }
+        call.record(Steady(call.where(bias), ops))
+        call.trace.read(call.note(bias), None)
+        call.give(Note(Cell()))
+        return
     left, right = _as_matrix(a, True), _as_matrix(b, False)
     m, k, n = left.shape[-2], left.shape[-1], right.shape[-1]
     dense = (
@@ -167,30 +175,55 @@ def _matrix(call: Call) -> None:
     has_bias = bias is not None and (not added or call.kwargs.get("beta", 1) != 0)
     each, skips = real_products(a, b), _skips(call, notes[1] if notes[1].cell.constant else notes[0])
     if notes[1].cell.constant and not notes[0].cell.constant:
-        fan = _times_real(each, Synapses(dense, dense, n, _filled(right, -1, n, a), skips))
+        fan = _times_real(each, Synapses(dense, dense, n, _filled(right, -1, n, a), *skips))
         weigh(
             call,
             a,
             fan,
-            has_bias,
             _rows(notes[0], a),
             Axis(call.out.dim() - 1, n) if call.out.dim() else None,
         )
     elif notes[0].cell.constant and not notes[1].cell.constant:
-        fan = _times_real(each, Synapses(dense, dense, m, _filled(left, -2, m, b), skips))
-        weigh(call, b, fan, has_bias, None, Axis(call.out.dim() - 2, m) if call.out.dim() > 1 else None)
+        fan = _times_real(each, Synapses(dense, dense, m, _filled(left, -2, m, b), *skips))
+        weigh(call, b, fan, None, Axis(call.out.dim() - 2, m) if call.out.dim() > 1 else None)
     else:
         pairs = None if a.is_meta else _pairs(left, right)
         meet(call, a, b, pairs, dense, _rows(notes[0], a) if a.dim() == 3 else None)
-    if added and not call.note(bias).cell.constant:
+    if has_bias or _factors(call, bias):
+        _plus(call, bias if has_bias else None, _factors(call, bias))
+
+
+def _factors(call: Call, bias: Tensor | None) -> int:
+    """Numbers by which outputs are multiplied: alpha the products; beta what is added, no weight."""
+    varies = bias is not None and not call.note(bias).cell.constant
+    names = ("alpha", "beta") if varies else ("alpha",)
+    return sum(call.kwargs.get(name, 1) not in (0, 1) for name in names)
+
+
+def _plus(call: Call, bias: Tensor | None, scaled: int = 0) -> None:
+    """What is added to the products that were recorded last: a weight is their bias. scaled: products by
+    numbers, of every output."""
+    size = call.out.numel() * (1 + call.out.is_complex())
+    own = {"neuron_multiplies": size * scaled} if scaled else {}
+    made, note = call.trace.records[-1] if call.trace.records else None, call.note(call.out)
+    if bias is not None and call.note(bias).cell.constant and isinstance(made, Synaptic):
+        made.bias = size
+    elif bias is not None:
+        own["residual_adds"] = size
         call.trace.read(call.note(bias), None)
+        call.give(replace(note, makers=()))  # a norm behind would have to scale what is added too
+    if own:
+        x = call.out if bias is None else bias
+        call.record(Steady(call.trace.where("add", None, x, call.out), own))
 
 
 def _times_real(each: int, fan: Synapses) -> Synapses:
     """Synapses as real products, `each` of one."""
     if each == 1:
         return fan
-    return Synapses(fan.dense * each, fan.inbounds * each, fan.each * each, fan.nonzero * each, fan.skip)
+    return Synapses(
+        fan.dense * each, fan.inbounds * each, fan.each * each, fan.nonzero * each, fan.skip, fan.fixed
+    )
 
 
 def _as_matrix(x: Tensor, left: bool) -> Tensor:
@@ -224,6 +257,8 @@ def _convolution(call: Call) -> None:
     x, weight, bias = call.args[:3]
     if not call.note(weight).cell.constant:
         _made_kernel(call, x, weight)
+        if bias is not None:
+            _plus(call, bias)
         return
     stride, padding, dilation, transposed, output_padding, groups = call.args[3:9]
     fan = conv_synapses(call, x, weight, (stride, padding, dilation, transposed, output_padding, groups))
@@ -233,10 +268,11 @@ def _convolution(call: Call) -> None:
         call,
         x,
         fan,
-        bias is not None,
         time,
         Axis(call.out.dim() - weight.dim() + 1, call.out.shape[-weight.dim() + 1]),
     )
+    if bias is not None:
+        _plus(call, bias)
 
 
 def conv_synapses(call: Call, x: Tensor, weight: Tensor, geometry: tuple) -> Synapses:
@@ -264,7 +300,7 @@ def conv_synapses(call: Call, x: Tensor, weight: Tensor, geometry: tuple) -> Syn
             kernels = grouped.reshape(-1, 1, *weight.shape[2:])
         nonzero = _reached(kernels, len(kernels), places, out_places, geometry)[0]
     return Synapses(
-        dense, inbounds, each[0], each[0] if nonzero is each else nonzero, _skips(call, call.note(weight))
+        dense, inbounds, each[0], each[0] if nonzero is each else nonzero, *_skips(call, call.note(weight))
     )
 
 
@@ -301,7 +337,7 @@ def _times(call: Call) -> None:
     if not isinstance(b, Tensor) or not isinstance(a, Tensor):
         x = a if isinstance(a, Tensor) else b
         w = a if x is b else b
-        _scaled(call, x, 0 if w == 0 else 1, False, real_products(x, w))
+        _scaled(call, x, 0 if w == 0 else 1, (False, False), real_products(x, w))
         return
     first, second = call.note(a), call.note(b)
     if second.cell.constant or first.cell.constant:
@@ -325,15 +361,15 @@ def _same_time(call: Call, note: Note, x: Tensor) -> Axis | None:
     return carried(note.time, call.name, (), x.shape, call.out.shape)
 
 
-def _scaled(call: Call, x: Tensor, filled: int | Tensor, skip: bool, real: int) -> None:
+def _scaled(call: Call, x: Tensor, filled: int | Tensor, skips: tuple[bool, bool], real: int) -> None:
     """x times weights of one synapse a value, of `real` real products; where x is spread over a larger
     result, more of them. A bit and a bit of a weight stay a bit."""
     note, size = call.note(x), call.out.numel()
     each = size // max(1, x.numel())
     nonzero = filled * each if isinstance(filled, int) else filled
     time = _same_time(call, note, x)
-    fan = _times_real(real, Synapses(size, size, each, nonzero, skip))
-    weigh(call, x, fan, False, time, None, absorbs=False)
+    fan = _times_real(real, Synapses(size, size, each, nonzero, *skips))
+    weigh(call, x, fan, time, None, absorbs=False)
     found = call.note(call.out)
     found.makers[0].scale = True
     bits = Cell(BINARY, spikes=note.cell.spikes, discrete=True)

@@ -125,15 +125,17 @@ class Stage:
 class Synaptic(Record):
     """stages: one, or one for each product of a graph convolution.  outputs: values given.  bias: adds.
 
-    pool: what its operand came through.  scale: one weight a value, part of a layer and not one of its own.
-    first: it reads what enters the model; head: no layer comes behind it.  scores: the product that one of
-    its operands is, and what both have with K^T V first, if nothing else reads it.
+    pool: what its operand came through.  fixed: its weights are an adjacency.  scale: one weight a value,
+    part of a layer and none of its own.  first: it reads what enters the model; head: no layer comes behind.
+    scores: the product that one of its operands is, and what both have with K^T V first, if nothing else
+    reads it.
     """
 
     stages: Sequence[Stage] = ()
     outputs: int = 0
     bias: int = 0
     pool: Pool | None = None
+    fixed: bool = False
     scale: bool = False
     first: bool = False
     head: bool = True
@@ -181,11 +183,17 @@ class Norm(Steady):
     makers: tuple[Synaptic, ...] = ()
 
 
+NO_RULE = "add a rule by the name of the ATen operation in energy/torch_counts/, in the file of its kind"
+OUT_OF_SIGHT = "made out of torch's sight (a compiled kernel, numpy, lists): use its operations, or a buffer"
+FAILED = "what it did before it raised is not known: let the model ask before it calls"
+
+
 @dataclass(eq=False)
 class Missing(Record):
-    """An operation without a rule, and how many values it gave."""
+    """What was done but is not counted, how many values it gave, and what to do about it."""
 
     values: int = 0
+    remedy: str = NO_RULE
 
 
 def settled(records: Iterable[Record], fold_norm: bool) -> list[Record]:

@@ -19,9 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from convert.ir import BasaltError
+from convert.ir import BasaltError, Unsupported
+from energy.torch_counts.literals import Literals
 from energy.torch_counts.note import VIEWS, WRITES, Cell, Note, constant
-from energy.torch_counts.record import Missing, Record, Steady, Synaptic, Where
+from energy.torch_counts.record import FAILED, OUT_OF_SIGHT, Missing, Record, Steady, Synaptic, Where
 from energy.torch_counts.rules import NotCounted, Rule, RuleFailed, Rules
 from energy.torch_counts.settings import Settings
 
@@ -31,11 +32,13 @@ LIFTED = ("lift_fresh", "lift")  # of a number of Python's
 
 @dataclass(eq=False)
 class Scope:
-    """A module being called. seen: how often each operation came up in this call."""
+    """A module being called. running: its forward is, and none of the hooks around it; rule: by which that is
+    counted whole; seen: how often each operation came up in this call."""
 
     path: str
     module: nn.Module
-    rule: Rule | None
+    running: bool = False
+    rule: Rule | None = None
     seen: Counter[str] = field(default_factory=Counter)
 
 
@@ -54,6 +57,11 @@ class Call:
     def arg(self, at: int, name: str, default: Any = None) -> Any:
         """An argument by place or name."""
         return self.args[at] if len(self.args) > at else self.kwargs.get(name, default)
+
+    @property
+    def operand(self) -> Any:
+        """The first argument, however it was given."""
+        return self.args[0] if self.args else next(iter(self.kwargs.values()))
 
     def note(self, tensor: Tensor) -> Note:
         """What is known of an operand."""
@@ -90,9 +98,12 @@ class Trace(TorchDispatchMode):
         self.model, self.rules, self.settings, self.steps = model, rules, settings, steps
         self.records: list[Record] = []
         self.values = 0  # outputs of operations that are no mere moves
+        self.failure: Exception | None = None  # raised while counting, whatever the model made of it
+        self._hooked = {m for m in model.modules() if m._forward_hooks or m._forward_pre_hooks}
         self._notes = WeakTensorKeyDictionary()
-        self._stack: list[Scope] = [Scope("", model, None)]
+        self._stack: list[Scope] = [Scope("", model, running=True)]
         self._hidden = 0  # depth inside a module that is counted whole
+        self._numbers = False  # numbers of Python's are being taken in
         for module in model.modules():
             for tensor in vars(module).values():
                 if isinstance(tensor, Tensor):
@@ -106,36 +117,74 @@ class Trace(TorchDispatchMode):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Hooks in place, gradients off; everything as it was found afterwards."""
+        """Hooks in place, gradients off; everything as it was found afterwards. Unsupported where a hook of
+        all modules lies between a module counted whole and what is seen of it."""
+        self._check()
         fast = torch.backends.mha.get_fastpath_enabled()
         with ExitStack() as stack:
             for name, module in self.model.named_modules():
-                enter, leave = self._hooks(name)
+                enter, begin, end, leave = self._hooks(name)
                 for handle in (
                     module.register_forward_pre_hook(enter, prepend=True),
-                    module.register_forward_hook(leave, with_kwargs=True),
+                    module.register_forward_pre_hook(begin),
+                    module.register_forward_hook(end, prepend=True, with_kwargs=True),
+                    module.register_forward_hook(leave, always_call=True),
                 ):
                     stack.callback(handle.remove)
             torch.backends.mha.set_fastpath_enabled(False)
             stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
-            with torch.no_grad(), self:
+            with torch.no_grad(), self, Literals(self):
                 yield
 
-    def _hooks(self, path: str) -> tuple[Any, Any]:
+    def _check(self) -> None:
+        if not nn.modules.module._global_forward_hooks:
+            return
+        for name, module in self.model.named_modules():
+            if self._whole(module) is not None:
+                raise Unsupported(
+                    name or ROOT,
+                    "is counted whole, and a hook of all modules (register_module_forward_hook) may change "
+                    "what it gives before that is seen",
+                    "remove the hook, or register it on the modules themselves",
+                )
+
+    def _whole(self, module: nn.Module) -> Rule | None:
+        """By which rule a module is counted whole: none inside another, none where hooks lie inside it."""
+        inside = (m for m in module.modules() if m is not module)
+        return (
+            None if self._hidden or any(m in self._hooked for m in inside) else self.rules.of_module(module)
+        )
+
+    def _hooks(self, path: str) -> tuple[Any, Any, Any, Any]:
+        """Of one module: the first and the last before its forward, the first and the last behind it. What
+        other hooks do between them is counted, operation by operation."""
+
         def enter(module: nn.Module, args: Any) -> None:
-            whole = None if self._hidden else self.rules.of_module(module)
-            self._stack.append(Scope(path, module, whole))
-            self._hidden += whole is not None
+            self._stack.append(Scope(path, module))
 
-        def leave(module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
-            scope = self._stack.pop()
+        def begin(module: nn.Module, args: Any) -> None:
+            scope = self._stack[-1]
+            scope.running = True
+            scope.rule = self._whole(module)
+            self._hidden += scope.rule is not None
+
+        def end(module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+            scope = self._stack[-1]
             if scope.rule is not None:
+                rule, scope.rule = scope.rule, None
                 self._hidden -= 1
-                self._stack.append(Scope(path, module, None))
-                self._apply(scope.rule, Call(self, type(module).__name__, args, kwargs, out, module))
-                self._stack.pop()
+                self._apply(rule, Call(self, type(module).__name__, args, kwargs, out, module))
+            scope.running = False
 
-        return enter, leave
+        def leave(module: nn.Module, args: Any, out: Any) -> None:
+            if self._stack[-1].module is not module:  # a hook of all modules raised before it was entered
+                return
+            scope = self._stack.pop()
+            if scope.rule is not None:  # it raised, and what it had done until then is not known
+                self._hidden -= 1
+                self.records.append(Missing(Where(path or ROOT, "", "call that failed", (), ()), 0, FAILED))
+
+        return enter, begin, end, leave
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -143,6 +192,8 @@ class Trace(TorchDispatchMode):
         if self._hidden:
             return out
         name = func.overloadpacket.__name__
+        if func.namespace != "aten":  # of the same name, but not the same operation
+            name = f"{func.namespace}.{name}"
         in_place = name.endswith("_") and not name.startswith("_") and bool(args)
         name = name.rstrip("_") if in_place else name
         call = Call(self, name, tuple(args), kwargs, out, in_place=in_place)
@@ -155,10 +206,12 @@ class Trace(TorchDispatchMode):
     def _apply(self, rule: Rule | None, call: Call) -> None:
         try:
             self._look(rule, call)
-        except BasaltError:  # says itself who is to mend what
+        except BasaltError as error:  # says itself who is to mend what
+            self.failure = error
             raise
         except Exception as error:  # whatever it is, the model did not raise it
-            raise RuleFailed(f"counting {call.name} of {self.path}: a defect of its rule") from error
+            self.failure = RuleFailed(f"counting {call.name} of {self.path}: a defect of its rule")
+            raise self.failure from error
 
     def _look(self, rule: Rule | None, call: Call) -> None:
         outs = [o for o in tree_flatten(call.out)[0] if isinstance(o, Tensor)]
@@ -220,6 +273,20 @@ class Trace(TorchDispatchMode):
         finally:
             self._hidden -= 1
 
+    @property
+    def aloof(self) -> bool:
+        """Whether what happens is not looked at: inside a module counted whole, inside a rule."""
+        return self._hidden > 0
+
+    @contextmanager
+    def taking_numbers(self) -> Iterator[None]:
+        """Tensors that no operation gave are constants: made of numbers that are none of the sample's."""
+        self._numbers = True
+        try:
+            yield
+        finally:
+            self._numbers = False
+
     def __contains__(self, tensor: Tensor) -> bool:
         return tensor in self._notes
 
@@ -227,8 +294,9 @@ class Trace(TorchDispatchMode):
         """What is known of a tensor. One that no operation gave was made where dispatch does not look."""
         found = self._notes.get(tensor)
         if found is None:
-            found = self._notes[tensor] = Note(Cell())
-            self._untracked(tensor)
+            found = self._notes[tensor] = constant() if self._numbers else Note(Cell())
+            if not self._numbers:
+                self._untracked(tensor)
         return found
 
     def known(self, tensor: Tensor) -> Note:
@@ -243,7 +311,7 @@ class Trace(TorchDispatchMode):
 
     def _untracked(self, tensor: Tensor) -> None:
         where = Where(self.path, "", "untracked tensor", (), tuple(tensor.shape))
-        self.records.append(Missing(where, tensor.numel()))
+        self.records.append(Missing(where, tensor.numel(), OUT_OF_SIGHT))
         self.values += tensor.numel()
 
     def give(self, out: Tensor, note: Note, in_place: bool = False) -> None:
@@ -270,7 +338,8 @@ class Trace(TorchDispatchMode):
         scope = self._stack[-1]
         outs = [o for o in tree_flatten(out)[0] if isinstance(o, Tensor)]
         shapes = (tuple(x.shape) if x is not None else (), tuple(outs[0].shape) if outs else ())
-        if (module is not None or _single(scope.module)) and not scope.seen[""]:
+        own = module is not None or (scope.running and _single(scope.module))
+        if own and not scope.seen[""]:
             scope.seen[""] += 1
             return Where(self.path, "", type(scope.module).__name__, *shapes)
         scope.seen[name] += 1

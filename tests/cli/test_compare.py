@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 SCHEMAS = Path(__file__).parents[2] / "energy" / "schema"
+VERSIONS = {"samples": 3, "summary": 2}
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def test_files_are_of_the_published_form_and_compare(run, reports):
         rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
         summary = json.loads((folder / "summary.json").read_text())
         for kind, bodies in (("samples", rows), ("summary", [summary])):
-            schema = json.loads((SCHEMAS / f"{kind}-2.json").read_text())
+            schema = json.loads((SCHEMAS / f"{kind}-{VERSIONS[kind]}.json").read_text())
             for body in bodies:
                 jsonschema.Draft202012Validator(schema).validate(body)
         ids = [row["sample_id"] for row in rows]

@@ -198,8 +198,11 @@ def test_what_has_no_rule_refuses_the_headline(run, folder):
     done = run("energy-report", "--torch", "mine_of_a_test:odd", "--input", "1x4x4", *TABLE, "--out", "r")
     assert done.code == 0, done.err
     summary = json.loads((folder / "r" / "summary.json").read_text())
-    assert summary["energy"] is None and "_linalg_svd" in summary["energy_refused"]
+    refused = summary["energy_refused"]
+    assert summary["energy"] is None and "_linalg_svd" in refused
     assert 0 < summary["coverage"]["uncounted_share"] < 1
+    assert "energy/torch_counts/" in refused and "fanout.py" not in refused
+    assert "--allow-uncounted" in done.out
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_files_and_their_schemas(reports):
     for form, (summary, rows, out) in reports.items():
         jsonschema.validate(summary, json.loads((SCHEMAS / "summary-2.json").read_text()))
         for row in rows:
-            jsonschema.validate(row, json.loads((SCHEMAS / "samples-2.json").read_text()))
+            jsonschema.validate(row, json.loads((SCHEMAS / "samples-3.json").read_text()))
         assert {f.name for f in out.iterdir()} == {
             "report.html", "summary.json", "samples.jsonl", "samples.parquet",
         }  # fmt: skip

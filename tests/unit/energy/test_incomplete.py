@@ -25,6 +25,7 @@ from energy.report import Report
 
 TABLE = cost_table("horowitz45-fp32")
 SCHEMAS = Path(__file__).parents[3] / "energy" / "schema"
+FILES = {"samples": "samples-3.json", "summary": "summary-2.json"}
 WARNING = "INCOMPLETE: 75.0% of the outputs were not counted: swirl (Swirl)"
 
 
@@ -62,7 +63,7 @@ def test_the_warning_is_on_every_headline(tmp_path, swirl):
     summary = json.loads((tmp_path / "summary.json").read_text())
     for body, name in ((summary, "summary"), *((row, "samples") for row in rows)):
         assert body["energy_incomplete"] == (WARNING if swirl else None) and body["energy"]
-        jsonschema.validate(body, json.loads((SCHEMAS / f"{name}-2.json").read_text()))
+        jsonschema.validate(body, json.loads((SCHEMAS / FILES[name]).read_text()))
     headlines = [line for line in report.table().splitlines() if " per sample (" in line]
     assert len(headlines) == len(NAMED)
     assert all(("[INCOMPLETE]" in line) == swirl for line in headlines)

@@ -13,28 +13,33 @@ from energy import parquet, statistics
 from energy.costs import cost_table
 from energy.counts import counter
 from energy.digits import honest
+from energy.layer import layers
 from energy.line import COUNTS, STEPPED
+from energy.movement import NOT_GIVEN, Machine
+from energy.priced import Terms
 from energy.report import Report
 
 TABLE = cost_table("horowitz45-fp32")
 SCHEMAS = Path(__file__).parents[3] / "energy" / "schema"
+FILES = {"samples": "samples-3.json", "summary": "summary-2.json"}
 
 
 def schema(name):
-    body = json.loads((SCHEMAS / f"{name}-2.json").read_text())
+    body = json.loads((SCHEMAS / FILES[name]).read_text())
     jsonschema.Draft202012Validator.check_schema(body)
     return jsonschema.Draft202012Validator(body)
 
 
-def write(out, samples=9, batch=4, labelled=True):
+def write(out, samples=9, batch=4, labelled=True, sized=True):
     nodes = {"x": Input((3,), "binary"), "fc": Affine(np.ones((2, 3)), np.ones(2)), "lif": LIF(0.5)}
-    counting = counter(Graph(nodes, (("x", "fc"), ("fc", "lif")), ("lif",), "folded"))
+    graph = Graph(nodes, (("x", "fc"), ("fc", "lif")), ("lif",), "folded")
+    counting, terms = counter(graph), Terms(machine=Machine(layers(graph))) if sized else None
     rng = np.random.default_rng(5)
     data = {
         "x": rng.integers(0, 2, (4, samples, 3)),
         "lif": rng.integers(0, 2, (4, samples, 2), np.uint8),
     }
-    with Report(out, TABLE, {"model": "three-two", "class_names": ["a", "b", "c"]}) as report:
+    with Report(out, TABLE, {"model": "three-two", "class_names": ["a", "b", "c"]}, terms) as report:
         for a in range(0, samples, batch):
             ids = range(a, min(a + batch, samples))
             counts = counting.count({n: r[:, a : a + batch] for n, r in data.items()})
@@ -46,7 +51,7 @@ def write(out, samples=9, batch=4, labelled=True):
 
 @pytest.mark.parametrize("labelled", [True, False])
 def test_every_file_fits_its_schema(tmp_path, labelled):
-    rows, summary = write(tmp_path, labelled=labelled)
+    rows, summary = write(tmp_path, labelled=labelled, sized=labelled)
     for row in rows:
         schema("samples").validate(row)
     schema("summary").validate(summary)
@@ -68,6 +73,28 @@ def test_parquet_holds_the_rows_of_the_json_lines(tmp_path, monkeypatch):
     file = pq.ParquetFile(tmp_path / "samples.parquet")
     assert file.num_row_groups == 3
     assert file.read().to_pylist() == rows
+
+
+def test_accesses_of_every_layer_are_those_of_the_equations(tmp_path):
+    """Four steps of a layer 3 -> 2 with a bias, and of its two neurons, by hand."""
+    rows, _ = write(tmp_path)
+    assert len({row["layers"][0]["nnz_in"] for row in rows}) > 2
+    for fc, lif in (row["layers"] for row in rows):
+        spikes, fan, biases = fc["nnz_in"], 2, 4 * 2
+        assert fc["accesses"] == {
+            "inputs": spikes, "parameters": spikes * fan + biases, "potentials": spikes * fan, "outputs": 0,
+            "address_macs": 0, "address_adds": spikes * fan,
+        }  # fmt: skip
+        assert lif["accesses"] == {
+            "inputs": 0, "parameters": 0, "potentials": 4 * 2, "outputs": lif["spikes_out"],
+            "address_macs": 0, "address_adds": 0,
+        }  # fmt: skip
+
+
+def test_accesses_of_unknown_sizes_are_null_with_the_reason(tmp_path):
+    rows, summary = write(tmp_path, sized=False)
+    assert all(layer["accesses"] is None for row in rows for layer in row["layers"])
+    assert summary["energy"]["exact"]["unpriced"]["memory"] == NOT_GIVEN
 
 
 def test_steps_add_up_to_the_counts(tmp_path):

@@ -86,6 +86,10 @@ def _without(key):
     (json.dumps(valid()).replace("4.0", "-4.0"), "-4.0 is no amount"),
     (json.dumps(valid()).replace("4.0", "NaN"), "nan is no amount"),
     (json.dumps(valid()).replace("4.0", '"4"'), "'4' is no amount"),
+    (json.dumps(valid()).replace("4.0", "true"), "True is no amount"),
+    (json.dumps(valid()).replace("4.0", f"4{'0' * 400}"), "40+ is no amount"),
+    (json.dumps(valid()).replace("4.0", f"4{'0' * 5000}"), "not a readable core map"),
+    ("[" * 99999, "not a readable core map"),
 ])  # fmt: skip
 def test_broken_maps(tmp_path, text, why):
     path = tmp_path / "map.json"

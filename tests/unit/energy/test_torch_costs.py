@@ -20,6 +20,7 @@ class Fn(nn.Module):
     def __init__(self, function, **parts):
         super().__init__()
         self.function, self.places = function, torch.tensor([0, 2, 2])
+        self.weights = nn.Parameter(torch.ones(3, 3))
         for name, part in parts.items():
             setattr(self, name, part)
 
@@ -35,7 +36,10 @@ def rnd(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(3))
 
 
-FIELDS = ("mac", "ac", "residual_adds", "pool_adds", "neuron_multiplies", "neuron_adds", "neuron_compares")
+FIELDS = (
+    "mac", "ac", "bias_adds", "residual_adds", "pool_adds", "neuron_multiplies", "neuron_adds",
+    "neuron_compares",
+)  # fmt: skip
 
 
 def costs(function, x, operand="real", **parts):
@@ -71,10 +75,79 @@ def costs(function, x, operand="real", **parts):
         (lambda m, x: x.argmax(), {"neuron_compares": 14}),
         (lambda m, x: x.argmax(-1), {"neuron_compares": 3 * 4}),
         (lambda m, x: torch.bucketize(x, torch.linspace(-1, 1, 7)), {"neuron_compares": 15 * 3}),
+        (lambda m, x: x.cumsum(-1), {"pool_adds": 3 * 4}),
+        (lambda m, x: x.cumprod(-2), {"neuron_multiplies": 2 * 5}),
+        (lambda m, x: F.logsigmoid(x), {"neuron_multiplies": 2 * 15, "neuron_adds": 15}),
+        (lambda m, x: F.glu(x[..., :4], -1), {"neuron_multiplies": 3 * 6, "neuron_adds": 6}),
+        (lambda m, x: F.softshrink(x), {"neuron_adds": 15, "neuron_compares": 15}),
+        (lambda m, x: x.rot90(1, (1, 2)), {}),
+        # what is added to products is not free, be it weights or the sample's
+        (lambda m, x: torch.baddbmm(x[:, :, :3], x, x.mT), {"mac": 45, "residual_adds": 9}),
+        (
+            lambda m, x: torch.baddbmm(m.weights, x, x.mT, beta=0.5, alpha=2),
+            {"mac": 45, "bias_adds": 9, "neuron_multiplies": 9},  # half the weights is a weight
+        ),
+        (
+            lambda m, x: torch.addmm(x[0, :, :3], x[0], x[0, :, :3].new_ones(5, 3), alpha=2),
+            {"mac": 45, "residual_adds": 9, "neuron_multiplies": 9},
+        ),
+        (lambda m, x: torch.addmm(x[0, :, :3], m.weights, m.weights), {"bias_adds": 9}),
+        (lambda m, x: F.linear(x[..., :3], m.weights, x[0, 0, :3]), {"mac": 27, "residual_adds": 9}),
+        (lambda m, x: F.conv1d(x, x[:, :, :2], m.weights[0, :1]), {"mac": 3 * 2 * 4, "bias_adds": 4}),
+        (lambda m, x: F.conv1d(x, m.weights[..., None], x[0, :, 0]), {"mac": 45, "residual_adds": 15}),
     ],
 )
 def test_costs_by_hand(function, want):
     assert costs(function, rnd(3, 5)) == want
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize(
+    "mode, shape, to",
+    [
+        ("linear", (2, 5), 8),
+        ("linear", (2, 5), 3),
+        ("bilinear", (2, 3, 4), (6, 5)),
+        ("trilinear", (1, 2, 3, 2), (4, 3, 5)),
+        ("bicubic", (1, 4, 3), (7, 6)),
+    ],
+)
+def test_interpolation_is_a_fixed_map(mode, shape, to, corners):
+    """Its matrix by brute force: every value of the grid alone, resampled."""
+    places = math.prod(shape[1:])
+    x = (rnd(*shape) > 0).float()
+
+    def resized(values):
+        return F.interpolate(values, size=to, mode=mode, align_corners=corners)
+
+    alone = torch.eye(places, dtype=torch.float64).reshape(places, 1, *shape[1:])
+    reached = torch.count_nonzero(resized(alone).reshape(places, -1), dim=1)
+    line = counted(lambda m, x: resized(x), x, "binary").lines[0]
+    assert line.counts["sop_exact"][0] == (x.reshape(-1, places) @ reached.float()).sum() > 0
+    assert line.counts["ac"][0] == line.counts["sop_exact"][0] and line.counts["mac"][0] == 0
+    assert line.counts["dense_mac_inbounds"][0] == shape[0] * reached.sum()
+    taps = (4 if mode == "bicubic" else 2) ** (len(shape) - 1)
+    assert line.counts["dense_mac"][0] == taps * resized(x[None]).numel()
+
+
+def test_interpolation_by_a_factor_reads_other_neighbours():
+    x = torch.ones(1, 5)
+    line = counted(
+        lambda m, x: F.interpolate(
+            x, scale_factor=1.7, mode="linear", align_corners=False, recompute_scale_factor=False
+        ),
+        x,
+    ).lines[0]
+    alone = F.interpolate(torch.eye(5)[:, None], scale_factor=1.7, mode="linear", align_corners=False)
+    assert line.counts["sop_exact"][0] == torch.count_nonzero(alone)
+
+
+def test_a_norm_behind_an_addend_of_the_sample_is_not_folded():
+    """It would have to scale what is added too; behind a bias of weights it is."""
+    parts = {"fc": nn.Linear(3, 3), "bn": nn.BatchNorm1d(3)}
+    plain = counted(lambda m, x: m.bn(m.fc(x[0])), rnd(3, 3), **parts)
+    mixed = counted(lambda m, x: m.bn(torch.addmm(x[0], x[0], m.fc.weight)), rnd(3, 3), **parts)
+    assert plain.total("scale_macs")[0] == 0 and mixed.total("scale_macs")[0] == 9
 
 
 def test_powers_and_sorts_of_any_size():
@@ -206,6 +279,7 @@ def test_chance_is_a_comparison_with_the_rate():
 
 def neuron(forward, name="LIFNode", base=nn.Module):
     """A class that passes for SpikingJelly's."""
+    forward.__module__ = "spikingjelly.activation_based.neuron"
     return type(name, (base,), {"__module__": "spikingjelly.activation_based.neuron", "forward": forward})
 
 

@@ -5,6 +5,7 @@ shapes that have the same truth.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from energy.conventions import convention
 from energy.operand import BINARY, INTEGER, REAL, TERNARY
+from energy.operations import operations
+from energy.sheet import Sheet
 from energy.torch_counts.counter import TorchCounter
 from energy.torch_counts.fourier import fft_ops
 from energy.torch_counts.settings import Settings
@@ -208,6 +212,8 @@ def test_recurrent_layers_and_foreign_neurons():
         def forward(self, x):
             return (x > 0).float()
 
+        forward.__module__ = __module__
+
     counts = counted(nn.Sequential(LIFNode(), nn.Linear(6, 2)), rnd(6))
     ops = [int(counts.total(f"neuron_{k}")[0]) for k in ("steps", "multiplies", "adds", "compares")]
     assert ops == [6, 6, 12, 6] and counts["1"].classes[0] == BINARY
@@ -251,6 +257,15 @@ def test_weights_alone_cost_nothing_and_adjacencies_may_skip_zeros():
     )
     assert (plain.total("mac")[0], skipped.total("mac")[0]) == (2 * 3 * 25, 2 * 3 * 5)
     assert len(plain.lines) == 1 and plain.total("sop_nonzero")[0] == 30
+    # a switch of the convention, as the command line has it, leaves out the same
+    for switch, left in (("zero_adjacency", 30), ("zero_weights", 150), ("padding", 150)):
+        value = {"padding": "dense"}.get(switch, "skipped")
+        ops = operations(Sheet(plain), replace(convention("exact"), **{switch: value}))
+        assert ops["compute"]["mac"].sum() == left
+    dense = nn.Linear(5, 5, bias=False)  # all of it trained: its zeros are weights
+    nn.init.eye_(dense.weight)
+    ops = operations(Sheet(counted(dense, rnd(5))), replace(convention("exact"), zero_adjacency="skipped"))
+    assert ops["compute"]["mac"].sum() == 25
 
 
 def test_norms_fold_where_weights_alone_are_in_front():
@@ -333,6 +348,15 @@ def test_a_way_through_numpy_is_no_weight(way):
     assert {u.type for u in last.uncounted} == {"untracked tensor"}
 
 
+def test_an_operation_of_another_library_is_none_of_torchs():
+    """Whatever its name: one called `add` may do anything."""
+    library = torch.library.Library("basalt_test", "DEF")
+    library.define("add(Tensor x, Tensor y) -> Tensor")
+    library.impl("add", lambda x, y: x @ y.mT, "CPU")
+    counts = counted(Fn(lambda m, x: torch.ops.basalt_test.add(x, x)), rnd(3, 4))
+    assert [u.type for u in counts.uncounted] == ["basalt_test.add"] and not counts.total("residual_adds")[0]
+
+
 def filled(make):
     """Values written by a kernel that dispatch does not see, into memory that it saw asked for."""
 
@@ -353,6 +377,7 @@ def test_what_a_kernel_filled_is_no_weight(make, then):
     counts = counted(net, rnd(8))
     assert counts["a"].counts["mac"][0] == 800 and counts["b"].counts["mac"][0] > 4000
     assert [u.type for u in counts.uncounted] == ["untracked tensor"]
+    assert "compiled kernel" in counts.uncounted[0].remedy  # no rule would help
 
 
 def test_memory_that_is_filled_in_sight_is_tracked():
