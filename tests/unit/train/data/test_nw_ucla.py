@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from train.data import nw_ucla
+from train.data.normalise import affine
+from train.skeletons import layout
 
 REAL = Path(__file__).parents[4].parent / "shared" / "data" / "nw-ucla" / "all_sqe.tar.gz"
 
@@ -200,3 +202,52 @@ def test_real_single_frames_and_no_lost_joint(real):
     single = sorted(c.id for c in real.clips if c.joints.shape[1] == 1)
     assert single == ["a02_s09_e04_v02", "a02_s09_e04_v03"]
     assert all(c.joints.any(axis=3).all() for c in real.clips)
+
+
+SIT, STAND, DONNING, DOFFING = 4, 5, 6, 7
+
+
+@pytest.mark.data
+def test_real_labels_of_two_people_in_view_2_are_exchanged(real):
+    """What docs/datasets.md says of the published labels: measured here, and given out as they are."""
+    rise = {}
+    for clip in real.clips:
+        if clip.view != 3 and clip.label in (SIT, STAND):
+            rise.setdefault((clip.label, clip.subject, clip.view), []).append(_rise(clip.joints[0]))
+    median = {key: float(np.median(values)) for key, values in rise.items()}
+    odd = median.pop((SIT, 4, 2)), median.pop((STAND, 4, 2))
+    assert odd[0] > 0.3 > 0.05 > odd[1]
+    assert max(v for (label, *_), v in median.items() if label == SIT) < 0.05
+    assert min(v for (label, *_), v in median.items() if label == STAND) > 0.05
+    nearest = {}
+    for subject, labels in ((4, (SIT, STAND)), (5, (DONNING, DOFFING))):
+        of = [c for c in real.clips if c.subject == subject]
+        known = [(_shape(c), c.label) for c in of if c.view == 1]
+        for clip in of:
+            if clip.view == 2 and clip.label in labels:
+                found = min(known, key=lambda pair: _apart(_shape(clip), pair[0]))[1]
+                nearest.setdefault((subject, clip.label), []).append(found)
+    assert nearest[4, SIT] == [STAND] * 6 and nearest[4, STAND] == [SIT] * 5
+    assert (nearest[5, DONNING].count(DOFFING), len(nearest[5, DONNING])) == (5, 7)
+    assert (nearest[5, DOFFING].count(DONNING), len(nearest[5, DOFFING])) == (4, 6)
+
+
+def _rise(joints):
+    """[m] joints [F, V, 3] -> how far the head rises over ankles and feet, first quarter to last."""
+    height = joints[:, 3, 1] - joints[:, [14, 15, 18, 19], 1].mean(axis=1)
+    quarter = max(1, len(height) // 4)
+    return height[-quarter:].mean() - height[:quarter].mean()
+
+
+def _shape(clip):
+    """[32, V, 3] frames evenly over the clip, in body's units."""
+    map_ = affine("body", clip.joints[0], layout(nw_ucla.LAYOUT))
+    joints = clip.joints[0].astype(float) @ map_.matrix.T + map_.shift
+    return joints[np.linspace(0, len(joints) - 1, 32).astype(int)]
+
+
+def _apart(a, b):
+    """Squared distance of two shapes, turned about the vertical as far as brings them nearest."""
+    real = (a[..., 0] * b[..., 0] + a[..., 2] * b[..., 2]).sum()
+    imaginary = (a[..., 0] * b[..., 2] - a[..., 2] * b[..., 0]).sum()
+    return (a**2).sum() + (b**2).sum() - 2 * (np.hypot(real, imaginary) + (a[..., 1] * b[..., 1]).sum())
