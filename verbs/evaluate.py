@@ -91,7 +91,8 @@ def evaluate(
         if boxes is not None:
             raise click.UsageError(f"--boxes: {run} finds people by itself; leave it out")
         return evaluate_people(run, asked)
-    if given := [o for o, v in (("flip-test", flip_test), ("results", results), ("boxes", boxes)) if v]:
+    of_poses = (("flip-test", flip_test), ("results", results), ("boxes", boxes))
+    if run.exists() and (given := [option for option, value in of_poses if value]):
         option = f"--{given[0]}"
         raise click.UsageError(f"{option}: {run} is no pose network; leave it out")
     from convert.artifact import is_artifact

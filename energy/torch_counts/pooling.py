@@ -4,6 +4,7 @@
     maximum of k values      k - 1 compares an output, or nothing (`max_compares`)
     sum of k values          k - 1 adds an output, of complex ones twice that
     variance, deviation      3 k - 1 adds, k + 1 multiplies, 1 more for the root
+    logsumexp                max + log(sum(exp(x - max))): k - 1 compares, 2 k adds, k + 1 multiplies
 
 What lies in a border of padding is no value. A median is not counted: it is no maximum.
 
@@ -194,9 +195,7 @@ def _extreme(call: Call) -> None:
     _reduced(call, x, out, x.numel() - out.numel())
 
 
-@RULES.operation(
-    "sum", "nansum", "cumsum", "prod", "cumprod", "logsumexp", "trace", "count_nonzero", complex_values=True
-)
+@RULES.operation("sum", "nansum", "cumsum", "prod", "cumprod", "trace", "count_nonzero", complex_values=True)
 def _sum(call: Call) -> None:
     """A sum of discrete values is a whole number."""
     x, note = call.args[0], call.note(call.args[0])
@@ -206,12 +205,11 @@ def _sum(call: Call) -> None:
     if call.name.startswith("cum"):  # each value but the first of its line
         lines = x.numel() // max(1, x.shape[call.arg(1, "dim")] if x.dim() else 1)
     ops = x.numel() - lines
-    more = {"multiplies": x.numel() + call.out.numel()} if call.name == "logsumexp" else {}
     product = call.name.endswith("prod")
     ops *= 1 + x.is_complex()
-    steady(call, x, **({"multiplies": ops} if product else {"pool_adds": ops, **more}))
+    steady(call, x, **({"multiplies": ops} if product else {"pool_adds": ops}))
     call.trace.read(note, None)
-    plain = note.pooled is None and call.name not in ("logsumexp",)
+    plain = note.pooled is None
     cls = INTEGER if note.cell.cls != REAL and plain else REAL
     dims, keep = _dims(call) if call.name in ("sum", "nansum") else ((), True)
     time = _left(note.time, dims, x.dim(), keep) if call.name != "trace" else None
@@ -221,6 +219,15 @@ def _sum(call: Call) -> None:
             time=time,
         )
     )
+
+
+@RULES.operation("logsumexp")
+def _log_sum(call: Call) -> None:
+    x = call.args[0]
+    n, m = x.numel(), call.out.numel()
+    steady(call, x, multiplies=n + m, adds=2 * n, compares=n - m)
+    call.trace.read(call.note(x), None)
+    call.give(Note(Cell()))
 
 
 @RULES.operation("var", "std", "var_mean", "std_mean", "linalg_vector_norm", "norm")

@@ -108,6 +108,14 @@ def test_case_8_fourier_transforms():
     assert fft_ops((3, n), (1,), (3, n), False) == (3 * 2 * n * 4, 3 * n * 4)  # complex: 5 N log2 N each
 
 
+def test_log_sum_exp_is_shifted_by_the_maximum():
+    """max + log(sum(exp(x - max))) of 3 lines of 16: subtractions, the sum, max added back; exp and log."""
+    counts = counted(Fn(lambda m, x: torch.logsumexp(x, -1)), rnd(3, 16))
+    assert counts.total("neuron_compares")[0] == 3 * 15
+    assert counts.total("neuron_adds")[0] == 3 * (16 + 15 + 1)
+    assert counts.total("neuron_multiplies")[0] == 3 * (16 + 1) and not counts.uncounted
+
+
 @given(st.data())
 def test_convolutions_by_brute_force(data):
     draw = data.draw
