@@ -105,7 +105,8 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     type=click.Path(path_type=Path),
     default=None,
     metavar="RUN",
-    help="A trained run, or its .safetensors, to learn from: same classes, joints, stream and frames."
+    help="A trained run, or its .safetensors, to learn from: same classes, joints and frames, this run's"
+    " streams or more."
     " --set distil_features=A, distil_labels=B, temperature=T weigh what is learned.",
 )
 @click.option(
