@@ -103,7 +103,11 @@ def test_a_student_learns_from_it_and_converts_without_it(teacher, run, tmp_path
 def test_refusals(teacher, run, tmp_path):
     base = ("train", "--model", "base-sgn", *SMALL, "--out", tmp_path / "run")
     for more, code, words in (
-        (("--teacher", teacher, "--stream", "joint"), 3, "stream 'joint+bone', the run has 'joint'"),
+        (
+            ("--teacher", teacher, "--stream", "joint-motion"),
+            3,
+            "stream 'joint+bone', the run has 'joint-motion'",
+        ),
         (("--teacher", teacher, "--frames", "8"), 3, "frames 6, the run has 8"),
         (("--teacher", tmp_path / "none"), 3, "no such file"),
         (("--set", "temperature=2"), 2, "--set temperature: there is no teacher; name one with --teacher"),
