@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from train import checkpoint
 from train.begun import begin, identity, shared
@@ -16,7 +15,7 @@ from train.data.clip import ClipSet
 from train.data.transform import Recipe
 from train.description import describe
 from train.epochs import Result, prepare_torch, run_epochs
-from train.material import Material, gather
+from train.material import gather
 from train.models import registry
 from train.objective import Objective
 from train.processes import ALONE, Processes
@@ -59,7 +58,8 @@ def fit(
     model = registry.build(config.model, about["model_config"])
     if start is not None:
         begin(model, config.model, start)
-    setting = _setting(model, material, len(data.class_names), teacher)
+    sample = torch.from_numpy(material.example.folded())
+    setting = Setting(model, sample, len(data.class_names), material.layout, teacher, material.places)
     terms = term_registry.build(config, setting)
     objective = Objective(model, terms, config.label_smoothing, material.places)
     best = run_epochs(
@@ -67,13 +67,6 @@ def fit(
         on_epoch=on_epoch, until=config.until,
     )  # fmt: skip
     return Result(run, best, time.monotonic() - started)
-
-
-def _setting(model: nn.Module, material: Material, classes: int, teacher: Teacher | None) -> Setting:
-    """What terms of the objective are built for."""
-    told = torch.from_numpy(material.example.folded())
-    own = told[:, :, list(material.places)] if material.places else told
-    return Setting(model, own, classes, material.layout, teacher, told)
 
 
 def _about(

@@ -45,7 +45,7 @@ class Term(nn.Module, ABC):
 class Objective(nn.Module):
     """The model, the terms, and the loss of a batch: one module, so that one wrapper parallelises it.
 
-    places: the channels of x that the model is shown, where a teacher is shown more; none: all.
+    places: the channels of x that the model is shown (`own`).
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        self.places = list(places)
+        self.places = places
         self.terms = nn.ModuleList(terms)
         self.label_smoothing = label_smoothing
         self.watched = sorted({name for term in terms for name in term.watched})
@@ -66,13 +66,17 @@ class Objective(nn.Module):
         """x [T, B*M, ...], labels [B] -> loss, scores [B, K], the terms' parts of the loss by name."""
         present = present_persons(x, len(labels))
         with tapped(self.model, self.watched) as taps, labelled(self.model, labels, present):
-            own = x[:, :, self.places] if self.places else x
-            scores = mean_over_persons(self.model(own), present)
+            scores = mean_over_persons(self.model(own(x, self.places)), present)
         loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
         parts: dict[str, Tensor] = {}
         for term in self.terms:
             parts |= term(Seen(x, present, labels, scores, taps))
         return loss + sum(parts.values()), scores, {k: v.detach() for k, v in parts.items()}
+
+
+def own(x: Tensor, places: Sequence[int]) -> Tensor:
+    """What a model is shown of x [T, N, C, ...]: these channels, where a teacher is shown more; else all."""
+    return x[:, :, list(places)] if places else x
 
 
 @contextmanager

@@ -40,9 +40,8 @@ def build(config: TrainConfig, setting: Setting) -> Term | None:
     pairs: dict[str, str] = {}
     if config.distil_features:
         pairs = paired(setting.model.stages, _stages(teacher))
-    told = setting.sample if setting.told is None else setting.told
-    theirs = teacher.look(clip_of(told), tuple(pairs.values()))[1]
-    ours = probe(setting.model, tuple(pairs), setting.sample)
+    theirs = teacher.look(clip_of(setting.sample), tuple(pairs.values()))[1]
+    ours = probe(setting.model, tuple(pairs), setting.shown)
     maps = [FTM(theirs[b].shape[1], per_clip(ours[a]).shape[1]) for a, b in pairs.items()]
     weights = (config.distil_features, config.distil_labels)
     return Distillation(teacher, pairs, maps, weights, config.temperature)

@@ -1,12 +1,12 @@
 """The terms by the fields of the training config that switch them on: the one list."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from train.config import TrainConfig
-from train.objective import Term
+from train.objective import Term, own
 from train.skeletons import Layout
 from train.teacher import Teacher
 from train.terms import distillation, tfsm
@@ -14,17 +14,20 @@ from train.terms import distillation, tfsm
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Setting:
-    """What a term is built for: model, one sample as it is fed ([T, M, ...]), classes, joints, a teacher.
-
-    told: the sample as the teacher is shown it, with more streams; None: as the model.
-    """
+    """What a term is built for: model, one sample of a training batch ([T, M, ...]), classes, joints, a
+    teacher, and the channels of the sample that the model is shown (`train.objective.own`)."""
 
     model: nn.Module
     sample: Tensor
     classes: int
     layout: Layout
     teacher: Teacher | None = None
-    told: Tensor | None = None
+    places: Sequence[int] = ()
+
+    @property
+    def shown(self) -> Tensor:
+        """The sample as the model takes it."""
+        return own(self.sample, self.places)
 
 
 Builder = Callable[[TrainConfig, Setting], Term | None]

@@ -39,7 +39,7 @@ def build(config: TrainConfig, setting: Setting) -> Term | None:
     """The term, where `tfsm` is above 0."""
     if not config.tfsm:
         return None
-    stages = probe(setting.model, setting.model.stages[-STAGES:], setting.sample)
+    stages = probe(setting.model, setting.model.stages[-STAGES:], setting.shown)
     shapes = {name: _joints_last(s).shape for name, s in stages.items()}
     views = {name: _View(shape, setting.classes, setting.layout) for name, shape in shapes.items()}
     return TFSM(views, config.tfsm)

@@ -276,7 +276,7 @@ def test_a_teacher_may_see_more_streams_of_the_same_clips(teacher, clips, stream
     x, _, _ = next(material.batches(0, ALONE))
     model = registry.build("base-sgn", {"in_channels": len(rows), "classes": CLASSES, "layout": "kinect20",
                                         "channels": (8,)}).eval()  # fmt: skip
-    setting = terms.Setting(model, x[:, :1, rows], CLASSES, layout("kinect20"), teacher, x[:, :1])
+    setting = terms.Setting(model, x[:, :1], CLASSES, layout("kinect20"), teacher, material.places)
     (term,) = terms.build(TrainConfig(teacher="somewhere", distil_features=0.0), setting)
     _, scores, parts = Objective(model, [term], 0.1, material.places)(x, torch.zeros(8, dtype=torch.long))
     assert torch.equal(scores, model(x[:, :, rows]))
