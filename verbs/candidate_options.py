@@ -8,9 +8,15 @@ from typing import Any
 import click
 
 from deploy.pose.greedy import Rule
+from deploy.pose.nms import ALIKE
 
 Command = Callable[..., Any]
 OPEN = ("score_threshold", "nms_iou")  # whose defaults may be a detector's
+
+nms_oks_option = click.option(
+    "--nms-oks", type=click.FloatRange(0, 1), default=ALIKE, show_default=True, metavar="OKS",
+    help="Poses in boxes: of those more alike than this the better one stays.",
+)  # fmt: skip
 
 
 def candidate_options(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from deploy.pose.greedy import GREEDY, Rule
-from verbs.candidate_options import candidate_options
+from verbs.candidate_options import candidate_options, nms_oks_option
 from verbs.classes import judged, per_class, percent
 from verbs.configuring import said
 from verbs.options import dataset_options, json_option, threads_option
@@ -32,8 +32,7 @@ CHOICE = ("score_threshold", "nms_iou", "cap", "nms_oks")  # among boxes that ar
               help="Poses: look for people in boxes of OpenCV's detector, the whole image, a COCO file, a "
               "keypoint R-CNN. Default: the annotated boxes.")  # fmt: skip
 @candidate_options(GREEDY)
-@click.option("--nms-oks", type=click.FloatRange(0, 1), default=0.7, show_default=True, metavar="OKS",
-              help="Boxes: poses more alike than this are one person: the better one stays.")  # fmt: skip
+@nms_oks_option
 @threads_option
 @json_option
 @click.pass_context

@@ -12,7 +12,7 @@ import numpy as np
 
 from deploy.pose.coco_file import Boxes
 from deploy.pose.greedy import GREEDY
-from deploy.pose.nms import oks_nms, rescored
+from deploy.pose.nms import ALIKE, oks_nms, rescored
 from deploy.pose.oks import stacked
 from deploy.pose.people import Person
 from verbs.output import bar, say, table, write_json
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from train.pose.rcnn.scenes import Scene
 
 MOST = 20  # candidates of an image; their score and overlap are the greedy rule's
-ALIKE = 0.7  # OKS above which two poses are one person's: the better one stays
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import click
 
 from deploy.pose.greedy import FILM, FOUND
 from deploy.pose.windows import LEAST, Cut
-from verbs.candidate_options import candidate_options, settled
+from verbs.candidate_options import candidate_options, nms_oks_option, settled
 from verbs.options import json_option, threads_option
 from verbs.output import say, write_json
 from verbs.tracking_options import tracking_options
@@ -42,8 +42,7 @@ CROPS = 99  # of a frame: PoseTrack18's id of a person is the image's and two di
 @click.option("--fps", type=click.FloatRange(0, 240, min_open=True), default=None, metavar="F",
               help="Frames a second. Default: the file's; 15 for a folder.")  # fmt: skip
 @candidate_options(FILM, CROPS, FOUND)
-@click.option("--nms-oks", type=click.FloatRange(0, 1), default=0.7, show_default=True, metavar="OKS",
-              help="Poses more alike than this are one person: the better one stays.")  # fmt: skip
+@nms_oks_option
 @tracking_options
 @click.option("--target", default=None, metavar="TARGET",
               help="Where an action artifact runs. Default: onnx, loihi-sim for lava artifacts.")  # fmt: skip

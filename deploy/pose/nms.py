@@ -9,6 +9,8 @@ import numpy as np
 
 from deploy.pose.oks import pairwise
 
+ALIKE = 0.7  # OKS above which two poses are one person's, where nothing else is said
+
 
 def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """float64 [N, M]: intersection over union of boxes [N, 4] with others [M, 4], x, y, w, h; 0 where
