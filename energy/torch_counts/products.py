@@ -189,8 +189,9 @@ def _matrix(call: Call) -> None:
     else:
         pairs = None if a.is_meta else _pairs(left, right)
         meet(call, a, b, pairs, dense, _rows(notes[0], a) if a.dim() == 3 else None)
-    if has_bias or _factors(call, bias):
-        _plus(call, bias if has_bias else None, _factors(call, bias))
+    scaled = _factors(call, bias)
+    if has_bias or scaled:
+        _plus(call, bias if has_bias else None, scaled)
 
 
 def _factors(call: Call, bias: Tensor | None) -> int:

@@ -132,6 +132,5 @@ def test_what_is_no_run_is_refused(run, trained, lava_artifact, tmp_path, refuse
 
 
 @pytest.mark.parametrize("option", [(), ("--boxes", "whole"), ("--flip-test",)])
-def test_a_run_that_is_not_there_is_told_so_whatever_is_asked_of_it(run, tmp_path, option):
-    got = run("evaluate", tmp_path / "nowhere", *option)
-    assert got.code == 3 and got.err.count("\n") == 1 and "found no such file" in got.err
+def test_a_run_that_is_not_there_is_told_so_whatever_is_asked_of_it(run, tmp_path, refused, option):
+    refused(run("evaluate", tmp_path / "nowhere", *option), 3, "found no such file")

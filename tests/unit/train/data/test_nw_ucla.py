@@ -208,7 +208,7 @@ SIT, STAND, DONNING, DOFFING = 4, 5, 6, 7
 
 
 @pytest.mark.data
-def test_real_labels_of_two_people_in_view_2_are_exchanged(real):
+def test_real_labels_of_view_2_that_contradict_view_1(real):
     """What docs/datasets.md says of the published labels: measured here, and given out as they are."""
     rise = {}
     for clip in real.clips:
