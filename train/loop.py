@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from train import checkpoint
-from train.begun import begin, identity, shared
+from train.begun import begin, continued, identity, origin
 from train.config import TrainConfig
 from train.data import streams
 from train.data.clip import ClipSet
@@ -48,10 +48,10 @@ def fit(
     teacher = Teacher.load(Path(config.teacher)) if config.teacher else None
     recipe = recipe if teacher is None else teacher.shared(recipe, data)
     start = checkpoint.load(Path(config.init)) if config.init else None
-    recipe = recipe if start is None else shared("init", start.path, start.about, recipe, data)
+    recipe = recipe if start is None else continued(start.path, start.about, recipe, data)
     material = gather(config, recipe, data, group, teacher)
     about = _about(config, material.recipe, data, data_options or {}, teacher)
-    about["init"] = None if start is None else identity(start.about)
+    about["init"] = None if start is None else origin(start.about, recipe)
     about["refit"] = identity(checkpoint.load(Path(config.refit)).about) if config.refit else None
     about["validation"] = material.record
     prepare_torch(config, group)

@@ -40,9 +40,9 @@ class Member:
 
     @property
     def lineage(self) -> tuple[str, ...]:
-        """The checkpoint, and those of the runs it was refit from and began with."""
+        """The checkpoint, and those of the runs of its stream that it was refit from and began with."""
         before = (self.about.get(key) for key in BEGUN_BY)
-        return (self.checkpoint, *(run["sha256"] for run in before if run))
+        return (self.checkpoint, *(run["sha256"] for run in before if run and "stream" not in run))
 
     def rate(self, clips: ClipSet, limit: int | None = None) -> tuple[Feed, np.ndarray]:
         """The samples of clips, and its scores of them, float64 [n, K]."""

@@ -123,7 +123,7 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     metavar="RUN",
     help="Begin with the weights of another run of the same model on the same data and recipe, as when its"
     " schedule was too short; dropout, optimiser, terms and the like may differ, and residual branches that"
-    " it lacks begin silent.",
+    " it lacks begin silent. Its --stream may be another: bone learns sooner from joint than from nothing.",
 )
 @click.option(
     "--refit",

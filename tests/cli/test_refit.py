@@ -107,6 +107,18 @@ def test_weights_of_the_runs_before_serve_the_refit_ones(run, streams, refit, tm
     refused(got, 3, str(refit), f"has the weight of {joint}", "leave one of them out")
 
 
+def test_a_run_that_began_with_another_stream_has_no_weight_from_there(run, streams, tmp_path, refused):
+    joint, motion = streams / "joint", streams / "joint-motion"
+    bone, fitted = tmp_path / "bone", tmp_path / "fitted.json"
+    assert run("fuse", joint, motion, "--split", "validation", "--out", fitted, "--threads", 1).code == 0
+    clips = ("--data-option", "train_per_class=14", "--data-option", "test_per_class=3", "--frames", 8)
+    small = ("--set", "channels=8,12", "--epochs", 1, "--threads", 1)
+    got = run("train", "--stream", "bone", "--init", joint, "--out", bone, *clips, *small)
+    assert got.code == 0, got.err
+    got = run("fuse", motion, bone, "--weights", fitted, "--out", tmp_path / "no.json", "--threads", 1)
+    refused(got, 3, str(bone), "has no weight in")
+
+
 def test_an_interrupted_one_goes_on(run, chosen, refit, tmp_path, refused):
     """From its first epoch's files to the same bytes; another seed is another run."""
     out = tmp_path / "again"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from train import checkpoint
-from train.begun import UnlikeRun, begin, shared
+from train.begun import UnlikeRun, begin, continued, shared
 from train.config import TrainConfig
 from train.data import registry as data
 from train.data.transform import Recipe
@@ -71,12 +71,31 @@ def test_what_does_not_fit_is_refused_and_leaves_no_folder(parent, clips, tmp_pa
     with pytest.raises(checkpoint.CheckpointError, match=r"model base-sgn.*model base-sgn-attention"):
         fit(other, RECIPE, clips, run, progress=False)
     begun = dataclasses.replace(CONFIG, init=str(parent))
-    with pytest.raises(UnlikeRun, match=r"init .*stream 'joint', the run has 'bone'"):
-        fit(begun, dataclasses.replace(RECIPE, stream="bone"), clips, run, progress=False)
+    with pytest.raises(UnlikeRun, match=r"init .*frames 8, the run has 9; train it on"):
+        fit(begun, dataclasses.replace(RECIPE, stream="bone", frames=9), clips, run, progress=False)
+    with pytest.raises(UnlikeRun, match=r"stream 'joint' of 3 channels, the run has 'joint\+bone' of 6;"):
+        fit(begun, dataclasses.replace(RECIPE, stream="joint+bone"), clips, run, progress=False)
     nowhere = dataclasses.replace(CONFIG, init=str(tmp_path / "nowhere"))
     with pytest.raises(checkpoint.CheckpointError, match="no such file"):
         fit(nowhere, RECIPE, clips, run, progress=False)
     assert not run.exists()
+
+
+def test_another_stream_begins_with_them_and_its_own_mean_and_spread(parent, clips, tmp_path):
+    """Bone is better after joint's first epochs than from nothing; what it began with names the stream."""
+    bone, run, scratch = dataclasses.replace(RECIPE, stream="bone"), tmp_path / "run", tmp_path / "scratch"
+    fit(dataclasses.replace(CONFIG, init=str(parent)), bone, clips, run, progress=False)
+    fit(CONFIG, bone, clips, scratch, progress=False)
+    assert first_loss(run) < first_loss(scratch)
+    about, plain, theirs = (checkpoint.load(path).about for path in (run, scratch, parent))
+    assert about["recipe"] == plain["recipe"] != theirs["recipe"]
+    assert about["init"] == {key: theirs[key] for key in ("model", "epoch", "sha256")} | {"stream": "joint"}
+
+
+def test_another_stream_keeps_its_teacher_s_mean_and_spread(parent, clips):
+    start, bone = checkpoint.load(parent), dataclasses.replace(RECIPE, stream="bone")
+    taught = dataclasses.replace(bone, mean=(0.5,), spread=(2.0,))
+    assert [continued(start.path, start.about, x, clips) for x in (bone, taught)] == [bone, taught]
 
 
 def test_a_teacher_s_mean_and_spread_are_not_taken_away(parent, clips):
