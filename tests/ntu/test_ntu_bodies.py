@@ -107,6 +107,43 @@ def test_two_who_switch_at_once_keep_their_places(body):
         np.testing.assert_array_equal(got.joints[21:, 0], first.joints)
 
 
+def test_two_who_exchange_their_ids_stay_themselves(body):
+    """Both go on, each under the other's id, for a while or for good; a gap between changes nothing."""
+    a, b = body("a", range(40)), body("b", range(40), at=0.8, motion=0.5)
+
+    def of_ids(*spans):
+        """The same people, their ids exchanged within these spans of frames."""
+        x, y = a.joints.copy(), b.joints.copy()
+        for span in spans:
+            x[span], y[span] = b.joints[span], a.joints[span]
+        return [dataclasses.replace(a, joints=x), dataclasses.replace(b, joints=y)]
+
+    for spans in ([slice(20, 40)], [slice(10, 21)], [slice(3, 9), slice(30, 40)]):
+        got = of(40, *of_ids(*spans))
+        np.testing.assert_array_equal(got.joints[:, 0], b.joints)
+        np.testing.assert_array_equal(got.joints[:, 1], a.joints)
+        changes = {edge for span in spans for edge in (span.start, span.stop)} - {40}
+        assert sorted(got.joined) == sorted(f"body a: exchanges its id with b in frame {n}" for n in changes)
+    gap = [
+        dataclasses.replace(
+            one, frames=np.delete(one.frames, range(17, 20)), joints=np.delete(one.joints, range(17, 20), 0),
+            states=np.delete(one.states, range(17, 20), 0),
+        )
+        for one in of_ids(slice(17, 40))
+    ]  # fmt: skip
+    np.testing.assert_array_equal(of(40, *gap).joints[20:, 0], b.joints[20:])
+
+
+def test_two_who_walk_past_each_other_are_no_exchange(body):
+    """Faster than anybody: 0.15 m a frame each, through one place."""
+    a, b = body("a", range(40)), body("b", range(40))
+    way = np.float32(0.15) * (np.arange(40, dtype=np.float32) - 20)
+    a.joints[..., 0] += way[:, None]
+    b.joints[..., 0] -= way[:, None]
+    got = of(40, a, b)
+    assert (got.count, got.joined) == (2, ())
+
+
 def test_a_lost_joint_is_filled(body):
     torn = body("a", range(20))
     whole = torn.joints.copy()

@@ -6,8 +6,10 @@ decides who acts) and the denoising of CTR-GCN (bodies of 11 frames or fewer, wi
 70 % of the frames), which nearly every published result rests on. In order:
 
 1. Joints: exactly (0, 0, 0) is a lost joint (the sensor itself sits there); filled from the frames around.
-2. Switches: a body that begins after a person ended continues that person where its spine lies within JUMP of
-   where the person's was last seen; the nearest such person, the one who ended later on a tie.
+2. Switches: where two bodies exchange their ids, so that their spines would jump by more than JUMP further
+   together than by going on as each other, they go on as each other. A body that begins after a person ended
+   continues that person where its spine lies within JUMP of where the person's was last seen; the nearest
+   such person, the one who ended later on a tie.
 3. Short: a person of SHORT frames or fewer is noise, unless all are.
 4. Spread: a frame is implausible where the body is wider (x) than WIDE times its height (y); a person is
    noise who is so in more than MOSTLY of the frames, unless all are: people who lie are wide too.
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +37,7 @@ JUMP = 0.5
 """[m] About a step: someone lost for a moment is still there, and someone else seldom is."""
 WIDE, MOSTLY = 0.8, 0.7
 SPINE = 1
-RULES = "1"
+RULES = "2"
 """The version of these rules; goes into prepared files, so that parts of two versions never mix."""
 
 
@@ -70,7 +73,7 @@ def persons(recording: Recording) -> Persons:
     """The persons of a recording, by the rules of this file."""
     joined: list[str] = []
     dropped: list[str] = []
-    people = _join([_filled(body) for body in recording.bodies], joined)
+    people = _join(_exchanged([_filled(body) for body in recording.bodies], joined), joined)
     people = _without(people, dropped, _short)
     people = _without(people, dropped, _wide)
     for person in people:
@@ -91,8 +94,38 @@ def _filled(body: Body) -> _Person:
     return _Person([body.id], body.frames[there], joints[there])
 
 
+def _exchanged(tracks: list[_Person], joined: list[str]) -> list[_Person]:
+    """Rule 2, of two who are there before and after, with SHORT frames between at most."""
+    for a, b in combinations(tracks, 2):
+        both, i, j = np.intersect1d(a.frames, b.frames, return_indices=True)
+        later = (i > 0) & (j > 0)
+        both, i, j = both[later], i[later], j[later]
+        lately = both - np.minimum(a.frames[i - 1], b.frames[j - 1]) <= SHORT
+        here, there = a.joints[:, SPINE], b.joints[:, SPINE]
+        kept = _far(here[i], here[i - 1]) + _far(there[j], there[j - 1])
+        crossed = _far(here[i], there[j - 1]) + _far(there[j], here[i - 1])
+        # A step is judged alike under either naming, so that all are found before any is mended.
+        for frame in both[lately & (kept - crossed > JUMP)]:
+            p, q = np.searchsorted(a.frames, frame), np.searchsorted(b.frames, frame)
+            a.frames, b.frames = (
+                np.concatenate([a.frames[:p], b.frames[q:]]),
+                np.concatenate([b.frames[:q], a.frames[p:]]),
+            )
+            a.joints, b.joints = (
+                np.concatenate([a.joints[:p], b.joints[q:]]),
+                np.concatenate([b.joints[:q], a.joints[p:]]),
+            )
+            joined.append(f"{a.name}: exchanges its id with {b.ids[0]} in frame {frame}")
+    return tracks
+
+
+def _far(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Distances [n] of points [n, 3]."""
+    return np.linalg.norm(x - y, axis=1)
+
+
 def _join(tracks: list[_Person], joined: list[str]) -> list[_Person]:
-    """Rule 2, in the order of the tracks' first frames."""
+    """Rule 2 of a body that begins, in the order of the tracks' first frames."""
     people: list[_Person] = []
     for track in sorted((t for t in tracks if len(t.frames)), key=lambda t: t.frames[0]):
         before = [
