@@ -132,8 +132,8 @@ def _train_epoch(trainer: Trainer[Model], course: Course[Model], epoch: int, bar
     """One pass over the training samples; the epoch's loss, accuracy, rates, as a log entry."""
     trainer.objective.train()
     group = trainer.group
-    # Dropout: a function of the epoch, and of the process: two parts of a batch shall not share their masks.
-    torch.manual_seed(trainer.config.seed * 1_000_003 + epoch + group.rank * 2**53)
+    # Dropout: a function of the epoch, drawn for the whole batch by every process (train.whole_batch).
+    torch.manual_seed(trainer.config.seed * 1_000_003 + epoch)
     loss = right = seen = 0
     parts: dict[str, float] = {}
     started = time.monotonic()

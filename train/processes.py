@@ -114,6 +114,11 @@ def several() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
+def rank() -> int:
+    """This process's place among `several`."""
+    return dist.get_rank()
+
+
 def gathered(x: Tensor) -> Tensor:
     """x [*shape] of every process of the group, in order of rank: [P, *shape], the same on each."""
     parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]

@@ -26,6 +26,7 @@ from train.processes import ALONE, Processes
 from train.schedule import schedule
 from train.skeletons import Layout
 from train.synchronised import GlobalImageNorm, GlobalNorm, synchronise
+from train.whole_batch import share_dropout
 
 
 class TrainingError(ValueError):
@@ -48,6 +49,7 @@ class Trainer(Generic[Model]):
     ) -> None:
         if group.size > 1:
             synchronise(objective.terms)
+            share_dropout(objective)
             _refuse_own_statistics(objective)
         self.objective = objective.to(group.device)
         self.model = model = objective.model

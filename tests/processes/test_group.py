@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from train import processes
+from train import processes, whole_batch
 from train.config import TrainConfig
 from train.layers import ChannelNorm
 from train.models import registry
@@ -26,7 +26,9 @@ from train.data.samples import Samples
 from train.evaluate import evaluate
 from train.layers import ChannelNorm
 from train.processes import joined
+from train import whole_batch
 from train.synchronised import GlobalNorm, synchronise
+from train.whole_batch import GlobalDropout
 
 def case(layer, x, slope):
     layer = layer.double().train()
@@ -36,6 +38,9 @@ def case(layer, x, slope):
     ((y - slope) ** 2).sum().backward()
     return [a.detach().tolist() for a in (y, x.grad, layer.weight.grad, layer.bias.grad,
             layer.running_mean, layer.running_var)] + [int(layer.num_batches_tracked)]
+
+def far(rows):
+    return torch.cdist(rows, rows.roll(1, 0)).cos().cumsum(1).mean()
 
 with joined("cpu") as group:
     draw = torch.Generator().manual_seed(0)
@@ -47,6 +52,18 @@ with joined("cpu") as group:
     synchronise(holder)
     rows, slopes = whole[0, :, :, 0], aim[0, :, :, 0]
     out["plain"] = case(holder[0], rows[mine].clone(), slopes[mine])
+    cut = slice(0, 2) if group.first else slice(2, 8)  # 2 clips and 3, of which 2 rows and 6 count
+    clips = 2 if group.first else 3
+    points = torch.randn(8, 4, dtype=torch.float64, generator=draw)[cut].clone().requires_grad_()
+    each = (points ** 2).sum(1)
+    loss = whole_batch.mean(each, clips) + far(whole_batch.rows(points))
+    (loss * (clips * 2 / 5)).backward()  # as the trainer weighs it; the wrapper takes the mean of two
+    out["rows"] = [loss.item() * clips / 5, (points.grad / 2).tolist()]
+    torch.manual_seed(5)
+    drop = GlobalDropout(0.4).train()
+    shapes = (2, clips, 3), (clips, 3), (clips, 2, 3, 1)
+    out["dropout"] = [drop(torch.ones(*shape)).tolist() for shape in shapes]
+    out["still"] = drop.eval()(points) is points
     out["told"] = group.told({"a": [1, None, 0.1]} if group.first else None)
     kept = {"w": torch.arange(6.0).view(2, 3) / 7, "n": torch.tensor(3), "rng": torch.tensor([1, 255]).byte()}
     got = group.told_tensors(kept if group.first else {})
@@ -120,6 +137,28 @@ def test_a_norm_of_one_part_would_be_seen() -> None:
     whole = torch.randn(2, 20, 3, 4, dtype=torch.float64, generator=draw) * 3 + 100
     norm = ChannelNorm(3).double()
     assert not close(norm(whole[:, :7]).detach(), norm(whole)[:, :7])
+
+
+def test_means_and_comparisons_are_those_of_the_whole_batch(found) -> None:
+    """Loss and gradients of rows that are unevenly spread, where one process has two clips and one three."""
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(2):
+        torch.randn(2, 20, 3, 4, dtype=torch.float64, generator=draw)
+    points = torch.randn(8, 4, dtype=torch.float64, generator=draw).requires_grad_()
+    want = whole_batch.mean((points**2).sum(1), 5)
+    want = want + torch.cdist(points, points.roll(1, 0)).cos().cumsum(1).mean()
+    want.backward()
+    assert sum(f["rows"][0] for f in found) == pytest.approx(want.item(), rel=1e-9)
+    assert close(found[0]["rows"][1] + found[1]["rows"][1], points.grad)
+
+
+def test_dropout_has_the_mask_of_one_process(found) -> None:
+    torch.manual_seed(5)
+    for place, (shape, axis) in enumerate((((2, 5, 3), 1), ((5, 3), 0), ((5, 2, 3, 1), 0))):
+        want = torch.nn.functional.dropout(torch.ones(shape), 0.4)
+        assert 0 < (want == 0).sum() < want.numel(), "vacuous case"
+        assert torch.equal(torch.cat([torch.tensor(f["dropout"][place]) for f in found], axis), want)
+    assert found[0]["still"] and found[1]["still"]
 
 
 def test_what_process_0_says_is_known_to_both(found) -> None:

@@ -141,6 +141,23 @@ def test_tables_of_a_fusion_are_those_of_the_whole_batch(together, tmp_path: Pat
         torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=LOSS)
 
 
+def test_a_model_with_all_its_terms_has_the_loss_curve_of_one(together, tmp_path: Path) -> None:
+    """Signal-SGN with dropout and TFSM, whose contrast compares the clips of all processes."""
+    small = ["--model", "signal-sgn", "--set", "channels=4,4", "--set", "heads=2", "--set", "levels=1"]
+    small += ["--set", "dropout=0.4", "--set", "tfsm=1", "--set", "average=0", "--set", "branch_gain=1.0"]
+    command = ["train", *TRAIN[:8], *small, "--epochs", "2", "--batch", "10", "--lr", "0.05"]
+    shared, alone = tmp_path / "shared", tmp_path / "alone"
+    assert [e.code for e in together(CODE, "none", 0, *command, "--out", shared)] == [0, 0]
+    subprocess.run(
+        [sys.executable, "cli.py", *map(str, command), "--out", str(alone)], cwd=ROOT, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    for mine, theirs in zip(log(alone), log(shared), strict=True):
+        for name in ("loss_train", "loss_tfsm-class", "loss_tfsm-contrast", "loss_val"):
+            assert mine[name] > 0.01, "vacuous case"
+            assert theirs[name] == pytest.approx(mine[name], abs=LOSS), name
+
+
 def test_interrupted_broken_and_resumed_it_ends_bit_identical(two: Path, together, tmp_path: Path) -> None:
     """Ctrl-C in the second epoch; resumed, one process fails in the third; resumed to the end."""
     run = tmp_path / "run"

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from train import whole_batch
 from train.config import TrainConfig
 from train.objective import Seen, Term, probe
 from train.skeletons import Layout
@@ -59,8 +60,10 @@ class TFSM(Term):
         there = seen.present.flatten()
         labels = seen.labels.repeat_interleave(seen.present.shape[1])[there]
         parts = [view(seen.taps[name][:, there]) for name, view in zip(self.watched, self.views, strict=True)]
-        classifier = torch.stack([F.cross_entropy(scores, labels) for _, scores in parts]).mean()
-        contrast = torch.stack([supcon(e, labels, TEMPERATURE) for e, _ in parts]).mean()
+        clips, everybody = len(seen.labels), whole_batch.rows(labels)
+        each = [F.cross_entropy(scores, labels, reduction="none") for _, scores in parts]
+        classifier = torch.stack([whole_batch.mean(losses, clips) for losses in each]).mean()
+        contrast = torch.stack([supcon(whole_batch.rows(e), everybody, TEMPERATURE) for e, _ in parts]).mean()
         return {
             "tfsm-class": self.weight * CLASSIFIER * classifier,
             "tfsm-contrast": self.weight * CONTRAST * contrast,
