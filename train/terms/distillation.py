@@ -6,7 +6,9 @@
             clip; where a step is a frame (T = F), the rate of a frame is its one step's spike
     T_l     what the teacher's stage of the same relative depth gives, [N, C', F', V]: of L_s and L_t stages,
             the student's l-th learns from the teacher's ceil(l L_t / L_s)-th, both counted from 1
-    FTM_l   sigmoid(resize_frames(BN(conv1x1(T_l)))): real features as rates; trained with the student
+    FTM_l   sigmoid(resize_frames(BN(conv1x1(T_l)))): real features as rates; trained with the student, and
+            begun at its rate: begun at sigmoid(0) it would teach a student that fires at 0.1 to fire at 0.5,
+            for weights move sooner than one bias does
     t, s    class scores [B, K] of teacher and student, the mean over persons; KL the mean over samples
 
 alpha `distil_features`, beta `distil_labels`, tau `temperature` of the training config; 0 leaves a part
@@ -16,20 +18,26 @@ sha256. Absent persons take no part.
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from train import whole_batch
 from train.config import TrainConfig
 from train.evaluate import mean_over_persons
 from train.layers import ChannelMix, ChannelNorm
-from train.objective import Seen, Term, probe
+from train.objective import Seen, Term, tapped
 from train.teacher import Teacher, TeacherError, clip_of, per_clip
 
 if TYPE_CHECKING:
     from train.terms.registry import Setting
+
+LEAST = 0.02
+"""What an FTM begins at where the student is silent, and as far from 1: a sigmoid at 0 would not learn."""
 
 
 def build(config: TrainConfig, setting: Setting) -> Term | None:
@@ -41,10 +49,19 @@ def build(config: TrainConfig, setting: Setting) -> Term | None:
     if config.distil_features:
         pairs = paired(setting.model.stages, _stages(teacher))
     theirs = teacher.look(clip_of(setting.sample), tuple(pairs.values()))[1]
-    ours = probe(setting.model, tuple(pairs), setting.shown)
-    maps = [FTM(theirs[b].shape[1], per_clip(ours[a]).shape[1]) for a, b in pairs.items()]
+    ours = _fresh(setting, tuple(pairs))
+    shapes = {a: (theirs[b].shape[1], per_clip(ours[a]).shape[1]) for a, b in pairs.items()}
+    maps = [FTM(*shape, float(ours[a].mean())) for a, shape in shapes.items()]
     weights = (config.distil_features, config.distil_labels)
     return Distillation(teacher, pairs, maps, weights, config.temperature)
+
+
+def _fresh(setting: Setting, stages: tuple[str, ...]) -> dict[str, Tensor]:
+    """What the student's stages give as training begins: a fresh model's running statistics are nobody's."""
+    model = copy.deepcopy(setting.model).train()
+    with torch.no_grad(), tapped(model, stages) as taps:
+        model(setting.shown)
+    return taps
 
 
 def paired(student: tuple[str, ...], teacher: tuple[str, ...]) -> dict[str, str]:
@@ -63,11 +80,14 @@ def _stages(teacher: Teacher) -> tuple[str, ...]:
 
 
 class FTM(nn.Module):
-    """Feature translation: real features [N, C', F', V] -> rates [N, C, F, V] in (0, 1)."""
+    """Feature translation: real features [N, C', F', V] -> rates [N, C, F, V] in (0, 1), around `rate` at
+    the start."""
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    def __init__(self, c_in: int, c_out: int, rate: float) -> None:
         super().__init__()
         self.mix, self.norm = ChannelMix(c_in, c_out), ChannelNorm(c_out)
+        rate = min(max(rate, LEAST), 1.0 - LEAST)
+        nn.init.constant_(self.norm.bias, math.log(rate / (1.0 - rate)))
 
     def forward(self, y: Tensor, frames: int) -> Tensor:
         """Frames are resized by straight lines between them."""
@@ -100,8 +120,10 @@ class Distillation(Term):
         (alpha, beta), parts = self.weights, {}
         if alpha:
             pairs = zip(self.pairs.items(), self.maps, strict=True)
+            clips = len(seen.labels)
             losses = [
-                _distance(ftm, features[b][there], per_clip(seen.taps[a])[there]) for (a, b), ftm in pairs
+                whole_batch.mean(_distances(ftm, features[b][there], per_clip(seen.taps[a])[there]), clips)
+                for (a, b), ftm in pairs
             ]
             parts["distil-features"] = alpha * sum(losses[1:], losses[0])
         if beta:
@@ -110,8 +132,9 @@ class Distillation(Term):
         return parts
 
 
-def _distance(ftm: FTM, features: Tensor, rates: Tensor) -> Tensor:
-    return F.mse_loss(ftm(features, rates.shape[2]), rates)
+def _distances(ftm: FTM, features: Tensor, rates: Tensor) -> Tensor:
+    """Mean square of each row, [N]."""
+    return (ftm(features, rates.shape[2]) - rates).square().flatten(1).mean(1)
 
 
 def divergence(teacher: Tensor, student: Tensor, temperature: float) -> Tensor:

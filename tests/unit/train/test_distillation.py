@@ -20,12 +20,12 @@ from train.data.transform import Recipe, augmented_batch
 from train.loop import fit
 from train.material import gather
 from train.models import registry
-from train.objective import Objective, Seen, probe
+from train.objective import Objective, Seen, probe, tapped
 from train.processes import ALONE
 from train.skeletons import layout
 from train.teacher import Teacher
 from train.terms import registry as terms
-from train.terms.distillation import divergence, paired
+from train.terms.distillation import FTM, divergence, paired
 from train.trainer import TrainingError
 
 FRAMES, JOINTS, CLASSES = 6, 20, 12
@@ -142,6 +142,25 @@ def test_the_losses_against_numpy(name, teacher):
     assert float(parts["distil-features"]) == pytest.approx(0.5 * total, rel=1e-5)  # float32 sums
     want = 0.25 * float(divergence(soft.double(), scores.double(), 2.0))
     assert want > 0 and float(parts["distil-labels"]) == pytest.approx(want, rel=1e-4)
+
+
+def test_the_translation_begins_at_the_rate_of_the_student(teacher):
+    """Else one that seldom fires is taught to fire in half of all steps (docs/results.md, section 8)."""
+    model = student("mk-sgn")
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    x, clip = shown("mk-sgn", 4)
+    (term,) = built(model, teacher, x[:, :1])
+    assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items()), "building left a trace"
+    _, features = teacher.look(clip, tuple(term.pairs.values()))
+    with torch.no_grad(), tapped(model.train(), model.stages) as taps:
+        model(x)
+    for ftm, (ours, theirs) in zip(term.maps.train(), term.pairs.items(), strict=True):
+        rate = taps[ours].mean().item()
+        assert 0.02 < rate < 0.35, "vacuous case"
+        # features of spread 1 before the sigmoid: its mean lies a little nearer to a half
+        assert ftm(features[theirs], FRAMES).mean().item() == pytest.approx(rate, abs=0.06)
+    silent = FTM(3, 2, 0.0)
+    assert torch.isfinite(silent.norm.bias).all() and silent.norm.bias.sigmoid().max() < 0.05
 
 
 def test_absent_persons_take_no_part(teacher):
