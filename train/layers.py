@@ -214,7 +214,7 @@ class StepMap(nn.Module):
             raise WindowError(
                 f"StepMap takes {want} steps, got {len(x)}; feed {want} or build it for {len(x)}"
             )
-        return torch.tensordot(self.matrix, x, dims=1)
+        return torch.tensordot(*mixed(self.matrix, x), dims=1)
 
 
 class StepMean(nn.Module):

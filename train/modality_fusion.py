@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from train.labelled import Labelled
 from train.layers import channels_last, channels_second
+from train.precision import unmixed
 from train.synchronised import pooled
 
 MOMENTUM = 0.1  # of the running tables, as batch norm's
@@ -67,7 +68,8 @@ class ModalityFusion(Labelled):
         found = tuple(map(torch.zeros_like, running_tables))
         if clips:
             here = rows if clips == len(labels) else rows[:, there]
-            found = tables(here, labels[there], self.fired.shape)
+            with unmixed(rows):  # a frequency of 8 bits would be off by more than what is told of a class
+                found = tables(here, labels[there], self.fired.shape)
         found, clips = pooled(found, clips)
         if not clips:
             return

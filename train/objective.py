@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from train.evaluate import mean_over_persons, present_persons
 from train.labelled import labelled
+from train.precision import full
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +67,7 @@ class Objective(nn.Module):
         """x [T, B*M, ...], labels [B] -> loss, scores [B, K], the terms' parts of the loss by name."""
         present = present_persons(x, len(labels))
         with tapped(self.model, self.watched) as taps, labelled(self.model, labels, present):
-            scores = mean_over_persons(self.model(own(x, self.places)), present)
+            scores = mean_over_persons(full(self.model(own(x, self.places))), present)
         loss = F.cross_entropy(scores, labels, label_smoothing=self.label_smoothing)
         parts: dict[str, Tensor] = {}
         for term in self.terms:

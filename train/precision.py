@@ -31,6 +31,11 @@ def mixed(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(x.to(torch.get_autocast_dtype(kind)) for x in tensors)
 
 
+def unmixed(x: Tensor) -> AbstractContextManager[None]:
+    """A block whose products are in the precision of what goes in: for statistics, on the device of x."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 class Precision:
     """The forward's context, and the backward and step that go with it."""
 

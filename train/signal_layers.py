@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from train.fixed_maps import fourier, joint_fourier
 from train.layers import channels_last, channels_second
+from train.precision import mixed
 
 
 class JointConv(nn.Module):
@@ -91,7 +92,7 @@ class StepFourier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, N, *shape] -> [T, N, *shape], step k holding frequency k."""
-        return torch.tensordot(self.matrix(), x, dims=1)
+        return torch.tensordot(*mixed(self.matrix(), x), dims=1)
 
 
 class MadeMix(nn.Module, ABC):

@@ -19,16 +19,12 @@ class ClipGCN(nn.Module):
     """x [T, N, C, F, V] -> class scores [N, classes]; steps are alone and their scores averaged.
 
     `clips` takes all persons of a clip at once, as the published figures count it. A network adds what it
-    has of its own: `input_norm`, of as many channels as it norms together, `blocks` and `scored`.
+    has of its own: `input_norm`, of as many channels as it norms together, `blocks` and `scored`. It names
+    no stages: its blocks' outputs are images, steps and persons folded together.
     """
 
     input_norm: ImageNorm
     blocks: nn.ModuleList
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """The blocks, in the order of depth."""
-        return tuple(f"blocks.{i}" for i in range(len(self.blocks)))
 
     def forward(self, x: Tensor) -> Tensor:
         """x [T, N, C, F, V] -> scores [N, classes]."""

@@ -47,7 +47,7 @@ def build(config: TrainConfig, setting: Setting) -> Term | None:
         return None
     pairs: dict[str, str] = {}
     if config.distil_features:
-        pairs = paired(setting.model.stages, _stages(teacher))
+        pairs = paired(setting.stages, _stages(teacher))
     theirs = teacher.look(clip_of(setting.sample), tuple(pairs.values()))[1]
     ours = _fresh(setting, tuple(pairs))
     shapes = {a: (theirs[b].shape[1], per_clip(ours[a]).shape[1]) for a, b in pairs.items()}

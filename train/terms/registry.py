@@ -10,6 +10,7 @@ from train.objective import Term, own
 from train.skeletons import Layout
 from train.teacher import Teacher
 from train.terms import distillation, tfsm
+from train.trainer import SettingsError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +24,16 @@ class Setting:
     layout: Layout
     teacher: Teacher | None = None
     places: Sequence[int] = ()
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The model's depths, in order; SettingsError of a model that names none."""
+        if found := tuple(getattr(self.model, "stages", ())):
+            return found
+        raise SettingsError(
+            f"{type(self.model).__name__}: names no stages, which tfsm and distil_features read; "
+            "set both to 0"
+        )
 
     @property
     def shown(self) -> Tensor:

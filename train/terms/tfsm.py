@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from train import whole_batch
 from train.config import TrainConfig
 from train.objective import Seen, Term, probe
+from train.precision import full, unmixed
 from train.skeletons import Layout
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def build(config: TrainConfig, setting: Setting) -> Term | None:
     """The term, where `tfsm` is above 0."""
     if not config.tfsm:
         return None
-    stages = probe(setting.model, setting.model.stages[-STAGES:], setting.shown)
+    stages = probe(setting.model, setting.stages[-STAGES:], setting.shown)
     shapes = {name: _joints_last(s).shape for name, s in stages.items()}
     views = {name: _View(shape, setting.classes, setting.layout) for name, shape in shapes.items()}
     return TFSM(views, config.tfsm)
@@ -125,9 +126,10 @@ def supcon(e: Tensor, labels: Tensor, temperature: float) -> Tensor:
 
     P(i): the others of i's class; a sample alone in its class is left out, a batch of such gives 0.
     """
-    unit = F.normalize(e, dim=1)
+    unit = F.normalize(full(e), dim=1)
     itself = torch.eye(len(e), dtype=torch.bool, device=e.device)
-    logits = (unit @ unit.t() / temperature).masked_fill(itself, float("-inf"))
+    with unmixed(unit):  # of a loss; the temperature makes ten of one error
+        logits = (unit @ unit.t() / temperature).masked_fill(itself, float("-inf"))
     same = (labels[:, None] == labels[None]) & ~itself
     counted = same.sum(1)
     log_p = F.log_softmax(logits, dim=1).masked_fill(~same, 0.0)

@@ -19,6 +19,8 @@ from train.models import registry
 from train.neurons import LIF, LeakyIntegrator
 from train.objective import Objective
 from train.precision import TYPES, Precision
+from train.skeletons import layout
+from train.terms import registry as terms
 from train.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -107,6 +109,35 @@ def test_it_trains_and_resumes_bit_identical(clips: ClipSet, tmp_path: Path, amp
     assert ("scaler.scale" in ours) == (amp == "fp16")
     rates = json.loads((whole / "log.jsonl").read_text().splitlines()[-1])["rates"]
     assert all(0 < rate < 1 for rate in rates.values()), "no spikes"
+
+
+FORMS = {
+    "signal-sgn": {"heads": 2, "levels": 1},
+    "signal-sgn over time": {"heads": 2, "levels": 1, "fft_axis": "time", "wavelet": "legendre8", "steps": 0},
+    "signal-sgn released": {"heads": 2, "levels": 1, "variant": "released"},
+    "mk-sgn": {"heads": 2, "coding": 4},
+    "gcn-teacher": {"kernel": 3},
+    "ctr-gcn": {},
+    "st-gcn": {},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("amp", ["bf16", "fp16"])
+def test_every_model_and_its_terms_train_in_16_bits(form: str, amp: str) -> None:
+    """What learns of the labels and what compares clips, too: finite, float32, and all that learns learns."""
+    name, frames = form.split()[0], 8
+    repeat = registry.entry(name).recipe.get("repeat", 0)
+    settings = MODEL | FORMS[form] | ({"frames": frames} if name == "signal-sgn" else {})
+    model = registry.build(name, settings | ({"in_channels": 6} if name == "mk-sgn" else {}))
+    c, labels = 6 if name == "mk-sgn" else 3, torch.tensor([0, 1, 0, 2])
+    x = torch.randn(repeat, 4, c, frames, 20) if repeat else torch.randn(frames, 4, c, 20)
+    config = TrainConfig(amp=amp, average=0.0, tfsm=1.0 if hasattr(model, "stages") else 0.0)
+    setting = terms.Setting(model, x[:, :1], 4, layout("kinect20"))
+    trainer = Trainer(Objective(model, terms.build(config, setting)).train(), config, 10)
+    loss, scores, parts = trainer.update(x, labels)
+    assert scores.dtype == torch.float32 and 0 < loss < 100 and all(v > 0 for v in parts.values())
+    assert all(t.dtype != TYPES[amp] and t.isfinite().all() for t in trainer.tensors().values())
 
 
 def test_an_overflow_leaves_the_weights_and_halves_the_scale() -> None:

@@ -11,6 +11,7 @@ from train.objective import Objective, Seen
 from train.skeletons import layout
 from train.terms import registry as terms
 from train.terms.tfsm import body_parts, supcon
+from train.trainer import SettingsError
 
 SETTINGS = {"in_channels": 3, "classes": 4, "layout": "kinect20", "channels": (8, 8, 16)}
 
@@ -41,6 +42,8 @@ def test_supcon_against_its_sum():
     assert len(each) == 5, "classes 2 and 3 stand alone"
     assert float(supcon(e, labels, 0.1)) == pytest.approx(np.mean(each), abs=1e-5)
     assert float(supcon(e[:2], labels[:2], 0.1)) == 0.0  # nobody has a partner
+    with torch.autocast("cpu", torch.bfloat16):
+        assert float(supcon(e, labels, 0.1)) == pytest.approx(np.mean(each), abs=1e-5)
 
 
 def test_body_parts_cover_each_joint_once():
@@ -83,7 +86,10 @@ def test_absent_persons_take_no_part(model):
     assert all(torch.equal(first[k], second[k]) for k in first)
 
 
-def test_the_exported_graph_is_the_same_node_for_node(model):
+@pytest.mark.parametrize("name", ["base-sgn", "signal-sgn"])
+def test_the_exported_graph_is_the_same_node_for_node(name):
+    more = {"frames": 6, "heads": 2, "levels": 1} if name == "signal-sgn" else {}
+    model = registry.build(name, SETTINGS | more)
     before = from_torch(model, (3, 20))
     state = {k: v.clone() for k, v in model.state_dict().items()}
     (term,) = built(model)
@@ -96,5 +102,8 @@ def test_the_exported_graph_is_the_same_node_for_node(model):
 
 def test_none_where_none_is_asked_for(model):
     assert built(model, 0.0) == []
+    flat = registry.build("st-gcn", SETTINGS)
+    with pytest.raises(SettingsError, match=r"STGCN: names no stages.*set both to 0"):
+        built(flat)
     with pytest.raises(ValueError, match="tfsm"):
         TrainConfig(tfsm=-1.0)
