@@ -98,13 +98,14 @@ def convert(
     python cli.py convert runs/demo --to onnx --out out/demo/onnx
     python cli.py convert runs/demo --to lava --out out/demo/lava
     python cli.py convert runs/lspet --to onnx --form int8 --out out/lspet/int8
+    python cli.py convert runs/people --to sdnn --out out/people-sdnn
 
     The float graph is checked against the torch model on real samples before anything is written. What a
     chip cannot hold (a map over the whole window, what is no spike) is left to the CPU behind it: the
     nodes, the reasons and the chip's share of the work are printed. What cannot be represented at all is
-    refused with node, reason and remedy (exit 4). Of a network of real values (gcn-teacher) --to onnx
-    writes the float forms alone and says why. A fine-tuned run (`train --qat`) is written as it was
-    trained: its integer graph bit for bit, and the float graph of its parent.
+    refused with node, reason and remedy (exit 4). Of a network of real values (gcn-teacher, st-gcn,
+    ctr-gcn) --to onnx writes the float forms alone and says why. A fine-tuned run (`train --qat`) is
+    written as it was trained: its integer graph bit for bit, and the float graph of its parent.
 
     Of a pose network --to onnx writes images to joints, the decoder in the graph, float or 8 bits, checked
     against torch on held-out people; their PCK in both is printed, and bounds what 8 bits may cost. --to sdnn
