@@ -52,7 +52,7 @@ class GraphCounter:
         self._attentions = attentions(graph)
         # What a node is, asked once and not for every batch.
         self._weighted = {n for n, node in graph.nodes.items() if weighted(node)}
-        self._products = {n for n, node in graph.nodes.items() if isinstance(node, COUNTED)}
+        self._products = {n: node for n, node in graph.nodes.items() if isinstance(node, COUNTED)}
         self._firing = set(graph.spiking())
         self._read = {  # products whose values more than neurons need
             n
@@ -73,11 +73,11 @@ class GraphCounter:
             self._still.clear()  # those of one size of batch are kept
         lines: list[Line] = []
         missing: list[str] = []
-        for name, node, inputs in self._graph:
+        for name, _, inputs in self._graph:
             if name in self._weighted:
                 lines += self._synaptic(name, operands)
-            elif name in self._products:
-                lines.append(self._product(name, node, inputs, operands))
+            elif (product := self._products.get(name)) is not None:
+                lines.append(self._product(name, product, inputs, operands))
             elif (line := self._steady(name, inputs, operands)) is None:
                 missing.append(name)
             elif line.counts:
@@ -103,13 +103,16 @@ class GraphCounter:
 
     def _product(self, name: str, node: Product, inputs: tuple[str, ...], operands: Operands) -> Line:
         left, right = inputs
-        shapes = (*(self._graph.shapes[i] for i in inputs), self._graph.shapes[name])
+        known = self._graph.shapes
+        shapes = (known[left], known[right], known[name])
         run, role = (operands.lengths[left], operands.samples), self._role(name, inputs)
         made = operands[name] if name in self._read else None  # its values hold the pairs of spikes too
         line = product_line((name, node), shapes, (operands[left], operands[right], made), run, role)
         for pair in self._attentions:
             if name in (pair.scores, pair.mixed):
-                return replace(line, recounts={**line.recounts, "pairs_kv": _pairs(pair, name, operands)})
+                return replace(
+                    line, recounts={**(line.recounts or {}), "pairs_kv": _pairs(pair, name, operands)}
+                )
         return line
 
     def _role(self, name: str, inputs: tuple[str, ...]) -> Role:

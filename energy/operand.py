@@ -29,6 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,7 @@ from convert.ir import (
     Graph,
     GraphConv,
     Input,
+    LinearNode,
     MaxPool2d,
     Neuron,
     Node,
@@ -60,6 +62,7 @@ from energy.fanout import weighted
 from energy.pools import POOLS, largest, mean, overlaps, route
 from energy.tensor import BINARY, CLASSES, INTEGER, REAL, TERNARY, Tensor
 
+_SPIKES = {BINARY: (0, 1), TERNARY: (-1, 1)}  # the values of a spike
 _MOVES = (Reshape, Permute, Delay, Concat, Slice, Repeat2d, MaxPool2d)  # keep the class of their input
 
 
@@ -81,7 +84,7 @@ def plan(graph: Graph, fold_pool: bool) -> Plan:
     output, and every user is a weighted node or a Reshape, Delay or pool of which the same holds. GraphConv
     and ChannelScale do not count as weighted here: what follows their first product needs real values."""
     absorbed: dict[str, bool] = {}
-    for name in reversed(graph.nodes):
+    for name in reversed(tuple(graph.nodes)):
         users = graph.users_of(name)
         free = name not in graph.outputs and bool(users)
         absorbed[name] = free and all(_absorbs(graph.nodes[u], absorbed[u]) for u in users)
@@ -152,10 +155,11 @@ def check_raster(name: str, raster: np.ndarray | None, shape: Shape, cls: int) -
         return found
     if found.dtype.kind not in "iub":
         raise BadInput(f"{name}: raster of {found.dtype}, expected integers; pass encoded values")
-    least, most = {BINARY: (0, 1), TERNARY: (-1, 1)}.get(cls, (None, None))
-    if least is not None and (tally.peaks(found)[0] < least or tally.peaks(found)[1] > most):
-        seen, want = f"{found.min()}..{found.max()}", f"{least}..{most} ({CLASSES[cls]})"
-        raise BadInput(f"{name}: raster values {seen}, expected {want}; pass its spikes")
+    if (allowed := _SPIKES.get(cls)) is not None:
+        (low, high), (least, most) = tally.peaks(found), allowed
+        if low < least or high > most:
+            seen, want = f"{found.min()}..{found.max()}", f"{least}..{most} ({CLASSES[cls]})"
+            raise BadInput(f"{name}: raster values {seen}, expected {want}; pass its spikes")
     return found
 
 
@@ -224,12 +228,11 @@ class Operands:
         if isinstance(node, Add):
             return _sum([self[i] for i in inputs])
         if isinstance(node, POOLS):
-            return self._pooled(name, self[inputs[0]])
+            return self._pooled(name, node, self[inputs[0]])
         unknown = INTEGER if self._graph.stage == "integer" else REAL
         return Tensor(None, np.full(self.samples, unknown, np.int8))
 
-    def _pooled(self, name: str, x: Tensor) -> Tensor:
-        node = self._graph.nodes[name]
+    def _pooled(self, name: str, node: LinearNode, x: Tensor) -> Tensor:
         in_shape = self._graph.shapes[self._graph.inputs_of(name)[0]]
         if name in self._plan.folded:
             step = route(node, in_shape)
@@ -278,7 +281,8 @@ def _multiplied(node: Product, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The product of values [T, N, *shape]; exact where both are integers."""
     if isinstance(node, SpikeAnd) and a.dtype == b.dtype == np.bool_:
         return (a & b).view(np.uint8)
-    exact, kind = np.dtype(np.float64), np.float64
+    exact: np.dtype[Any] = np.dtype(np.float64)
+    kind: type[np.floating[Any]] = np.float64
     if a.dtype.kind in "iub" and b.dtype.kind in "iub":
         (low, high), (least, most) = tally.peaks(a), tally.peaks(b)
         reach = max(-low, high) * max(-least, most) * (a.shape[-1] if isinstance(node, SpikeMatMul) else 1)
@@ -321,7 +325,7 @@ def _sum(addends: list[Tensor]) -> Tensor:
     base = np.where(classes == REAL, REAL, INTEGER).astype(np.int8)
     if not all(x.known for x in addends):
         return Tensor(None, base)
-    kind = np.dtype(np.float64)
+    kind: np.dtype[Any] = np.dtype(np.float64)
     if all(x.values.dtype.kind in "iub" for x in addends):
         ends = [tally.peaks(x.values) for x in addends]
         kind = tally.whole(sum(least for least, _ in ends), sum(most for _, most in ends))

@@ -84,8 +84,8 @@ def _precision(body: Mapping[str, Any]) -> list[str]:
     found, precision = [], body.get("precision")
     if _is_text(precision) and precision != UNSTATED and not _PRECISION.fullmatch(precision):
         found.append(f"precision {precision!r} must be one, such as fp32 or int8, or '{UNSTATED}'")
-    given = body.get("pj") if isinstance(body.get("pj"), dict) else {}
-    pj = {op: value for op, value in given.items() if _is_positive(value)}
+    given = body.get("pj")
+    pj = {op: value for op, value in given.items() if _is_positive(value)} if isinstance(given, dict) else {}
     if {"mac", "multiply", "add"} <= set(pj):
         whole = pj["multiply"] + pj["add"]
         if abs(pj["mac"] - whole) > _WORST * whole:
@@ -147,7 +147,7 @@ def _points(memory: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _is_text(value: object) -> bool:
+def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value.strip())
 
 
@@ -155,5 +155,5 @@ def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
 
 
-def _is_positive(value: object) -> bool:
+def _is_positive(value: object) -> TypeGuard[int | float]:
     return _is_number(value) and value > 0

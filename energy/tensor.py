@@ -53,8 +53,10 @@ class Tensor:
         return self.given is not None
 
     @cached_property
-    def values(self) -> np.ndarray | None:
-        """As `given`, made by now."""
+    def values(self) -> np.ndarray:
+        """As `given`, made by now; ValueError where they are not `known`."""
+        if self.given is None:
+            raise ValueError("these values were not computed; ask whether they are known first")
         return self.given() if callable(self.given) else self.given
 
     @cached_property
@@ -99,23 +101,23 @@ class Tensor:
     @cached_property
     def width(self) -> int:
         """Values of a step, less those that a folded pool drops."""
-        if not self._whole:
-            return int(np.count_nonzero(self.route >= 0))
-        return math.prod(self.origin.values.shape[2:])
+        if self.route is None or self._whole:
+            return math.prod(self.origin.values.shape[2:])
+        return int(np.count_nonzero(self.route >= 0))
 
     @cached_property
     def kept(self) -> np.ndarray:
         """`values` as laid, less the positions that a folded pool drops."""
-        if self._whole:
+        if self.route is None or self._whole:
             return self.laid(self.values)
         return self.laid(self.values)[:, :, self._turned(self.route[None] >= 0)[0]]
 
     @cached_property
     def events(self) -> np.ndarray:
         """bool [T, N, *shape]: value is not zero."""
-        if self.values.dtype in (np.uint8, np.bool_) and self.spikes:
+        if self.values.dtype in (np.dtype(np.uint8), np.dtype(np.bool_)) and self.spikes:
             return self.values.view(np.bool_)
-        return self.values != 0
+        return np.not_equal(self.values, 0)
 
     @cached_property
     def events_by_step(self) -> np.ndarray:

@@ -39,11 +39,14 @@ def refuse_another(run: Path, there: Mapping[str, Any], about: Mapping[str, Any]
 
 
 def _settings_alone(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is told elsewhere: where another run lies is no setting, its sha256 is; and the model's
-    config has every field of it."""
-    config = about.get("train_config")
+    """Without what is told elsewhere: where another run lies is no setting, nor is what else is said of a
+    parent, its sha256 is; and the model's config has every field of it."""
+    config, tuned = about.get("train_config"), about.get("qat")
     elsewhere = {"teacher": "", "init": "", "refit": "", "weights": "", "model_settings": {}}
-    return {**about, "train_config": {**config, **elsewhere} if isinstance(config, dict) else config}
+    if isinstance(tuned, dict) and isinstance(parent := tuned.get("parent"), dict):
+        tuned = {**tuned, "parent": parent.get("sha256")}
+    config = {**config, **elsewhere} if isinstance(config, dict) else config
+    return {**about, "train_config": config, "qat": tuned}
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], keys: list[str]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from convert.ir import BadInput
 from deploy.pose.boxes import Detector, FileDetector
 from deploy.pose.greedy import Rule, chosen
-from verbs.detectors import boxed, detector, inside
+from verbs.detectors import boxed, detector, held_to, inside
 from verbs.people_evaluation import Asked, Judged, search, tell
 from verbs.pose_options import show_notes
 from verbs.pose_run import PoseRun, open_pose
@@ -50,12 +50,12 @@ def evaluate_in_boxes(run: Path, given: InBoxes, asked: Asked, flip: bool) -> No
 
 def _detector(boxes: str, people: PoseSet, threads: int | None) -> Detector:
     found = detector(boxes, threads, people.category)
-    if isinstance(found, FileDetector) and not set(found.boxes) & {p.image_id for p in people.people}:
-        held = f"its boxes are of image {min(found.boxes)} and others" if found.boxes else "it holds no boxes"
-        raise BadInput(
-            f"{boxes}: {held}, expected boxes of the images of {people.name} ({people.split}); name a file "
-            "whose image ids are those of its annotations"
-        )
+    if isinstance(found, FileDetector):
+        of = f"images of {people.name} ({people.split})"
+        expected = f"expected boxes of the {of}; name a file whose image ids are those of its annotations"
+        if not found.boxes:
+            raise BadInput(f"{boxes}: it holds no boxes, {expected}")
+        held_to(found, {p.image_id for p in people.people}, f"the {of} with people", expected)
     return found
 
 

@@ -84,19 +84,14 @@ def _of_file(
     frames: Sequence[Any], detections: Path, category: int
 ) -> tuple[dict[int, Any], Mapping[str, int]]:
     """Boxes of every image that a file has, and what was mended."""
-    from convert.ir import BadInput
     from deploy.pose.boxes import FileDetector
+    from verbs.detectors import held_to
 
     sizes = {f.image_id: (f.width, f.height) for f in frames if f.width and f.height}
     found = FileDetector(detections, sizes, category)
     known = {frame.image_id for frame in frames}
-    strange = [image for image in found.boxes if image not in known]
-    if strange and len(strange) == len(found.boxes):
-        raise BadInput(f"{detections}: no image of it is annotated, the first is {strange[0]}")
-    notes = dict(found.notes)
-    if strange:
-        notes["images with boxes that are not annotated: passed over"] = len(strange)
-    return {f.image_id: found.find(f.image_id) for f in frames}, notes
+    held_to(found, known, "the annotated ones", "none of them annotated; name a file of the annotated images")
+    return {f.image_id: found.find(f.image_id) for f in frames}, found.notes
 
 
 def _detected(

@@ -12,6 +12,7 @@ import numpy as np
 
 from convert.artifact import SIGMA_DELTA, new_artifact
 from convert.ir import BadInput, Graph, WindowNode, save_graph, save_program
+from verbs.configuring import said
 from verbs.covering import summary
 from verbs.feed import Feed, load_feed, per_sample, scores, source
 from verbs.float_only import write_float_only
@@ -20,6 +21,7 @@ from verbs.output import say, table, write_json
 from verbs.traced import CALIBRATION, folded, quantised, traced
 from verbs.tuned import tuned
 
+SDNN = {"delta_threshold": "--delta-threshold", "delta_loss": "--delta-loss", "carry": "--no-carry"}
 PARITY = 16  # training samples on which the float graph must give the torch model's scores
 
 
@@ -62,6 +64,14 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
     "costs training people, in motion, half a point of PCK at most.",
 )
 @click.option(
+    "--delta-loss",
+    type=click.FloatRange(0, 100),
+    default=None,
+    metavar="P",
+    help="sdnn: points of PCK that --delta-threshold F may cost held-out people, still or in motion; beyond "
+    "it nothing is written. Kept in the manifest. Default: 1.",
+)
+@click.option(
     "--carry/--no-carry",
     default=True,
     show_default=True,
@@ -79,8 +89,8 @@ PARITY = 16  # training samples on which the float graph must give the torch mod
 @click.pass_context
 def convert(
     ctx: click.Context, run: Path, kind: str, out: Path, form: str | None, int8_loss: float | None,
-    delta_threshold: str | None, carry: bool, bits: int, input_bits: int, adjacency: str, data: Path | None,
-    json_path: Path | None,
+    delta_threshold: str | None, delta_loss: float | None, carry: bool, bits: int, input_bits: int,
+    adjacency: str, data: Path | None, json_path: Path | None,
 ) -> None:  # fmt: skip
     """Trace, fold, quantise and lower the best checkpoint of RUN (a run folder or a .safetensors file).
 
@@ -88,13 +98,14 @@ def convert(
     python cli.py convert runs/demo --to onnx --out out/demo/onnx
     python cli.py convert runs/demo --to lava --out out/demo/lava
     python cli.py convert runs/lspet --to onnx --form int8 --out out/lspet/int8
+    python cli.py convert runs/people --to sdnn --out out/people-sdnn
 
     The float graph is checked against the torch model on real samples before anything is written. What a
     chip cannot hold (a map over the whole window, what is no spike) is left to the CPU behind it: the
     nodes, the reasons and the chip's share of the work are printed. What cannot be represented at all is
-    refused with node, reason and remedy (exit 4). Of a network of real values (gcn-teacher) --to onnx
-    writes the float forms alone and says why. A fine-tuned run (`train --qat`) is written as it was
-    trained: its integer graph bit for bit, and the float graph of its parent.
+    refused with node, reason and remedy (exit 4). Of a network of real values (gcn-teacher, st-gcn,
+    ctr-gcn) --to onnx writes the float forms alone and says why. A fine-tuned run (`train --qat`) is
+    written as it was trained: its integer graph bit for bit, and the float graph of its parent.
 
     Of a pose network --to onnx writes images to joints, the decoder in the graph, float or 8 bits, checked
     against torch on held-out people; their PCK in both is printed, and bounds what 8 bits may cost. --to sdnn
@@ -107,13 +118,11 @@ def convert(
         raise click.UsageError("--int8-loss: belongs to --form int8; leave it out")
     refuse_conversion(run)
     if kind == SIGMA_DELTA:
-        from verbs.pose_sdnn import convert_sdnn
+        from verbs.pose_sdnn import Asked, convert_sdnn, threshold
 
-        return convert_sdnn(ctx, run, form, delta_threshold, (bits, input_bits), out, carry, data, json_path)
-    if delta_threshold is not None:
-        raise click.UsageError("--delta-threshold: belongs to --to sdnn; leave it out")
-    if not carry:
-        raise click.UsageError("--no-carry: belongs to --to sdnn; leave it out")
+        asked = Asked(threshold(delta_threshold), delta_loss, bits, input_bits, carry)
+        return convert_sdnn(ctx, run, form, asked, out, data, json_path)
+    _refuse_of_sdnn(ctx)
     if is_pose(run):
         from verbs.pose_convert import convert_pose
 
@@ -169,6 +178,13 @@ def convert(
         _print_tuned(manifest["fine_tuned"])
     _print_pruned(whole.pruned)
     say(summary(manifest["coverage"]))
+
+
+def _refuse_of_sdnn(ctx: click.Context) -> None:
+    """Options of `--to sdnn` that mean nothing without it."""
+    for name, option in SDNN.items():
+        if said(ctx, name):
+            raise click.UsageError(f"{option}: belongs to --to sdnn; leave it out")
 
 
 def _told(about: Mapping[str, Any], adjacency: str, pruned: Any) -> dict[str, Any]:

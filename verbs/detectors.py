@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from convert.ir import BadInput
 from deploy.pose.boxes import Detector, FileDetector, HogDetector, WholeFrame
 from deploy.pose.coco_file import PERSON, Boxes
 from verbs.people_run import RunDetector
@@ -34,6 +36,22 @@ def detector(boxes: str, threads: int | None, category: int = PERSON) -> Detecto
     if names_run(boxes):
         return RunDetector(Path(boxes), threads)
     return FileDetector(Path(boxes), category=category)
+
+
+def held_to(found: FileDetector, images: Container[int], where: str, expected: str) -> None:
+    """Note how many boxes of a file are of other images than these, which nobody will ask for.
+
+    where: which these images are, for the note; expected: the same and what to do, for the error. BadInput
+    where the file has boxes, and all are of other images.
+    """
+    strange = [image for image in found.boxes if image not in images]
+    if not strange:
+        return
+    if len(strange) == len(found.boxes):
+        raise BadInput(f"{found.path}: its boxes are of image {min(strange)} and others, {expected}")
+    found.notes[f"boxes of other images than {where}: passed over"] += sum(
+        len(found.boxes[image]) for image in strange
+    )
 
 
 def inside(boxes: Boxes, size: tuple[int, int], notes: Counter[str]) -> Boxes:

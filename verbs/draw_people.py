@@ -21,20 +21,28 @@ def _size(_: click.Context, __: click.Parameter, value: str) -> tuple[int, int]:
 
 
 @click.command(short_help="Pictures and videos of synthetic people.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR",
+              help="Folder of images and annotations.")  # fmt: skip
 @click.option(
-    "--stills", type=click.IntRange(min=1), default=None, metavar="N", help="Single pictures, in COCO's form."
+    "--stills",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="So many single pictures, in COCO's form; or --videos.",
 )
 @click.option(
     "--videos", type=click.IntRange(min=1, max=999999), default=None, metavar="N",
-    help="Videos with identities, in PoseTrack18's form.",
+    help="So many videos with identities, in PoseTrack18's form; or --stills.",
 )  # fmt: skip
-@click.option("--frames", type=click.IntRange(2, 10000), default=60, show_default=True, help="Of a video.")
-@click.option("--size", callback=_size, default="320x240", show_default=True, metavar="WxH")
+@click.option(
+    "--frames", type=click.IntRange(2, 10000), default=60, show_default=True, help="Frames of a video."
+)
+@click.option("--size", callback=_size, default="320x240", show_default=True, metavar="WxH",
+              help="Pixels of an image, 32 to 4096 each way.")  # fmt: skip
 @click.option(
     "--split", default="val", show_default=True, metavar="NAME", help="Name of the folder of images."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of what is drawn.")
 @json_option
 def draw_people(
     out: Path,

@@ -58,6 +58,7 @@ def evaluate(
     \b
     python cli.py evaluate runs/demo --split validation
     python cli.py evaluate runs/demo --split test --json result.json
+    python cli.py evaluate runs/coco --boxes detections.json --limit 200
 
     Prints top-1 accuracy and a line a class; --json has the scores of every sample. `--split validation` is
     what training held out: choose models by it, and read the test once. Artifacts: `cli.py simulate`.

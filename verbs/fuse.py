@@ -41,7 +41,8 @@ from verbs.output import say, table, write_json
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
     metavar="FILE.json",
-    help="Use the weights and scales of this file, which an earlier fuse wrote; nothing is fitted.",
+    help="Use the weights and scales of this file, which an earlier fuse wrote for these models; nothing is "
+    "fitted. A run that was refit or fine-tuned from one of them, or began with it, takes its weight.",
 )
 @click.option(
     "--data",
@@ -78,6 +79,7 @@ def fuse(
     done
     python cli.py fuse runs/ucla-* --split validation --out out/fused-validation.json
     python cli.py fuse runs/ucla-* --out out/fused.json
+    python cli.py fuse out/ucla-* --weights out/fused.json --out out/frozen.json
 
     A, B: run folders (their best checkpoint), .safetensors files, artifacts, mixed as you like. All must be
     trained on the same data set and have held out the same clips. The weights are frozen before the test

@@ -41,8 +41,8 @@ def frozen(path: Path, members: Sequence[Member]) -> Fusion:
     """The fusion of a file, in the order of these members; BadInput unless it is of exactly their models.
 
     A model is known by its checkpoint: weights fitted on runs serve the artifacts converted from them. A run
-    that was refit from one of them, or began with its weights, takes its place: it may have been trained on
-    the clips that the weights were fitted on.
+    that was refit or fine-tuned from one of them, or began with its weights, takes its place: it may have
+    been trained on the clips that the weights were fitted on.
     """
     body = _read(path)
     known = {entry["checkpoint"]: entry for entry in body["members"]}

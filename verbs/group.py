@@ -27,6 +27,8 @@ HELP = """Basalt: spiking networks from PyTorch to neuromorphic targets, with th
   boxes, track, evaluate-poses   candidate boxes, identities over frames, scores of both
   pipeline       a video to poses, tracks, actions and joules -> DIR
   lint, run-net  a .net file of lava-dl: what netx gets wrong in it; run it without lava-dl
+  inspect        what a RUN, an ARTIFACT or a .net file holds
+  datasets, targets              what there is, where to point at it, and what of it works here
 
 \b
 Start here:

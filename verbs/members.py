@@ -26,6 +26,7 @@ class Member:
     about: what feeding it takes (`verbs.feed.source`)
     checkpoint: sha256 of the trained weights, the same for a run and what was converted from it
     fingerprint: the artifact's, else the checkpoint's; by: "torch" or the target; model: a run's torch module
+    parent: of a fine-tuned run, or of its artifact, what it says of the float run that it was made from
     """
 
     path: Path
@@ -37,11 +38,14 @@ class Member:
     scores: Callable[[Feed], np.ndarray]
     close: Callable[[], None]
     model: Any = None
+    parent: Mapping[str, Any] | None = None
 
     @property
     def lineage(self) -> tuple[str, ...]:
-        """The checkpoint, and those of the runs of its stream that it was refit from and began with."""
-        before = (self.about.get(key) for key in BEGUN_BY)
+        """The checkpoint, and those of the runs of its stream before it: what it was fine-tuned from, what
+        it, or that, was refit from and began with."""
+        parent = self.parent or {}
+        before = (parent, *(run.get(key) for run in (self.about, parent) for key in BEGUN_BY))
         return (self.checkpoint, *(run["sha256"] for run in before if run and "stream" not in run))
 
     def rate(self, clips: ClipSet, limit: int | None = None) -> tuple[Feed, np.ndarray]:
@@ -82,9 +86,10 @@ def open_run(path: Path, threads: int | None) -> Member:
     def scores(feed: Feed) -> np.ndarray:
         return evaluate(model, feed.samples.prepared())
 
-    form = "integer" if "qat" in checkpoint.about else "float"
+    tuned = checkpoint.about.get("qat")
+    form, parent = ("integer", tuned.get("parent")) if tuned else ("float", None)
     about = source(checkpoint.about)
-    return Member(path, about, digest, digest, "torch", form, scores, lambda: None, model)
+    return Member(path, about, digest, digest, "torch", form, scores, lambda: None, model, parent)
 
 
 def _on_target(artifact: Artifact, target: str | None, form: str | None, threads: int | None) -> Member:
@@ -101,7 +106,7 @@ def _on_target(artifact: Artifact, target: str | None, form: str | None, threads
     digest = about.get("checkpoint", {}).get("sha256", artifact.fingerprint)
     return Member(
         artifact.path, about["source"], digest, artifact.fingerprint, loaded.target.name, loaded.form, scores,
-        loaded.runner.close,
+        loaded.runner.close, parent=about.get("fine_tuned", {}).get("parent"),
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from deploy.pose.joints import sigmas
 from deploy.pose.nms import oks_nms, rescored
 from deploy.pose.oks import stacked
 from deploy.pose.people import Frame, Person, Video
-from verbs.detectors import boxed, detector, inside
+from verbs.detectors import boxed, detector, held_to, inside
 from verbs.people_run import is_people
 from verbs.pipeline_boxes import BoxEnergy
 from verbs.pipeline_energy import StageEnergy, uncounted
@@ -210,11 +210,8 @@ def _detector(boxes: str, footage: Footage, threads: int | None) -> tuple[Detect
     path = Path(boxes)
     ids = frame_ids(path, footage)
     frames = range(footage.frames) if ids.found is None else ids.found.values()
-    if found.boxes and not set(found.boxes) & set(frames):
-        raise BadInput(
-            f"{path}: its boxes are of image {min(found.boxes)} and others, none of them a frame of "
-            f"{footage.path}; a list of results counts frames from 0"
-        )
+    expected = f"none of them a frame of {footage.path}; a list of results counts frames from 0"
+    held_to(found, set(frames), f"the frames of {footage.path.name}", expected)
     return found, ids
 
 

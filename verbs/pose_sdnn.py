@@ -28,8 +28,28 @@ if TYPE_CHECKING:
 PEOPLE = 64  # of training, for ranges and for the threshold
 LADDER = (0.1, 0.05, 0.02, 0.01, 0.0)  # thresholds tried, rms of a layer; 0.2 cost 2 points in fast motion
 LOSS = 0.005  # of the PCK without a threshold
+KEPT_WITHIN = 1.0  # points of torch's PCK, where a threshold is asked for, unless --delta-loss says otherwise
 WAY = OF_PEOPLE - 1  # frames of motion before the one that is judged
 EXACT = 4  # people on which the simulator is held against the reference
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of a sigma-delta network. threshold: None chooses one; loss: points of PCK, None where
+    nothing was said."""
+
+    threshold: float | None
+    loss: float | None
+    bits: int
+    input_bits: int
+    carry: bool
+
+    @property
+    def bound(self) -> float | None:
+        """Points of PCK that an asked-for threshold may cost; None for a chosen one, which LOSS bounds."""
+        if self.threshold is None:
+            return None
+        return KEPT_WITHIN if self.loss is None else self.loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +137,12 @@ def chosen(source: Maker, opened: PoseRun, people: PoseSet) -> Made:
 
 
 def convert_sdnn(
-    ctx: click.Context, run: Path, form: str | None, threshold: str | None, bits: tuple[int, int], out: Path,
-    carry: bool, data: Path | None, json_path: Path | None,
+    ctx: click.Context, run: Path, form: str | None, asked: Asked, out: Path, data: Path | None,
+    json_path: Path | None,
 ) -> None:  # fmt: skip
     """Write the artifact of kind sdnn, and print its layers and what it costs in PCK."""
-    wanted = _threshold(threshold)
+    if asked.loss is not None and asked.threshold is None:
+        raise click.UsageError("--delta-loss: belongs to a --delta-threshold F; auto has a bound of its own")
     if is_artifact(run):
         raise BadInput(f"{run}: is an artifact already; convert the run it was made from")
     if run.exists() and not is_pose(run):
@@ -133,16 +154,19 @@ def convert_sdnn(
         raise click.UsageError(f"{name}: a sigma-delta network has no such setting; leave it out")
     opened = open_pose(run, None)
     people, held_out = _people(opened, data)
-    source = maker(opened, people, bits, carry)
+    source = maker(opened, people, (asked.bits, asked.input_bits), asked.carry)
+    wanted = asked.threshold
     made = chosen(source, opened, people) if wanted is None else source.made(wanted)
     told = _judged(made, opened, held_out)
+    _check(run, made, told, asked.bound)
     layers = [asdict(layer) for layer in made.report]
     manifest = {
         "source": {key: opened.about[key] for key in KEPT}, "form": "sigma-delta",
         "checkpoint": {"sha256": opened.digest, "revision": opened.about.get("revision")},
         "quantisation": {
-            "bits": bits[0], "input_bits": bits[1], "threshold": made.threshold, "carry": carry,
-            "chosen": "auto" if wanted is None else "asked for", "calibration_people": len(people),
+            "bits": asked.bits, "input_bits": asked.input_bits, "threshold": made.threshold,
+            "carry": asked.carry, "chosen": "auto" if wanted is None else "asked for",
+            "allowed_loss": asked.bound, "calibration_people": len(people),
             "ranges": asdict(source.ranges), "layers": layers,
         },
         "parity_with_torch": told,
@@ -166,7 +190,7 @@ def _people(opened: PoseRun, data: Path | None) -> tuple[PoseSet, PoseSet]:
     return train.spread(PEOPLE), held_out.spread(PARITY)
 
 
-def _threshold(text: str | None) -> float | None:
+def threshold(text: str | None) -> float | None:
     """A number, or None for 'auto'."""
     if text is None or text == "auto":
         return None
@@ -177,6 +201,20 @@ def _threshold(text: str | None) -> float | None:
     if not 0 <= value <= 100:
         raise click.UsageError(f"--delta-threshold {text}: expected auto, or a number from 0 to 100")
     return value
+
+
+def _check(run: Path, made: Made, told: Mapping[str, Any], bound: float | None) -> None:
+    """BadInput where the network of an asked-for threshold costs held-out people more than `bound` points of
+    PCK, from rest or in motion. A chosen one that costs more than KEPT_WITHIN is told of on stderr."""
+    shares = told["pck"]
+    cost, way = max((100 * (shares["torch"] - shares[name]), name) for name in ("from rest", "moving"))
+    people = f"{told['people']} held-out people"
+    found = f"threshold {made.threshold:g} costs {cost:.2f} points of PCK ({way}, {people})"
+    if bound is None and cost > KEPT_WITHIN:
+        click.echo(f"warning: {found}; a smaller --delta-threshold or more --bits cost less", err=True)
+    elif bound is not None and cost > bound:
+        less = "take a smaller one or auto" if made.threshold else "take more --bits"
+        raise BadInput(f"{run}: {found}, expected {bound:g} at most; {less}, or allow more by --delta-loss")
 
 
 def _judged(made: Made, opened: PoseRun, people: PoseSet) -> dict[str, Any]:

@@ -21,7 +21,12 @@ SHOWN = 3  # lines of a kind that are printed; all of them are in --json and in 
 
 
 @click.command(short_help="Turn raw NTU files into one indexed file.")
-@click.option("--dataset", type=click.Choice(SETS), default=None, help="Which set the files are of.")
+@click.option(
+    "--dataset",
+    type=click.Choice(SETS),
+    default=None,
+    help="Which set the files are of. With --raw and --out it is needed, but for --check.",
+)
 @click.option(
     "--raw",
     type=click.Path(path_type=Path, file_okay=False),
@@ -29,7 +34,8 @@ SHOWN = 3  # lines of a kind that are printed; all of them are in --json and in 
     metavar="DIR",
     help="Folder of .skeleton files, searched with its folders. Repeatable: NTU 120 comes in two archives.",
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE.h5")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=None, metavar="FILE.h5",
+              help="The file that is made, for `train --data`.")  # fmt: skip
 @click.option(
     "--missing",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -18,11 +18,19 @@ if TYPE_CHECKING:
     from train.epochs import Result
     from train.processes import Processes
 
-STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone): channels side by side"
+MODELS = (
+    "base-sgn, base-sgn-attention, signal-sgn, mk-sgn; of real values gcn-teacher, st-gcn, ctr-gcn; of poses "
+    "ogn, keypoint-rcnn. docs/models.md says what each is."
+)
+STREAMS = (
+    "joint, bone, joint-motion, bone-motion; join several by + (joint+bone): channels side by side. Default: "
+    "the model's or the configuration's, else joint+bone."
+)
+OWN = "Default: as configured."
 
 
 @click.command(short_help="Train a model.")
-@click.option("--model", default="base-sgn", show_default=True, help="Model to train.")
+@click.option("--model", default="base-sgn", show_default=True, metavar="NAME", help=MODELS)
 @click.option(
     "--config",
     "config_name",
@@ -34,17 +42,17 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
 @click.option(
     "--dataset",
     default="synthetic",
-    show_default=True,
-    help="Data set; see `cli.py datasets`. Poses: synthetic-people.",
+    metavar="NAME",
+    help="Data set; see `cli.py datasets`. Default: synthetic, of poses synthetic-people.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
     default=None,
     metavar="PATH",
-    help="Where the data set lies; none for synthetic.",
+    help="Where the data set lies; none for synthetic and synthetic-people.",
 )
-@click.option("--stream", default="joint+bone", show_default=True, help=STREAMS)
+@click.option("--stream", default="joint+bone", help=STREAMS)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -52,9 +60,16 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     metavar="RUN",
     help="Folder of the run: checkpoints, log, TensorBoard events.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=None, help="Passes over the training split.")
-@click.option("--batch", type=click.IntRange(min=1), default=None, help="Clips per step, over all processes.")
-@click.option("--lr", type=float, default=None, help="Highest learning rate of the schedule.")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=None, help=f"Passes over the training split. {OWN}"
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=None,
+    help=f"Clips (or people, or images) per step, over all processes. {OWN}",
+)
+@click.option("--lr", type=float, default=None, help=f"Highest learning rate of the schedule. {OWN}")
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
@@ -82,7 +97,9 @@ STREAMS = "joint, bone, joint-motion, bone-motion; join several by + (joint+bone
     help="Products of the training in 16 bits; membranes, norms, validation and files stay float32."
     " Default: none.",
 )
-@click.option("--frames", type=click.IntRange(min=1), default=None, help="Frames a clip is resampled to.")
+@click.option(
+    "--frames", type=click.IntRange(min=1), default=None, help=f"Frames a clip is resampled to. {OWN}"
+)
 @click.option(
     "--repeat",
     type=click.IntRange(min=0),
@@ -178,6 +195,8 @@ def train(ctx: click.Context, **given: Any) -> None:
     python cli.py train --model ogn --dataset lspet --data DIR --out runs/lspet
     python cli.py train --refit runs/ucla --out runs/ucla-all
     python cli.py train --qat runs/ucla --bits 4 --out runs/ucla-4
+
+    What is not given is the configuration's, or the model's own; `cli.py inspect RUN` shows all of it.
 
     RUN gets best.safetensors (the chosen epoch), last.safetensors (for --resume), log.jsonl and events/
     for TensorBoard. Ctrl-C loses at most the running epoch: go on with --resume. With --qat the chip's own

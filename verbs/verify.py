@@ -36,7 +36,7 @@ class VerificationFailed(Exception):
     type=click.IntRange(min=1),
     default=16,
     show_default=True,
-    help="Samples, spread evenly over the split.",
+    help="Samples, spread evenly over the split; a --limit below it goes first.",
 )
 @clip_option
 @dataset_options

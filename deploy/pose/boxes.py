@@ -40,7 +40,7 @@ class FileDetector:
     def __init__(
         self, path: Path, sizes: Mapping[int, tuple[int, int]] | None = None, category: int = PERSON
     ) -> None:
-        self.name = path.name
+        self.path, self.name = path, path.name
         self.boxes, notes = read_boxes(path, sizes, category)
         self.notes = Counter(notes)
 

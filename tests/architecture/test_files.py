@@ -41,8 +41,12 @@ def test_init_files_are_empty_but_for_the_graph(files, root):
 
 
 def test_tests_are_no_package(files, root):
-    """Test folders have no `__init__.py`: nothing can import from tests, fixtures carry what is shared."""
+    """Test folders have no `__init__.py`, and no file imports a plugin: nothing can import from tests,
+    fixtures carry what is shared."""
     assert [p for p in files if p.name == "__init__.py" and p.relative_to(root).parts[0] == "tests"] == []
+    plugins = "|".join(p.stem for p in files if p.parent == root / "tests" / "plugins")
+    imports = re.compile(rf"(?m)^\s*(?:from|import)\s+(?:{plugins})\b")
+    assert plugins and [p for p in files if p.suffix == ".py" and imports.search(p.read_text())] == []
 
 
 def text_of(path):
@@ -72,8 +76,13 @@ def test_the_search_for_machines_finds_one():
 
 
 def test_every_test_folder_is_collected(files, root):
-    """A test file that pytest does not find proves nothing: names begin with test_ or are conftest.py."""
+    """A test file that pytest does not find proves nothing: names begin with test_ or are conftest.py, but
+    for the plugins, each of which the first conftest.py names."""
     tests = [p for p in files if p.suffix == ".py" and p.relative_to(root).parts[0] == "tests"]
     assert len(tests) > 20
-    assert [p.name for p in tests if not p.name.startswith("test_") and p.name != "conftest.py"] == []
+    plugins = {p for p in tests if p.parent == root / "tests" / "plugins"}
+    named = re.search(r"(?m)^pytest_plugins = \((.*?)\)", (root / "tests" / "conftest.py").read_text())
+    assert {p.stem for p in plugins} == set(re.findall(r"\w+", named[1]))
+    found = [p for p in tests if p not in plugins and p.name != "conftest.py"]
+    assert [p.name for p in found if not p.name.startswith("test_")] == []
     assert not [p for p in tests if Path(p).stat().st_size == 0]

@@ -167,10 +167,12 @@ def test_boxes_of_a_file(run, file, tmp_path):
     body, _ = coco()
     found = [{"image_id": n, "category_id": 1, "bbox": [10, 10, 100, 100], "score": 0.3} for n in range(3)]
     found.append({"image_id": 0, "category_id": 1, "bbox": [900, 10, 10, 10], "score": 0.9})
+    found += 2 * [{"image_id": 77, "category_id": 1, "bbox": [10, 10, 100, 100], "score": 0.3}]
     names = {k: tmp_path / f"o.{k}" for k in ("json", "csv", "svg")}
     got = run("boxes", file("gt.json", body), "--detections", file("b.json", found), "--out", names["json"],
               "--csv", names["csv"], "--svg", names["svg"], "--json", tmp_path / "f.json")  # fmt: skip
     assert got.code == 0 and "note: 1 x boxes wholly outside their image" in got.err, got.err
+    assert "note: 2 x boxes of other images than the annotated ones: passed over" in got.err
     made = json.loads((tmp_path / "f.json").read_text())
     assert made["curves"]["plain"]["recall"][0][-1] == 0 and made["curves"]["greedy"]["recall"][0][-1] == 1
     assert len(json.loads(names["json"].read_text())) == 3
@@ -286,6 +288,8 @@ def test_what_the_command_line_gets_wrong(run, file, tmp_path, refused):
     refused(run("track", truth, "--out", truth), 2, "is the file of poses itself")
     refused(run("boxes", truth), 2, "one of the two")
     refused(run("boxes", truth, "--detector", "hog"), 2, "needs --images")
+    strange = file("b.json", [{"image_id": 77, "bbox": [1, 1, 9, 9], "score": 1.0}])
+    refused(run("boxes", truth, "--detections", strange), 3, "image 77 and others, none of them annotated")
     refused(run("evaluate-poses", truth, tmp_path / "none.json", "--metric", "posetrack"), 3, "no such file")
     other = file(
         "other.json", video(video_id="000002") | {"images": [{"id": 1, "file_name": "x"}], "annotations": []}

@@ -119,6 +119,40 @@ def test_a_run_that_began_with_another_stream_has_no_weight_from_there(run, stre
     refused(got, 3, str(bone), "has no weight in")
 
 
+def test_a_fine_tuned_heir_has_its_parents_weight(run, streams, refit, tmp_path, refused):
+    """Of a fused run, and of its refit heir; as a run, and as what is converted from it."""
+    joint, motion, fitted = streams / "joint", streams / "joint-motion", tmp_path / "fitted.json"
+    assert run("fuse", joint, motion, "--split", "validation", "--out", fitted, "--threads", 1).code == 0
+    known = {m["path"]: m["weight"] for m in json.loads(fitted.read_text())["members"]}
+    for parent in (joint, refit):
+        tuned, artifact = tmp_path / f"tuned-{parent.parent.name}", tmp_path / "onnx"
+        assert run("train", "--qat", parent, "--out", tuned, "--epochs", 1, "--threads", 1).code == 0
+        assert run("convert", tuned, "--to", "onnx", "--out", artifact).code == 0
+        for heir in (tuned, artifact):
+            out = tmp_path / "found.json"
+            got = run("fuse", motion, heir, "--weights", fitted, "--out", out, "--threads", 1)
+            assert got.code == 0, got.err
+            members = json.loads(out.read_text())["members"]
+            assert [m["weight"] for m in members] == [known[str(p)] for p in (motion, joint)]
+            assert members[1]["checkpoint"] == checkpoint.load(tuned).about["sha256"]
+        got = run("fuse", joint, tuned, "--weights", fitted, "--out", tmp_path / "no.json", "--threads", 1)
+        refused(got, 3, str(tuned), f"has the weight of {joint}", "leave one of them out")
+
+
+def test_a_fine_tuned_run_of_another_stream_has_none(run, streams, tmp_path, refused):
+    """Its parent began with the joint run's weights, and sees bones."""
+    joint, motion, fitted = streams / "joint", streams / "joint-motion", tmp_path / "fitted.json"
+    assert run("fuse", joint, motion, "--split", "validation", "--out", fitted, "--threads", 1).code == 0
+    bone, tuned = tmp_path / "bone", tmp_path / "tuned"
+    clips = ("--data-option", "train_per_class=14", "--data-option", "test_per_class=3", "--frames", 8)
+    small = ("--set", "channels=8,12", "--epochs", 1, "--threads", 1)
+    assert run("train", "--stream", "bone", "--init", joint, "--out", bone, *clips, *small).code == 0
+    assert run("train", "--qat", bone, "--out", tuned, "--epochs", 1, "--threads", 1).code == 0
+    assert checkpoint.load(tuned).about["qat"]["parent"]["init"]["stream"] == "joint"
+    got = run("fuse", motion, tuned, "--weights", fitted, "--out", tmp_path / "no.json", "--threads", 1)
+    refused(got, 3, str(tuned), "has no weight in")
+
+
 def test_an_interrupted_one_goes_on(run, chosen, refit, tmp_path, refused):
     """From its first epoch's files to the same bytes; another seed is another run."""
     out = tmp_path / "again"

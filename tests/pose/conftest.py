@@ -41,7 +41,8 @@ def sdnn_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sdnn(sdnn_run: Path) -> Artifact:
     """It as a sigma-delta network; s.json beside the run says what `convert` did."""
     out, told = sdnn_run.parent / "sdnn", sdnn_run.parent / "s.json"
-    _made("convert", sdnn_run, "--to", "sdnn", "--delta-threshold", "0.05", "--out", out, "--json", told)
+    _made("convert", sdnn_run, "--to", "sdnn", "--delta-threshold", "0.05", "--delta-loss", "100",
+          "--out", out, "--json", told)  # fmt: skip
     return open_artifact(out)
 
 

@@ -92,6 +92,22 @@ def test_candidates_are_chosen_and_doubles_taken_away(told, boxes, capsys):
     assert len(told("--boxes", boxes(), "--cap", 1)["poses"]) == found["n_images"]
 
 
+def test_boxes_of_other_images_are_told_of(told, boxes, capsys):
+    """Three, of two images that are not in the split; --limit leaves images of the split out, and says
+    nothing."""
+
+    def change(listed):
+        return [*listed, *({**listed[0], "image_id": 10**9 + n} for n in (1, 2, 2))]
+
+    found, plain = told("--boxes", boxes(change)), told("--boxes", boxes())
+    assert found["poses"] == plain["poses"] and found["n_images"] == plain["n_images"]
+    note = "note: 3 x boxes of other images than the images of synthetic-people (test) with people: passed"
+    err = capsys.readouterr().err
+    assert err.count(note) == 1 and err.count("passed over") == 1
+    assert told("--boxes", boxes(), "--limit", 1)["n_images"] == 1
+    assert "passed over" not in capsys.readouterr().err
+
+
 def test_it_finds_people_by_itself(told):
     found = told("--boxes", "whole", "--limit", 2)
     assert found["n_images"] == 2 and len(found["poses"]) == 2 and found["detector"] == "whole frame"
@@ -102,12 +118,14 @@ def test_it_finds_people_by_itself(told):
     [
         (("--cap", 3), 2, "--cap: belongs to --boxes"),
         (("--boxes", "none.json"), 3, "none.json"),
+        (("--boxes", "EMPTY"), 3, "it holds no boxes, expected boxes of the images of synthetic-people"),
         (("--boxes", "OTHER"), 3, "expected boxes of the images of synthetic-people (test)"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(sdnn_run, boxes, tmp_path, capsys, args, code, said):
     other = boxes(lambda listed: [{**b, "image_id": 10**9} for b in listed])
-    given = [other if a == "OTHER" else a for a in args]
+    (empty := tmp_path / "empty.json").write_text("[]")
+    given = [{"OTHER": other, "EMPTY": empty}.get(a, a) for a in args]
     results = tmp_path / "results.json"
     assert cli("evaluate", sdnn_run, *given, "--results", results) == code
     assert said in capsys.readouterr().err.splitlines()[-1] and not results.exists()

@@ -29,6 +29,7 @@ def video(sdnn, frames=4):
 def test_the_manifest_says_how_it_was_made(sdnn_run, sdnn):
     told = json.loads((sdnn_run.parent / "s.json").read_text())
     assert told["quantisation"]["threshold"] == 0.05 and told["quantisation"]["chosen"] == "asked for"
+    assert told["quantisation"]["allowed_loss"] == 100
     assert set(told["parity_with_torch"]["pck"]) == {"torch", "from rest", "moving"}
     assert told["parity_with_torch"]["messages_compared"] > 10_000
     assert sdnn.kind == "sdnn" and {"decoder.onnx", "host.npz", "program.npz"} <= set(sdnn.about["files"])
@@ -82,6 +83,51 @@ def test_auto_takes_the_largest_threshold_that_keeps_pck(sdnn_run, tmp_path, mon
         assert cli("convert", sdnn_run, "--to", "sdnn", "--out", tmp_path / "a") == 0
         quantisation = open_artifact(tmp_path / "a").about["quantisation"]
         assert quantisation["threshold"] == want and quantisation["chosen"] == "auto"
+        assert quantisation["allowed_loss"] is None
+
+
+@pytest.fixture
+def costs(monkeypatch):
+    """Sets what torch is worth on held-out people, and the network from rest and in motion."""
+    from train.pose import predict
+    from train.pose.pck import Pck
+    from verbs import pose_sdnn
+
+    def set_to(torch, rest, moving):
+        shares = {0: rest, pose_sdnn.WAY: moving}
+        monkeypatch.setattr(pose_sdnn, "pck", lambda made, opened, people, way=0: shares[way] / 100)
+        monkeypatch.setattr(predict, "judged", lambda xy, people: Pck(np.array([torch]), np.array([100]), 0))
+
+    return set_to
+
+
+@pytest.mark.parametrize(("rest", "moving", "way"), [(79, 77, "moving"), (77, 78, "from rest")])
+def test_a_threshold_that_costs_too_much_is_refused(sdnn_run, tmp_path, capsys, costs, rest, moving, way):
+    """Three points below torch, from rest or in motion: more than 1, and than what is allowed."""
+    costs(80, rest, moving)
+    out = tmp_path / "a"
+    convert = ("convert", sdnn_run, "--to", "sdnn", "--delta-threshold", "0.05", "--out", out)
+    for more, bound in (((), "1"), (("--delta-loss", "2.9"), "2.9")):
+        assert cli(*convert, *more) == 3
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+        assert len(told) == 1 and f"costs 3.00 points of PCK ({way}, " in told[0]
+        assert (
+            f"expected {bound} at most; take a smaller one or auto, or allow more by --delta-loss" in told[0]
+        )
+        assert not out.exists()
+    assert cli(*convert, "--delta-loss", "3.1") == 0
+    quantisation = open_artifact(out).about["quantisation"]
+    assert quantisation["allowed_loss"] == 3.1 and quantisation["chosen"] == "asked for"
+
+
+def test_a_chosen_threshold_that_costs_more_is_told_of(sdnn_run, tmp_path, capsys, costs):
+    """auto is bounded by training people: what held-out ones lose is a line, and the artifact is there."""
+    costs(80, 80, 78)
+    assert cli("convert", sdnn_run, "--to", "sdnn", "--out", tmp_path / "a") == 0
+    assert "warning: threshold 0 costs 2.00 points of PCK (moving" in capsys.readouterr().err
+    costs(80, 80, 79.5)
+    assert cli("convert", sdnn_run, "--to", "sdnn", "--out", tmp_path / "b") == 0
+    assert "warning" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -91,6 +137,8 @@ def test_auto_takes_the_largest_threshold_that_keeps_pck(sdnn_run, tmp_path, mon
         (("--to", "sdnn", "--delta-threshold", "much"), 2, "expected auto"),
         (("--to", "sdnn", "--form", "int8"), 2, "--form: a sigma-delta network has no such setting"),
         (("--to", "onnx", "--delta-threshold", "0.1"), 2, "belongs to --to sdnn"),
+        (("--to", "onnx", "--delta-loss", "3"), 2, "--delta-loss: belongs to --to sdnn"),
+        (("--to", "sdnn", "--delta-loss", "3"), 2, "--delta-loss: belongs to a --delta-threshold F"),
         (("--to", "onnx", "--no-carry"), 2, "--no-carry: belongs to --to sdnn"),
         (("--to", "lava"), 4, "--to sdnn: graded spikes of changes"),
     ],

@@ -106,6 +106,7 @@ def _about(parent: Checkpoint, choice: Choice, config: TrainConfig) -> dict[str,
     kept = {key: parent.about[key] for key in ("model", "model_config", "recipe", "dataset", "classes")}
     source = {"sha256": parent.about["sha256"], "epoch": parent.about["epoch"]}
     source["accuracy_val"] = parent.about.get("metrics", {}).get("accuracy_val")
+    source |= {key: parent.about[key] for key in ("refit", "init") if parent.about.get(key)}
     return {
         **kept,
         "train_config": config.to_dict(),

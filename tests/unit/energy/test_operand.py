@@ -84,7 +84,9 @@ def test_sum_with_a_graded_or_real_addend_is_not_refined():
 def test_weighted_values_are_not_computed():
     graph = chain(Input((2,), "binary"), Affine(np.ones((2, 2))), Affine(np.ones((2, 2))))
     tensor = Operands(graph, {"x": np.ones((1, 1, 2), int)}, plan(graph, True))["n0"]
-    assert tensor.values is None and CLASSES[tensor.classes[0]] == "real"
+    assert not tensor.known and CLASSES[tensor.classes[0]] == "real"
+    with pytest.raises(ValueError, match="were not computed"):
+        _ = tensor.values
     integer = chain(Input((2,), "binary"), Affine(np.ones((2, 2), int)), LoihiLIF(0, 1), stage="integer")
     assert classes(integer, "n0", x=np.ones((1, 1, 2), int), n1=np.ones((1, 1, 2), int)) == ["integer"]
 

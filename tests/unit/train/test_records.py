@@ -143,6 +143,17 @@ def test_options_of_the_data_are_compared_by_what_they_are(begun):
         refuse_another(begun, about, flat)
 
 
+def test_a_parent_is_known_by_its_weights(begun):
+    """What else is said of it, more by now than once, is no setting."""
+    about = checkpoint.description(begun / "last.safetensors")
+    old = {**about, "qat": {"bits": 4, "parent": {"sha256": "ab"}}}
+    told = {**about, "qat": {"bits": 4, "parent": {"sha256": "ab", "refit": {"sha256": "cd"}}}}
+    refuse_another(begun, old, told)
+    other = {**about, "qat": {"bits": 4, "parent": {"sha256": "ef"}}}
+    with pytest.raises(TrainingError, match=r"qat.parent \(ab there, ef here\)"):
+        refuse_another(begun, old, other)
+
+
 def test_a_field_that_is_no_longer_known_is_a_difference(begun):
     about = checkpoint.description(begun / "last.safetensors")
     old = {**about, "train_config": {**about["train_config"], "gone": 1}}
