@@ -278,10 +278,11 @@ def test_other_broken_files_are_refused(few, tmp_path, refused, run):
     with h5py.File(path, "w") as file:
         file["joints"] = [1.0]
     refused(lambda: read(path), "another kind")
-    shutil.copyfile(few.file, path)
-    with h5py.File(path, "r+") as file:
-        file.attrs["version"] = 9
-    refused(lambda: read(path), "version 9")
+    for mark, value, word in (("version", 9, "version 9"), ("rules", "0", "persons by the rules 0")):
+        shutil.copyfile(few.file, path)
+        with h5py.File(path, "r+") as file:
+            file.attrs[mark] = value
+        refused(lambda: read(path), word)
     shutil.copyfile(few.file, path)
     with h5py.File(path, "r+") as file:
         joints = file["joints"][()]

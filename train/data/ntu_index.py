@@ -139,6 +139,8 @@ def _content(path: Path, file: h5py.File) -> tuple[dict[str, str], dict[str, Any
         _refuse(path, "an HDF5 file of another kind")
     if file.attrs.get("version") != VERSION:
         _refuse(path, f"version {file.attrs.get('version')}", f"version {VERSION}")
+    if (rules := str(file.attrs.get("rules"))) != RULES:  # other persons in the same clips
+        _refuse(path, f"persons by the rules {rules}", f"those of the rules {RULES}")
     if absent := [name for name in _MEMBERS if name not in file]:
         _refuse(path, f"no {absent[0]}", f"{', '.join(_MEMBERS)}")
     about = {name: str(file.attrs.get(name, "")) for name in _SAID}
