@@ -52,25 +52,32 @@ FOLDER = "all_sqe"
 VIEWS: dict[str, tuple[int, ...]] = {"train": (1, 2), "test": (3,), "all": (1, 2, 3)}
 """Cross-view protocol: views of each split."""
 
+MENDED = {(4, 2): (4, 5), (5, 2): (6, 7)}
+"""Of a subject in a view: two classes whose published labels are exchanged (docs/datasets.md)."""
+LABELS = ("published", "mended")
+
 _SEQUENCE = re.compile(r"a\d{2}_s(?P<subject>\d{2})_e\d{2}_v(?P<view>\d{2})")
 _WHOLE = "unpack or download it again"
 
 
-def load(root: Path | None, split: str) -> ClipSet:
+def load(root: Path | None, split: str, *, labels: str = "published") -> ClipSet:
     """The clips (M = 1) of a split, sorted by name: train = views 1 and 2, test = view 3, all = all.
 
     root is the folder of JSON files, the folder above it, or the archive, which is inflated into a file
-    without a name in the folder for temporary files.
+    without a name in the folder for temporary files. labels: as published, or those of `MENDED` exchanged
+    back, all of them in training views.
     """
-    return _load(root, split, keep=True)
+    return _load(root, split, labels, keep=True)
 
 
-def listed(root: Path | None, split: str) -> ClipSet:
+def listed(root: Path | None, split: str, *, labels: str = "published") -> ClipSet:
     """The same clips, every file looked at, without their joints: those are read again when asked for."""
-    return _load(root, split, keep=False)
+    return _load(root, split, labels, keep=False)
 
 
-def _load(root: Path | None, split: str, keep: bool) -> ClipSet:
+def _load(root: Path | None, split: str, labels: str, keep: bool) -> ClipSet:
+    if labels not in LABELS:
+        raise DataError(f"{NAME}: unknown option labels={labels!r}; choose one of {', '.join(LABELS)}")
     if root is None:
         raise DataError(f"{NAME}: no path given; pass the folder of JSON files or {ARCHIVE} as --data")
     if split not in VIEWS:
@@ -84,8 +91,11 @@ def _load(root: Path | None, split: str, keep: bool) -> ClipSet:
         elif int(match["view"]) in VIEWS[split]:
             joints, label = _sequence(where, content())
             if joints.any():
+                subject, view = int(match["subject"]), int(match["view"])
+                if labels == "mended":
+                    label = _mended(label, MENDED.get((subject, view), ()))
                 held = joints if keep else partial(_joints, where, content)
-                clips.append(Clip(where.stem, held, label, int(match["subject"]), int(match["view"])))
+                clips.append(Clip(where.stem, held, label, subject, view))
             else:
                 dropped.append(f"{where.stem}: no frame with a person")
     if not clips:
@@ -97,6 +107,11 @@ def _load(root: Path | None, split: str, keep: bool) -> ClipSet:
         )
     _refuse_copies(root, clips)
     return ClipSet(NAME, LAYOUT, CLASS_NAMES, tuple(clips), tuple(dropped))
+
+
+def _mended(label: int, exchanged: tuple[int, ...]) -> int:
+    """The other of two exchanged classes; any other class is itself."""
+    return sum(exchanged) - label if label in exchanged else label
 
 
 def _refuse_copies(root: Path, clips: list[Clip]) -> None:

@@ -31,7 +31,8 @@ SOURCES: dict[str, Source] = {
     nw_ucla.NAME: Source(
         nw_ucla.load,
         "NW-UCLA, 10 actions, 10 subjects, Kinect v1, cross-view: train views 1 and 2, test view 3",
-        "--data: the folder of JSON files, or all_sqe.tar.gz, or the folder that holds it",
+        "--data: the folder of JSON files, or all_sqe.tar.gz, or the folder that holds it; option labels "
+        "(published or mended)",
         listed=nw_ucla.listed,
     ),
     synthetic.NAME: Source(

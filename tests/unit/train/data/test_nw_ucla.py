@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from train.data import nw_ucla
+from train.data.errors import DataError
 from train.data.normalise import affine
 from train.skeletons import layout
 
@@ -24,6 +25,24 @@ def test_the_label_comes_from_the_file_and_subject_and_view_from_its_name(ucla):
         ("a11_s10_e00_v03", 8, 10, 3),
         ("a12_s03_e01_v02", 9, 3, 2),
     ]
+
+
+def test_labels_are_mended_where_it_is_asked_for(ucla, sequence):
+    """Two of a subject in view 2 change places; the same subject's other view and classes do not."""
+    names = {"a05_s04_e00_v02": 5, "a06_s04_e00_v02": 6, "a05_s04_e00_v01": 5, "a08_s04_e00_v02": 7}
+    names |= {"a08_s05_e00_v02": 7, "a09_s05_e00_v02": 8, "a05_s05_e00_v02": 5, "a09_s05_e00_v03": 8}
+    for name, label in names.items():
+        (ucla / f"{name}.json").write_bytes(sequence(name, label))
+    for load in (nw_ucla.load, nw_ucla.listed):
+        published = {c.id: c.label for c in load(ucla, "all").clips}
+        mended = {c.id: c.label for c in load(ucla, "all", labels="mended").clips}
+        moved = {name: label for name, label in mended.items() if label != published[name]}
+        assert moved == {
+            "a05_s04_e00_v02": 5, "a06_s04_e00_v02": 4, "a08_s05_e00_v02": 7, "a09_s05_e00_v02": 6
+        }  # fmt: skip
+        assert load(ucla, "test", labels="mended").clips and "a09_s05_e00_v03" not in moved
+    with pytest.raises(DataError, match="labels='new'; choose one of published, mended"):
+        nw_ucla.load(ucla, "all", labels="new")
 
 
 def test_cross_view_split(ucla):
@@ -230,6 +249,13 @@ def test_real_labels_of_view_2_that_contradict_view_1(real):
     assert nearest[4, SIT] == [STAND] * 6 and nearest[4, STAND] == [SIT] * 5
     assert (nearest[5, DONNING].count(DOFFING), len(nearest[5, DONNING])) == (5, 7)
     assert (nearest[5, DOFFING].count(DONNING), len(nearest[5, DOFFING])) == (4, 6)
+    known = {c.id: c.label for c in real.clips}
+    moved = Counter((c.subject, c.view) for c in nw_ucla.listed(REAL, "all", labels="mended").clips
+                    if c.label != known.get(c.id, c.label))  # fmt: skip
+    assert moved == {(4, 2): 11, (5, 2): 13} and nw_ucla.MENDED == {
+        (4, 2): (SIT, STAND),
+        (5, 2): (DONNING, DOFFING),
+    }
 
 
 def _rise(joints):
