@@ -32,10 +32,13 @@ from train.qat.parent import FromParent
 from train.revision import revision
 
 DEFAULTS: Mapping[str, Any] = {
-    "epochs": 5, "lr": 0.005, "schedule": "one-cycle", "warm_up": 0.1, "weight_decay": 0.0, "average": 0.98,
-    "tfsm": 0.0, "amp": "none", "until": 0, "refit": "",
+    "epochs": 5, "optimizer": "sgd", "momentum": 0.9, "lr": 0.005, "schedule": "one-cycle", "warm_up": 0.1,
+    "weight_decay": 0.0, "average": 0.98, "tfsm": 0.0, "amp": "none", "until": 0, "refit": "",
 }  # fmt: skip
-"""What fine-tuning does otherwise than its parent's training; data, batch and validation are the parent's."""
+"""What fine-tuning does otherwise than its parent's training; data, batch and validation are the parent's.
+
+The learning rate belongs to the optimiser: at that of sgd, adamw undoes in an epoch what the parent learned.
+"""
 
 
 @dataclass(frozen=True, slots=True)

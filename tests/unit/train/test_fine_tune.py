@@ -193,6 +193,9 @@ def test_settings_are_the_parents_but_for_the_defaults(start: tuple) -> None:
     got = settings(checkpoint_, {"lr": 0.5})
     assert got == replace(CONFIG, **{**DEFAULTS, "lr": 0.5})
     assert got.batch == CONFIG.batch and got.validation_fraction == 0.3
+    about = {**checkpoint_.about, "train_config": {**checkpoint_.about["train_config"], "optimizer": "adamw"}}
+    assert settings(replace(checkpoint_, about=about), {}).optimizer == "sgd", "its lr is sgd's"
+    assert settings(checkpoint_, {"optimizer": "adamw", "lr": 0.0005}).optimizer == "adamw"
     with pytest.raises(ValueError, match="epochs = 0"):
         settings(checkpoint_, {"epochs": 0})
     bare = replace(checkpoint_, about={k: v for k, v in checkpoint_.about.items() if k != "train_config"})
