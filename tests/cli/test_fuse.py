@@ -311,7 +311,9 @@ def test_members_are_compared_before_anything_runs(joint, motion):
 
     with pytest.raises(BadInput, match=r"motion: its 3 classes are not the 12 classes of .*joint; fuse"):
         check_alike([a, other(classes=["x", "y", "z"])])
-    with pytest.raises(BadInput, match=r"motion: trained on nw-ucla, .*joint on synthetic flat=False seed=0"):
+    with pytest.raises(
+        BadInput, match=r"motion: trained on nw-ucla labels=published, .*joint on syn.* seed=0"
+    ):
         check_alike([a, other(dataset={"name": "nw-ucla", "layout": "kinect20", "options": {}})])
     elsewhere = {**b.about["dataset"], "options": {**b.about["dataset"]["options"], "path": "elsewhere"}}
     check_alike([a, other(dataset=elsewhere)])  # the same data may lie in two places

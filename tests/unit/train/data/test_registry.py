@@ -42,9 +42,10 @@ def test_what_cannot_be_listed_is_loaded(npz):
     assert not registry.listed("ctrgcn-npz", npz(), "test").clips[0].listed
 
 
-def test_misses(ucla, refused):
+def test_misses(ucla, npz, refused):
     refused(lambda: registry.load("ntu", None, "train"), "'ntu'", "nw-ucla", "synthetic")
-    refused(lambda: registry.load("nw-ucla", ucla, "train", sed=1), "sed", "none")
+    refused(lambda: registry.load("ctrgcn-npz", npz(), "train", sed=1), "sed", "expected none")
+    refused(lambda: registry.load("nw-ucla", ucla, "train", sed=1), "sed", "expected labels")
     refused(lambda: registry.load("synthetic", None, "train", sed=1), "sed", "train_per_class")
     refused(lambda: registry.load("synthetic", ucla, "train"), ucla.name, "generated")
     refused(lambda: registry.load("pyskl", None, "train"), "no path")
